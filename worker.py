@@ -135,7 +135,7 @@ def build_job_worker(settings: Settings, engine: Engine, temporal: Temporal, ren
         if wakeups:
             asyncio.run_coroutine_threadsafe(temporal.wake(wakeups), loop).result(WAKE_SECONDS)
 
-    kinds = {**KINDS, look_ahead.KIND: LookAhead(build_house(settings, renderer)).kind}
+    kinds = {**KINDS, look_ahead.KIND: LookAhead(build_messaging(settings, renderer)).kind}
     return JobWorker(engine, wake, kinds, threads=settings.job_concurrency)
 
 
@@ -201,11 +201,11 @@ def build_performers(
 ) -> Mapping[str, ChannelHandler]:
     """Who performs which channel. The workspace decides which composition is made; staging loads no provider and holds no credential."""
     compositions: Mapping[str, Composition] = {"live": _live_performers, "staging": _staging_performers}
-    return compositions[settings.workspace](build_house(settings, renderer), settings, engine, customs, accounts)
+    return compositions[settings.workspace](build_messaging(settings, renderer), settings, engine, customs, accounts)
 
 
 def _live_performers(
-    house: MessageSettings, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
+    messaging: MessageSettings, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
 ) -> Mapping[str, ChannelHandler]:
     from activities.team.slack import by_slack
     from activities.webhooks.address_guard import Guard
@@ -213,24 +213,24 @@ def _live_performers(
 
     guard = Guard.allowing(settings.webhook_allow)
     nobody = accounts.nobody
-    carried: dict[str, Carried] = {channel: MessageHandler(house, nobody, channel) for channel in SENDABLE}
-    carried["team"] = TeamHandler(house, nobody, partial(by_slack, guard))
+    carried: dict[str, Carried] = {channel: MessageHandler(messaging, nobody, channel) for channel in SENDABLE}
+    carried["team"] = TeamHandler(messaging, nobody, partial(by_slack, guard))
     others = custom_performers(customs, reveal=partial(_reveal, engine))
-    return LivePerformers(accounts, carried, {"webhook": WebhookHandler(house, guard), **others})
+    return LivePerformers(accounts, carried, {"webhook": WebhookHandler(messaging, guard), **others})
 
 
 def _staging_performers(
-    house: MessageSettings, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
+    messaging: MessageSettings, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
 ) -> Mapping[str, ChannelHandler]:
-    return pretending_performers(house, Outbox(engine.db, engine.clock.now)) | custom_performers(customs, fake=True)
+    return pretending_performers(messaging, Outbox(engine.db, engine.clock.now)) | custom_performers(customs, fake=True)
 
 
-def pretending_performers(house: MessageSettings, outbox: Outbox) -> dict[str, ChannelHandler]:
+def pretending_performers(messaging: MessageSettings, outbox: Outbox) -> dict[str, ChannelHandler]:
     """Who performs every channel without reaching anybody: no provider is loaded and no credential is held."""
     from activities.webhooks.fake import PretendWebhook, pretend_slack
 
-    performers: dict[str, ChannelHandler] = {channel: MessageHandler(house, outbox, channel) for channel in SENDABLE}
-    performers["team"] = TeamHandler(house, outbox, pretend_slack, remembers=outbox.remembers)
+    performers: dict[str, ChannelHandler] = {channel: MessageHandler(messaging, outbox, channel) for channel in SENDABLE}
+    performers["team"] = TeamHandler(messaging, outbox, pretend_slack, remembers=outbox.remembers)
     performers["webhook"] = PretendWebhook()
     return performers
 
@@ -264,7 +264,7 @@ def _version(custom: CustomActivity) -> int:
     return custom.version
 
 
-def build_house(settings: Settings, renderer: Renderer) -> MessageSettings:
+def build_messaging(settings: Settings, renderer: Renderer) -> MessageSettings:
     """What all messages of this installation have in common."""
     keys = settings.signing_keys()
     return MessageSettings(

@@ -22,7 +22,7 @@ from activities.account_setup import UNFIT, UNKNOWN, UNREADABLE, Unreadable, con
 from activities.providers.callback import Callback
 from activities.providers.provider import (
     Answer,
-    Doubt,
+    DeliveryCheck,
     Outgoing,
     Provider,
     SenderStopped,
@@ -57,7 +57,7 @@ class Unusable:
     name: str
     why: str
     channels: frozenset[str] = frozenset()
-    doubt: Doubt = "blind"
+    delivery_check: DeliveryCheck = "blind"
     remembers: timedelta = timedelta(0)
     reaches_people: bool = True
     timeout_seconds: float = 10.0
@@ -275,8 +275,8 @@ class ThroughChannel:
         return self._now().channels
 
     @property
-    def doubt(self) -> Doubt:
-        return self._now().doubt
+    def delivery_check(self) -> DeliveryCheck:
+        return self._now().delivery_check
 
     @property
     def remembers(self) -> timedelta:

@@ -17,7 +17,7 @@ from typing import Any, cast
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt, Outgoing
+from activities.providers.provider import Answer, DeliveryCheck, Outgoing
 from activities.sending import gate, merged, twins
 from activities.sending.handler import CannotPrepare, Job, Person
 from activities.sending.messages import MessageHandler, MessageSettings
@@ -85,7 +85,7 @@ class Forecaster:
     """Asks on behalf of one reader; serves one act and then goes."""
 
     engine: Engine
-    house: MessageSettings
+    messaging: MessageSettings
     limits: Limits = LIMITS
 
     # Enrolling
@@ -425,7 +425,7 @@ class _Nobody:
 
     name = "nobody"
     channels = frozenset(SENDABLE)
-    doubt: Doubt = "blind"
+    delivery_check: DeliveryCheck = "blind"
     remembers = timedelta(0)
     reaches_people = False
     timeout_seconds = 0.0
@@ -472,8 +472,8 @@ class _Mail:
         """`shared`: mailboxes of several contacts that got something; grows."""
         self.session = session
         self.program = program
-        self._house = forecaster.house
-        self._writers = {channel: _Writer(self._house, _Nobody(), channel, pinned=pins) for channel in SENDABLE}
+        self._messaging = forecaster.messaging
+        self._writers = {channel: _Writer(self._messaging, _Nobody(), channel, pinned=pins) for channel in SENDABLE}
         self._shared = set() if shared is None else shared
         self._mailboxes = set(self._shared)
         self._too_dear: Counter[tuple[str, str]] = Counter()
@@ -495,7 +495,7 @@ class _Mail:
         address = address_of(contact, call.channel) if contact is not None else None
         mailbox = writer.mailbox_key(job, address)
         twin = Twin() if mailbox in self._mailboxes else twins.holder_of(self.session, mailbox, wanted.message_id) if mailbox else None
-        verdict = gate.ask(self.session, contact, wanted, self._house.address_keys, now, twin, left)
+        verdict = gate.ask(self.session, contact, wanted, self._messaging.address_keys, now, twin, left)
         if isinstance(verdict, Pass):
             left.append(Former(wanted.cap_class, now))
             self._note(mailbox, call.channel, address)

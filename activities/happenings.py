@@ -54,11 +54,11 @@ def record(session: Session, keys: Sequence[bytes], account: str, happening: Hap
     event = _event(session, message, happening, now)
     if event is None and (happening.kind in EVENTS or message.status == "failed"):
         return "known", None, ()
-    ringing = _write(session, message, happening, now) if goes_on else ()
+    woken = _write(session, message, happening, now) if goes_on else ()
     if happening.kind in STOPS:
         _suppress(session, keys, account, message, STOPS[happening.kind], now)
     session.flush()
-    return "taken", event, ringing
+    return "taken", event, woken
 
 
 def _find(session: Session, account: str, happening: Happening) -> Message | None:

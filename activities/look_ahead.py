@@ -29,7 +29,7 @@ KIND = "look_ahead"
 class LookAhead:
     """One for a process. What it judged of a job waits here for the transaction that moves the job on."""
 
-    house: MessageSettings
+    messaging: MessageSettings
     _judged: dict[str, tuple[str, SoFar, str | None]] = field(default_factory=dict)
     """Job -> the cursor at which it stood, what is found by now, where to go on."""
 
@@ -43,7 +43,7 @@ class LookAhead:
         self._judged.pop(job.id, None)
         try:
             with engine.db.read() as session:
-                after = self._judge(Forecaster(engine, self.house), session, job, so_far)
+                after = self._judge(Forecaster(engine, self.messaging), session, job, so_far)
         except RenderBusy:  # asked once more
             return
         so_far.found.population = so_far.found.judged

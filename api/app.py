@@ -34,7 +34,7 @@ from api.server import Server
 from api.tracking import endpoints
 from api.tracking.write_keys import KeyRing
 from api.tracking.writer import Waker, Writer
-from api.wakeups import Bells, Connect
+from api.wakeups import Connect, TemporalWaker
 from builder_ui import routes
 from engine.engine import Engine
 from engine.presence import Presence
@@ -64,18 +64,18 @@ def create_app(
     """The app over an engine whose database is migrated. It listens nowhere itself: the caller binds it, to loopback by default.
 
     `connect` replaces the connection to Temporal that the settings name; a `waker` replaces Temporal altogether. With neither a waker
-    nor an address in the settings nothing is rung, and the keeper finds what to do from the rows.
+    nor an address in the settings nothing is woken, and the keeper finds what to do from the rows.
     `accounts` carry test sends and mails about members' own accounts, and are set up on the pages; the default has none, and reaches nobody.
     """
     metrics = Metrics()
     accounts = accounts or Accounts(engine.db, Providers.of_none(), engine.address_keys, Surroundings(engine.db, engine.clock.now))
     engine.effect_timeouts = LiveTimeouts(accounts, CARRIED, engine.effect_timeouts)
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
-    house, turns = _house(settings, renderer), Turns()
+    messaging, turns = _messaging(settings, renderer), Turns()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _server(settings, engine, metrics, _waker(settings, connect, waker), accounts, house, turns) as server:
+        async with _server(settings, engine, metrics, _waker(settings, connect, waker), accounts, messaging, turns) as server:
             app.state.server = server
             yield
         await run_in_threadpool(renderer.close)
@@ -105,14 +105,14 @@ def create_app(
         health.router,
         public_router,
         callback_router,
-        _pages(app, settings, engine, accounts, house, turns),
+        _pages(app, settings, engine, accounts, messaging, turns),
     ):
         app.router.routes += router.routes
     openapi.install(app)
     return app
 
 
-def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts, house: MessageSettings, turns: Turns) -> APIRouter:
+def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts, messaging: MessageSettings, turns: Turns) -> APIRouter:
     def member(token: str, *, used: bool = True, owing: bool = False) -> Member | None:
         found = login.member_of(engine.db, token, engine.clock.real_now(), used=used)
         if found is None or owing:
@@ -153,7 +153,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts,
         settings.language,
         max_upload_bytes=settings.max_body_bytes,
         room=Room(settings.max_import_bytes, settings.max_waiting_import_bytes),
-        post=routes.Post(house, provider),
+        post=routes.Post(messaging, provider),
         accounts=accounts,
         mail_link=mail_link,
         forget_keys=forget_keys,
@@ -169,19 +169,19 @@ def _waker(settings: Settings, connect: Connect | None, waker: Waker | None) -> 
         async def connect() -> Temporal:
             return await Temporal.connect(**settings.temporal())
 
-    return Bells(connect) if connect is not None else None
+    return TemporalWaker(connect) if connect is not None else None
 
 
 @asynccontextmanager
 async def _server(
-    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, accounts: Accounts, house: MessageSettings, turns: Turns
+    settings: Settings, engine: Engine, metrics: Metrics, waker: Waker | None, accounts: Accounts, messaging: MessageSettings, turns: Turns
 ) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     redis = _redis(settings)
     writer = Writer(engine, waker, loop, settings.max_backlog)
     keys = KeyRing(engine.db, engine.clock.real_now)
     provider = ThroughChannel(accounts, "email")
-    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, house, provider, accounts, turns=turns)
+    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, messaging, provider, accounts, turns=turns)
     metrics.watch(engine, writer)
     presence = Presence(engine, "web")
     tasks = [
@@ -190,7 +190,7 @@ async def _server(
         asyncio.create_task(_regularly(ACCOUNTS_SECONDS, accounts.look)),
         asyncio.create_task(presence.run()),
     ]
-    if isinstance(waker, Bells):
+    if isinstance(waker, TemporalWaker):
         tasks.append(asyncio.create_task(waker.run()))
     writer.start()
     try:
@@ -207,7 +207,7 @@ async def _server(
             await redis.aclose()
 
 
-def _house(settings: Settings, renderer: Renderer) -> MessageSettings:
+def _messaging(settings: Settings, renderer: Renderer) -> MessageSettings:
     keys = settings.signing_keys()
     return MessageSettings(
         tracking=Tracking(keys, settings.public_url),

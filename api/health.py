@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from api.http.errors import Forbidden, answers, takes_nothing
 from api.measured import may_measure
 from api.server import Server, TheServer
-from api.wakeups import Bells
+from api.wakeups import TemporalWaker
 from engine.engine import Engine
 from engine.enrolment import unrouted
 from models import Contact, Event
@@ -132,7 +132,7 @@ class _Undone(Exception):
 
 
 async def _temporal(server: Server) -> State:
-    if not isinstance(server.waker, Bells):
+    if not isinstance(server.waker, TemporalWaker):
         return "not configured"
     return "up" if await server.waker.is_up() else "down"
 

@@ -38,7 +38,7 @@ class Server:
     writer: Writer
     metrics: Metrics
     loop: asyncio.AbstractEventLoop
-    house: MessageSettings
+    messaging: MessageSettings
     provider: Provider
     accounts: Accounts
     turns: Turns = field(default_factory=Turns)
@@ -56,7 +56,7 @@ class Server:
         asyncio.run_coroutine_threadsafe(self.limits.take(rate, who), self.loop).result(WAKE_SECONDS)
 
     def wake(self, wakeups: Wakeups) -> None:
-        """Rings bells and starts workflows after a commit; called from a worker thread."""
+        """Wakes runs and starts workflows after a commit; called from a worker thread."""
         if wakeups and self.waker is not None:
             self.loop.call_soon_threadsafe(self._start_wake, wakeups)
 

@@ -18,7 +18,7 @@ RETRY_SECONDS = 2.0
 Connect = Callable[[], Awaitable[Temporal]]
 
 
-class Bells:
+class TemporalWaker:
     """Rings through Temporal as soon as `run` has connected."""
 
     def __init__(self, connect: Connect) -> None:
@@ -37,7 +37,9 @@ class Bells:
     async def wake(self, wakeups: Wakeups) -> None:
         """Best effort; the keeper repeats what is lost here."""
         if self.temporal is None:
-            log.warning("Temporal is not connected: %d bells and %d starts are left to the keeper", len(wakeups.bells), len(wakeups.starts))
+            log.warning(
+                "Temporal is not connected: %d wake-ups and %d starts are left to the keeper", len(wakeups.runs), len(wakeups.starts)
+            )
         else:
             await self.temporal.wake(wakeups)
 

@@ -98,7 +98,7 @@ def _measured(file: Path, people: int, rounds: int, pool: RenderPool) -> dict[st
 def _prepared(db: Database, people: int, pool: RenderPool) -> tuple[Forecaster, str]:
     keys = (b"bench" * 8,)
     engine = Engine(db, Clock(), Palette.built_in(), keys)
-    house = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), keys, "Shop <shop@example.com>", renderer=pool)
+    messaging = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), keys, "Shop <shop@example.com>", renderer=pool)
     variants = {"default": {"subject": "Hi {{ contact.first_name }}", "mjml": MJML, "text": TEXT}}
     library.save(db, "hello", variants, name="Hello", kind="email", message_class="marketing", actor="bench", now=NOW)
     with db.write() as session:
@@ -118,7 +118,7 @@ def _prepared(db: Database, people: int, pool: RenderPool) -> tuple[Forecaster, 
         )  # fmt: skip
         consent = {"channel": "email", "purpose": "marketing", "state": "granted", "said_at": NOW - timedelta(days=1), "dated": True}
         session.execute(insert(table(ConsentState)), [{**consent, "contact_id": id} for n, id in enumerate(ids) if n % 5])
-        return Forecaster(engine, house), journey.id
+        return Forecaster(engine, messaging), journey.id
 
 
 def main() -> None:

@@ -45,26 +45,26 @@ Rows = tuple[list[Sequence[Any]], str | None]
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """A list that can be taken as a file. `page(session, visit, mark)` reads one page; `columns` are message ids."""
+    """A list that can be taken as a file. `page(session, context, mark)` reads one page; `columns` are message ids."""
 
     columns: tuple[str, ...]
     page: Callable[[Session, PageContext, str | None], Rows]
 
 
-def _contacts(session: Session, visit: PageContext, mark: str | None) -> Rows:
-    query = visit.query
-    wanted = read_filters(session, query, visit.house.now(), visit.speech).wanted
+def _contacts(session: Session, context: PageContext, mark: str | None) -> Rows:
+    query = context.query
+    wanted = read_filters(session, query, context.app.now(), context.t).wanted
     if query.get("ids"):
         wanted = replace(wanted, ids=tuple(dict.fromkeys(person_of(session, id) for id in query["ids"].split(","))))
     page = contacts.search(session, wanted, before=mark, limit=PAGE, sort=query.get("sort", "created"))
     ids = [contact.id for contact in page.contacts]
     tags, consents = _tags(session, ids), _consents(session, ids)
-    members, speech = member_names(session), visit.speech
+    members, t = member_names(session), context.t
     rows: list[Sequence[Any]] = [
         (
             one.id, one.first_name, one.last_name, one.email, one.phone, one.lifecycle_stage, members.get(one.owner or ""), one.locale,
             one.timezone, ", ".join(tags.get(one.id, ())),
-            *(coded(speech, CONSENT_STATES, consents.get((one.id, channel), "unknown")) for channel in SENDABLE),
+            *(coded(t, CONSENT_STATES, consents.get((one.id, channel), "unknown")) for channel in SENDABLE),
             one.created_at, one.last_seen_at, _flat(one),
         )
         for one in page.contacts
@@ -90,16 +90,16 @@ def _consents(session: Session, ids: Sequence[str]) -> dict[tuple[str, str], str
     return {(id, channel): state for id, channel, state in rows}
 
 
-def _runs(session: Session, visit: PageContext, mark: str | None) -> Rows:
-    query, speech = visit.query, visit.speech
+def _runs(session: Session, context: PageContext, mark: str | None) -> Rows:
+    query, t = context.query, context.t
     journey = get_journey(session, query.get("journey", ""))
     wanted = RunFilter(journey.id, None, query.get("status") or None, query.get("node") or None, _number(query.get("version")), mark, PAGE)
     found = list_runs(session, wanted)
     names = contact_names(session, [run["contact_id"] for run in found])
     rows: list[Sequence[Any]] = [
         (
-            run["id"], run["contact_id"], names.get(run["contact_id"]), run["version_number"], speech(RUN_STATES[run["status"]][0]), run["node"],
-            coded(speech, REASONS, run["reason"]) if run["reason"] else "", run["started_at"], run["due_at"], run["ended_at"], run["goal_at"], run["goal_value"],
+            run["id"], run["contact_id"], names.get(run["contact_id"]), run["version_number"], t(RUN_STATES[run["status"]][0]), run["node"],
+            coded(t, REASONS, run["reason"]) if run["reason"] else "", run["started_at"], run["due_at"], run["ended_at"], run["goal_at"], run["goal_value"],
         )
         for run in found
     ]  # fmt: skip
@@ -110,27 +110,27 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 9 else None
 
 
-def _tasks(session: Session, visit: PageContext, mark: str | None) -> Rows:
-    page = tasks_page.wanted(session, visit, mark, PAGE)
-    names, members, speech = contact_names(session, [task.contact_id for task in page.tasks]), member_names(session), visit.speech
+def _tasks(session: Session, context: PageContext, mark: str | None) -> Rows:
+    page = tasks_page.wanted(session, context, mark, PAGE)
+    names, members, t = contact_names(session, [task.contact_id for task in page.tasks]), member_names(session), context.t
     rows: list[Sequence[Any]] = [
         (
             task.id, task.title, task.description, names.get(task.contact_id), task.contact_id, members.get(task.owner or ""), task.priority,
-            speech(TASK_STATES[task.state][0]), task.due_at, task.created_at, task.finished_at,
-            coded(speech, OUTLETS, task.outcome) if task.outcome else "", task.note,
+            t(TASK_STATES[task.state][0]), task.due_at, task.created_at, task.finished_at,
+            coded(t, OUTLETS, task.outcome) if task.outcome else "", task.note,
         )
         for task in page.tasks
     ]  # fmt: skip
     return rows, page.next_after
 
 
-def _outbox(session: Session, visit: PageContext, mark: str | None) -> Rows:
-    found = list(session.execute(outbox.wanted(visit.member, visit.query, mark, PAGE)))
-    speech = visit.speech
+def _outbox(session: Session, context: PageContext, mark: str | None) -> Rows:
+    found = list(session.execute(outbox.wanted(context.member, context.query, mark, PAGE)))
+    t = context.t
     rows: list[Sequence[Any]] = [
         (
-            one.id, one.recipient, one.subject, coded(speech, CHANNELS, one.channel), one.accepted_at, one.opened_at, one.clicked_at,
-            speech("yes") if one.test else "",
+            one.id, one.recipient, one.subject, coded(t, CHANNELS, one.channel), one.accepted_at, one.opened_at, one.clicked_at,
+            t("yes") if one.test else "",
         )
         for one in found
     ]  # fmt: skip
@@ -161,9 +161,9 @@ LISTS: Mapping[str, List] = {
 }  # fmt: skip
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """`GET /ui/export/{list}.csv`."""
-    router, host = APIRouter(include_in_schema=False), Host(house, ())
+    router, host = APIRouter(include_in_schema=False), Host(app, ())
 
     async def export(request: Request, name: str) -> Response:
         known = await host.member(request.cookies)
@@ -173,11 +173,11 @@ def routes(house: AppContext) -> APIRouter:
         if wanted is None:
             return Response(status_code=404)
         if not may(known[1], "list.export"):
-            return Response(host.speech(known[1], request.headers)("Your role does not allow this."), 403)
+            return Response(host.t(known[1], request.headers)("Your role does not allow this."), 403)
         query = {**clean(request.query_params), "ids": request.query_params.get("ids", "")[:10_000]}
-        visit = PageContext(house, known[1], known[0], host.speech(known[1], request.headers), request.url.path, {}, query)
+        context = PageContext(app, known[1], known[0], host.t(known[1], request.headers), request.url.path, {}, query)
         try:
-            first = await run_in_threadpool(_page, visit, wanted, None)
+            first = await run_in_threadpool(_page, context, wanted, None)
         except NotFound:
             return Response(status_code=404)
         headers = {
@@ -185,7 +185,7 @@ def routes(house: AppContext) -> APIRouter:
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
         }
-        return StreamingResponse(_lines(visit, name, wanted, first), 200, headers, "text/csv; charset=utf-8")
+        return StreamingResponse(_lines(context, name, wanted, first), 200, headers, "text/csv; charset=utf-8")
 
     async def bundle(request: Request, id: str) -> Response:
         """Everything known about a person, for a request under GDPR Art. 15 and 20."""
@@ -193,9 +193,9 @@ def routes(house: AppContext) -> APIRouter:
         if known is None:
             return host.stranger(request)
         if not may(known[1], "contact.export"):
-            return Response(host.speech(known[1], request.headers)("Your role does not allow this."), 403)
+            return Response(host.t(known[1], request.headers)("Your role does not allow this."), 403)
         try:
-            content = await run_in_threadpool(_bundle, house, id[:32], f"member:{known[1].id}")
+            content = await run_in_threadpool(_bundle, app, id[:32], f"member:{known[1].id}")
         except NotFound:
             return Response(status_code=404)
         headers = {"content-disposition": f'attachment; filename="contact-{id[-6:]}.json"', "cache-control": "no-store"}
@@ -206,32 +206,32 @@ def routes(house: AppContext) -> APIRouter:
     return router
 
 
-def _bundle(house: AppContext, id: str, by: str) -> bytes:
-    with house.engine.db.write() as session:
+def _bundle(app: AppContext, id: str, by: str) -> bytes:
+    with app.engine.db.write() as session:
         content = export_contact(session, id)
-        record(session, by, "contact.export", f"contact:{content['contact']['id']}", {}, house.now())
+        record(session, by, "contact.export", f"contact:{content['contact']['id']}", {}, app.now())
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 
-def _page(visit: PageContext, wanted: List, mark: str | None) -> Rows:
-    with visit.engine.db.read() as session:
-        return wanted.page(session, visit, mark)
+def _page(context: PageContext, wanted: List, mark: str | None) -> Rows:
+    with context.engine.db.read() as session:
+        return wanted.page(session, context, mark)
 
 
-def _lines(visit: PageContext, name: str, wanted: List, first: Rows) -> Iterator[str]:
+def _lines(context: PageContext, name: str, wanted: List, first: Rows) -> Iterator[str]:
     """The file. What was sent is counted in the audit trail however the sending ends."""
     count = 0
     try:
-        yield START + line_of(visit.speech(column) for column in wanted.columns)
+        yield START + line_of(context.t(column) for column in wanted.columns)
         rows, mark = first
         while True:
             yield "".join(map(line_of, rows))
             count += len(rows)
             if mark is None or count >= MAX_ROWS:
                 return
-            rows, mark = _page(visit, wanted, mark)
+            rows, mark = _page(context, wanted, mark)
     except PfadwerkError:
         return  # what the list stands on is gone since: the file ends here
     finally:
-        with visit.engine.db.write() as session:
-            record(session, visit.by, "export.list", f"list:{name}", {"rows": count}, visit.house.now())
+        with context.engine.db.write() as session:
+            record(session, context.by, "export.list", f"list:{name}", {"rows": count}, context.app.now())

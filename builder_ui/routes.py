@@ -115,7 +115,7 @@ def router(
     asks every `look_again_seconds` whether its session still stands. Files of more than
     `max_upload_bytes` are refused where they come whole; those that come in parts have `room`.
     """
-    house = AppContext(
+    app = AppContext(
         engine,
         login,
         wake,
@@ -130,10 +130,10 @@ def router(
         turns=turns or Turns(),
         accounts=accounts,
     )
-    serving = host.Host(house, PAGES, tour.shown)
+    serving = host.Host(app, PAGES, tour.shown)
     routes = host.routes(serving)
     rooms = (mail, account, audit, logo, gallery, import_forms, makers, frames, suggest, tour, exports)
     # As they are: `include_router` would hide them from a walk over the routes.
-    for router in (*(room.routes(house) for room in rooms), host.shells(serving)):
+    for router in (*(room.routes(app) for room in rooms), host.shells(serving)):
         routes.routes += router.routes
     return routes

@@ -101,23 +101,23 @@ def address(session: Session, number: int, steps: tuple[Step, ...] = STEPS) -> t
     return DONE, "/ui"
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """`/ui/tour/{step}` and `/ui/theme/{theme}`: plain forms of the shell."""
-    router, host = APIRouter(include_in_schema=False), Host(house, ())
+    router, host = APIRouter(include_in_schema=False), Host(app, ())
 
     async def tour(request: Request, step: str) -> Response:
         known = await host.member(request.cookies)
         wrong = step != DONE and step not in {str(n) for n in range(1, len(STEPS) + 1)}
         if known is None or wrong:
             return Response(status_code=403)
-        led = await run_in_threadpool(_go, house, known[1], step)
+        led = await run_in_threadpool(_go, app, known[1], step)
         return RedirectResponse(back_to(request) if step == DONE else led, 303)
 
     async def theme(request: Request, theme: str) -> Response:
         known = await host.member(request.cookies)
         if known is None or theme not in THEMES:
             return Response(status_code=403)
-        await run_in_threadpool(_remember, house, known[1].id, {"theme": theme})
+        await run_in_threadpool(_remember, app, known[1].id, {"theme": theme})
         return RedirectResponse(back_to(request), 303)
 
     router.add_api_route("/ui/tour/{step}", tour, methods=["POST"], **does("me.change"))
@@ -125,14 +125,14 @@ def routes(house: AppContext) -> APIRouter:
     return router
 
 
-def _go(house: AppContext, member: Member, step: str) -> str:
-    with house.engine.db.read() as session:
+def _go(app: AppContext, member: Member, step: str) -> str:
+    with app.engine.db.read() as session:
         state, led = (DONE, "") if step == DONE else address(session, int(step), steps_of(member))
-    _remember(house, member.id, {"tour": state})
+    _remember(app, member.id, {"tour": state})
     return led
 
 
-def _remember(house: AppContext, member_id: str, what: dict[str, str]) -> None:
-    with house.engine.db.write() as session:
+def _remember(app: AppContext, member_id: str, what: dict[str, str]) -> None:
+    with app.engine.db.write() as session:
         member = session.get_one(Member, member_id)
         member.preferences = {**member.preferences, **what}

@@ -45,8 +45,8 @@ journeys = table(Journey)
 subscriptions = table(Subscription)
 
 PAGE = 200
-LEASE, GRACE, RING_AGAIN = 1.5, 2, 30
-"""In ticks: how long the lease lasts, how long a due run or an unread inbox row may lie before the keeper rings, and until it rings again."""
+LEASE, GRACE, WAKE_AGAIN = 1.5, 2, 30
+"""In ticks: how long the lease lasts, how long a due run or an unread inbox row may lie before the keeper wakes it, and until it does so again."""
 ENDED_ELSEWHERE = ("ended_by_person", "removed", "stopped", "merged", "erased", "ended_by_journey")
 KEEP_INBOX = timedelta(days=30)
 
@@ -75,7 +75,7 @@ class Keeper:
         self.every_seconds = every_seconds
         self.lease = timedelta(seconds=every_seconds * LEASE)
         self.grace = timedelta(seconds=every_seconds * GRACE) if grace is None else grace
-        self.ring_again = timedelta(seconds=every_seconds * RING_AGAIN)
+        self.wake_again = timedelta(seconds=every_seconds * WAKE_AGAIN)
         self.name = secrets.token_hex(8)
         self._duties = (
             self.route_unrouted, self.settle_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old, self.fold_tallies,
@@ -100,7 +100,7 @@ class Keeper:
         """Every duty once. One that fails does not keep the others from their work."""
         for duty in self._duties:
             await self._do(duty)
-        await asyncio.gather(*(self._ring_or_start(run_id) for run_id in await asyncio.to_thread(self._needing_a_bell)))
+        await asyncio.gather(*(self._wake_or_start(run_id) for run_id in await asyncio.to_thread(self._needing_a_wakeup)))
 
     async def _do(self, duty: Callable[[], Wakeups]) -> None:
         try:
@@ -132,7 +132,7 @@ class Keeper:
     # --- duties in the database ----------------------------------------------------------------------------------------
 
     def route_unrouted(self) -> Wakeups:
-        """Events that activities appended: bells and enrolments come of them here. What cannot be done is owed, and nobody waits for it."""
+        """Events that activities appended: wake-ups and enrolments come of them here. What cannot be done is owed, and nobody waits for it."""
         with self.engine.db.read() as session:
             waiting = list(session.scalars(select(events.c.id).where(events.c.routed == false()).order_by(events.c.id).limit(PAGE)))
         return self._each(waiting, self._route)
@@ -180,7 +180,7 @@ class Keeper:
         if row.ended_at is not None:
             return Wakeups()
         end_locked(self.engine, session, row.id, "stopped", self.engine.clock.now())
-        return Wakeups(bells={run_id})
+        return Wakeups(runs={run_id})
 
     def pull_clock_triggers(self) -> Wakeups:
         """Schedules and date fields that have come due; one page each."""
@@ -258,7 +258,7 @@ class Keeper:
 
     # --- duties towards Temporal -----------------------------------------------------------------------------------------
 
-    def _needing_a_bell(self) -> list[str]:
+    def _needing_a_wakeup(self) -> list[str]:
         """Runs that should have moved: overdue, with mail unread, held although their journey is live, or ended behind their back."""
         now = self.engine.clock.now()
         late = now - self.grace
@@ -269,7 +269,7 @@ class Keeper:
                 *self._to_resume(session),
                 *self._ended_elsewhere(session, late),
             ]
-        again = now - self.ring_again
+        again = now - self.wake_again
         self._rung = {run_id: at for run_id, at in self._rung.items() if at > again}
         fresh = [run_id for run_id in dict.fromkeys(found) if run_id not in self._rung]
         self._rung.update(dict.fromkeys(fresh, now))
@@ -309,19 +309,19 @@ class Keeper:
 
     def _ended_elsewhere(self, session: Session, late: datetime) -> list[str]:
         recent = select(runs.c.id).where(
-            runs.c.ended_at < late, runs.c.ended_at > late - self.ring_again, runs.c.reason.in_(ENDED_ELSEWHERE)
+            runs.c.ended_at < late, runs.c.ended_at > late - self.wake_again, runs.c.reason.in_(ENDED_ELSEWHERE)
         )
         return list(session.scalars(recent.limit(PAGE)))
 
-    async def _ring_or_start(self, run_id: str) -> None:
+    async def _wake_or_start(self, run_id: str) -> None:
         """Where the server does not answer it is looked at again soon."""
-        if not await ring_or_start(self.engine, self.temporal, run_id):
+        if not await wake_or_start(self.engine, self.temporal, run_id):
             self._rung.pop(run_id, None)
 
 
-async def ring_or_start(engine: Engine, temporal: Temporal, run_id: str) -> bool:
+async def wake_or_start(engine: Engine, temporal: Temporal, run_id: str) -> bool:
     """A run that nobody works on gets its workflow back, from its row. False: the server did not answer."""
-    told = await temporal.ring(run_id)
+    told = await temporal.signal(run_id)
     if told is not False:
         return told is True
     start = await asyncio.to_thread(_start_of, engine, run_id)
@@ -342,7 +342,7 @@ _startable = (
 
 
 def instruction_of(row: Any) -> Instruction:
-    """What a fresh workflow of this run begins with: the stored instruction, or waiting for a bell where the run is halted."""
+    """What a fresh workflow of this run begins with: the stored instruction, or waiting for a wake-up where the run is halted."""
     if row.status == "active" and row.instruction:
         return cast(Instruction, row.instruction)
     waiting: Instruction = {**WAIT_FOR_SIGNAL, "step": row.step}
@@ -357,7 +357,7 @@ class NotTold(PfadwerkError):
 
 
 async def recover(engine: Engine, temporal: Temporal) -> AsyncIterator[tuple[int, int]]:
-    """Gives every open run its workflow back, and rings it; yields (looked at, started anew) after each page. Safe to repeat.
+    """Gives every open run its workflow back, and wakes it; yields (looked at, started anew) after each page. Safe to repeat.
 
     Raises: NotTold when the server stops answering; the runs of the pages before are seen to.
     """
@@ -390,7 +390,7 @@ def _open_page(engine: Engine, after: str) -> list[Row[Any]]:
 
 async def _recover_run(temporal: Temporal, row: Row[Any]) -> bool | None:
     """True: started anew; False: its workflow was there; None: the server did not answer."""
-    told = await temporal.ring(row.id)
+    told = await temporal.signal(row.id)
     if told is None or told:
         return None if told is None else False
     return await temporal.start(row.id, row.key, instruction_of(row)) or None

@@ -32,7 +32,7 @@ def merge_pair(engine: Engine, session: Session, pair_id: int, winner_id: str, b
     done = merge(session, winner_id, loser_id, now, reason="manual")
     record(session, by, "contact.merge", f"contact:{winner_id}", {"other": loser_id}, now)
     wakeups = routed(engine, session, done.events, now)
-    wakeups.add(Wakeups(bells=set(done.rung)))
+    wakeups.add(Wakeups(runs=set(done.to_wake)))
     return wakeups
 
 
@@ -40,7 +40,7 @@ def part(engine: Engine, session: Session, merge_id: int, by: str, now: datetime
     """Undoes a merge. Raises: as `crm.people.unmerge.unmerge`."""
     done = unmerge(session, merge_id, by, now)
     wakeups = routed(engine, session, done.events, now)
-    wakeups.add(Wakeups(bells=set(done.rung)))
+    wakeups.add(Wakeups(runs=set(done.to_wake)))
     return done, wakeups
 
 

@@ -1,7 +1,7 @@
-"""What a process that has died left undone: runs it accepted and did not start, bells it did not ring. Done by any worker, within seconds.
+"""What a process that has died left undone: runs it accepted and did not start, wake-ups it did not send. Done by any worker, within seconds.
 
 No run is marked for it: a start is two facts only, the row and the workflow. When a process stops saying that it is alive (`presence`), the
-rows of its last seconds are looked through; to ring a run that was started is harmless, and none is started twice, because the workflow's id
+rows of its last seconds are looked through; to wake a run that was started is harmless, and none is started twice, because the workflow's id
 is the run's.
 """
 
@@ -16,7 +16,7 @@ from sqlalchemy import Executable, bindparam, false, select
 
 from engine import presence
 from engine.engine import Engine
-from engine.keeper import ring_or_start
+from engine.keeper import wake_or_start
 from engine.runs.step import where
 from engine.temporal.client import Temporal
 from models import Inbox, Run, id_at
@@ -63,10 +63,10 @@ class Takeover:
         """Does what processes that are silent left undone, and only then notes that it is done: whoever dies in between does it again, and so
         does whoever cannot tell Temporal now."""
         for process in await asyncio.to_thread(self._silent, now):
-            rung, all_told = await self._ring_all(process.seen_at - BEFORE)
+            woken, all_told = await self._wake_all(process.seen_at - BEFORE)
             if all_told:
                 await asyncio.to_thread(self._note, process.id, process.seen_at)
-            log.warning("a %s process is silent since %s; %d runs were rung", process.kind, process.seen_at.isoformat(), rung)
+            log.warning("a %s process is silent since %s; %d runs were woken", process.kind, process.seen_at.isoformat(), woken)
 
     def _silent(self, now: datetime) -> list[presence.Silent]:
         with self._engine.db.read() as session:
@@ -76,18 +76,18 @@ class Takeover:
         with self._engine.db.write() as session:
             presence.note_taken_over(session, process_id, seen_at)
 
-    async def _ring_all(self, since: datetime) -> tuple[int, bool]:
-        """How many runs were rung, and whether Temporal heard of all of them."""
+    async def _wake_all(self, since: datetime) -> tuple[int, bool]:
+        """How many runs were woken, and whether Temporal heard of all of them."""
         unread = await asyncio.to_thread(self._page, _unread, {"since": self._engine.clock.to_virtual(since)})
-        told = await self._ring(unread)
+        told = await self._wake(unread)
         count, after = len(unread), id_at(since)
         while page := await asyncio.to_thread(self._page, _begun, {"after": after}):
-            told = await self._ring(page) and told
+            told = await self._wake(page) and told
             count, after = count + len(page), page[-1]
         return count, told
 
-    async def _ring(self, page: list[str]) -> bool:
-        return all(await asyncio.gather(*(ring_or_start(self._engine, self._temporal, run_id) for run_id in page)))
+    async def _wake(self, page: list[str]) -> bool:
+        return all(await asyncio.gather(*(wake_or_start(self._engine, self._temporal, run_id) for run_id in page)))
 
     def _page(self, statement: Executable, values: dict[str, Any]) -> list[str]:
         with self._engine.db.read() as session:

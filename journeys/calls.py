@@ -8,7 +8,7 @@ in rows and histories, and is served under that name, too.
 from __future__ import annotations
 
 RUN_WORKFLOW = "Run"
-BELL = "bell"
+WAKE_UP = "bell"
 STEP = "step"
 RUN_QUEUE = "runs"
 JOURNEY_ATTRIBUTE = "PfadwerkJourney"

@@ -63,7 +63,7 @@ class Run(SQLModel, table=True):
     state: dict[str, Any] = json_field()
     instruction: dict[str, Any] = json_field()
     due_at: datetime | None = None
-    """When the present instruction comes due (None: only a bell can wake it)."""
+    """When the present instruction comes due (None: only a wake-up can wake it)."""
     reason: str = Field(default="", max_length=200)
     """Why it ended, is stuck or is held: a code, never text from outside."""
     error: str = Field(default="", max_length=2_000)

@@ -1,6 +1,6 @@
 """Messages that are held when their run goes away, and those that let them go first.
 
-Facts in the database only, under the contact's lock: the caller rings the runs that come back, and the keeper does if that is lost.
+Facts in the database only, under the contact's lock: the caller wakes the runs that come back, and the keeper does if that is lost.
 Whether a message is held, and until when, is the gate's to say.
 """
 

@@ -1,6 +1,6 @@
 """What a merge or an erasure does to runs, in the form the engine writes: ended rows, inbox rows, goals reached.
 
-These are facts in the database only: the caller rings the bells, and the keeper does if that is lost. All other moves of a run
+These are facts in the database only: the caller wakes the runs, and the keeper does if that is lost. All other moves of a run
 belong to the engine.
 """
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from builder_ui.builder import forms
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.rulebook import rule_field
-from builder_ui.kit.i18n import Translator, speech_for
+from builder_ui.kit.i18n import Translator, translator_for
 from crm.rules.expression import expression
 from crm.rules.sql_facts import SqlFacts
 from crm.rules.terms import SQL
@@ -173,7 +173,7 @@ def test_it_is_said_in_both_languages(language: str, raw: Any, words: str) -> No
 )
 def test_the_rule_editor_offers_and_draws_it(language: str, add: str, chosen: str) -> None:
     edits: list[Any] = []
-    form = form_of(speech_for(language), ELSEWHERE, edits)
+    form = form_of(translator_for(language), ELSEWHERE, edits)
     drawn = rule_field(form, ("rule",), False)
     assert add in attributes(drawn, "aria-label")
     assert "example.org" in attributes(drawn, "defaultValue")
@@ -181,15 +181,15 @@ def test_the_rule_editor_offers_and_draws_it(language: str, add: str, chosen: st
     [written] = [one for one in elements(drawn) if one["attributes"].get("list") == forms.suggested("domain")]
     asyncio.run(written["eventHandlers"]["onBlur"].function([{"target": {"value": "example.net"}}]))
     assert edits == [(("rule",), {"combinator": "and", "rules": [{"domain": "example.net", "has": False}]})]
-    assert forms.suggested("domain") in str(forms.offers(speech_for(language), form.knowledge)), "the page has the list of suggestions"
+    assert forms.suggested("domain") in str(forms.offers(translator_for(language), form.knowledge)), "the page has the list of suggestions"
 
 
-def form_of(speech: Translator, rule: Any, edits: list[Any]) -> forms.Form:
+def form_of(t: Translator, rule: Any, edits: list[Any]) -> forms.Form:
     def edit(path: forms.Path, value: Any, _redraw: bool) -> None:
         edits.append((path, value))
 
     knowledge = Knowledge(Catalogue.built_in(), choices={"domain": [("example.org", "")]})
-    return forms.Form(speech, knowledge, "step", {"rule": rule}, edit, 0)
+    return forms.Form(t, knowledge, "step", {"rule": rule}, edit, 0)
 
 
 def elements(model: Any) -> Iterator[dict[str, Any]]:

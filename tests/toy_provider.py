@@ -94,7 +94,7 @@ class Pigeon(ConfiguredProvider):
     name = "pigeon"
     label = "Carrier pigeons"
     channels = frozenset({"email", "sms"})
-    doubt = "lookup"
+    delivery_check = "lookup"
     Config = PigeonConfig
     advice = ((r"pigeon_.*", "Feed the pigeons."),)
     callbacks: ClassVar[dict[str, type[Callback]]] = {"news": News}

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt, MessageDead, RetryLater
+from activities.providers.provider import Answer, DeliveryCheck, MessageDead, RetryLater
 from activities.redaction import tells, texts_in
 from activities.sending.gate import Pass, Refuse, Verdict
 from activities.sending.handler import CannotPrepare, Draft, Job, Person
@@ -41,7 +41,7 @@ class CustomActivityHandler:
     fake: bool = False
     reveal: Reveal | None = None
     """Fetches the value of a secret by its name, at the call and for the function alone; staging has none."""
-    doubt: Doubt = "idempotent"
+    delivery_check: DeliveryCheck = "idempotent"
     outlets: Mapping[str, str] = field(default_factory=dict)
 
     @property

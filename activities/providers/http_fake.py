@@ -19,7 +19,7 @@ from activities.providers.provider import (
     AddressDead,
     Answer,
     ConfiguredProvider,
-    Doubt,
+    DeliveryCheck,
     InDoubt,
     MessageDead,
     Outgoing,
@@ -51,7 +51,7 @@ class HttpFake(ConfiguredProvider):
     name = "http_fake"
     label = "HTTP fake"
     channels = frozenset({*CHANNELS, "team"})
-    doubt: Doubt = "lookup"
+    delivery_check: DeliveryCheck = "lookup"
     Config = HttpFakeConfig
 
     def __init__(self, host: str, port: int, timeout_seconds: float = 5.0) -> None:

@@ -13,7 +13,16 @@ from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, ConfiguredProvider, Doubt, MessageDead, Outgoing, ProviderConfig, RetryLater, Surroundings
+from activities.providers.provider import (
+    Answer,
+    ConfiguredProvider,
+    DeliveryCheck,
+    MessageDead,
+    Outgoing,
+    ProviderConfig,
+    RetryLater,
+    Surroundings,
+)
 from journeys.channels import SENDABLE
 from models import Database, OutboxItem
 from storage.sql import table, upsert
@@ -28,7 +37,7 @@ class Outbox(ConfiguredProvider):
     name = "outbox"
     label = "Outbox"
     channels = CHANNELS
-    doubt: Doubt = "idempotent"
+    delivery_check: DeliveryCheck = "idempotent"
     remembers = timedelta.max
     """What it took lies in the database, and is restored or lost with it."""
     reaches_people = False

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from activities.providers.callback import Callback
 from models import Database
 
-Doubt = Literal["idempotent", "lookup", "blind"]
+DeliveryCheck = Literal["idempotent", "lookup", "blind"]
 """What to do when nobody knows whether a call arrived: repeat it with the same key, ask with `lookup`, or wait for an echo."""
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
@@ -132,7 +132,7 @@ class Provider(Protocol):
     """One account at one provider, ready to send: all that those who send ask of it.
 
     `timeout_seconds` bounds one `send`, connection included: the ledger's lease and the graceful shutdown are longer. `remembers` says how
-    long it knows a once key, so that the same message sent again goes nowhere; zero unless `doubt` is `idempotent`.
+    long it knows a once key, so that the same message sent again goes nowhere; zero unless `delivery_check` is `idempotent`.
     """
 
     @property
@@ -142,7 +142,7 @@ class Provider(Protocol):
     def channels(self) -> frozenset[str]: ...
 
     @property
-    def doubt(self) -> Doubt: ...
+    def delivery_check(self) -> DeliveryCheck: ...
 
     @property
     def remembers(self) -> timedelta: ...
@@ -161,7 +161,7 @@ class Provider(Protocol):
         """
 
     def lookup(self, once_key: str) -> Answer | None:
-        """What became of a message; None if the provider never got it. Asked only of providers whose `doubt` is `lookup`.
+        """What became of a message; None if the provider never got it. Asked only of providers whose `delivery_check` is `lookup`.
 
         Raises:
             RetryLater: the provider does not answer now.
@@ -210,7 +210,7 @@ class ConfiguredProvider(ABC):
     label: ClassVar[str]
     """What people call it; a message id."""
     channels: frozenset[str]
-    doubt: Doubt
+    delivery_check: DeliveryCheck
     remembers: timedelta = timedelta(0)
     reaches_people: bool = True
     """False: what it takes stays in the house."""
@@ -234,7 +234,7 @@ class ConfiguredProvider(ABC):
         """As `Provider.verify`: leaves no message with anybody."""
 
     def lookup(self, once_key: str) -> Answer | None:
-        """As `Provider.lookup`; only those whose `doubt` is `lookup` are asked."""
+        """As `Provider.lookup`; only those whose `delivery_check` is `lookup` are asked."""
         return None
 
     @abstractmethod

@@ -25,7 +25,7 @@ from activities.providers.provider import (
     Advice,
     Answer,
     ConfiguredProvider,
-    Doubt,
+    DeliveryCheck,
     InDoubt,
     MessageDead,
     Outgoing,
@@ -152,7 +152,7 @@ class Smtp(ConfiguredProvider):
     name = "smtp"
     label = "E-mail server (SMTP)"
     channels = frozenset({"email", "team"})
-    doubt: Doubt = "blind"
+    delivery_check: DeliveryCheck = "blind"
     Config = SmtpConfig
     advice: ClassVar[Advice] = (
         (r"smtp_unreachable", "The server does not answer: check server and port, and whether a firewall is in the way."),
@@ -205,7 +205,7 @@ class Smtp(ConfiguredProvider):
         return answer
 
     def lookup(self, once_key: str) -> Answer | None:
-        """A mail server cannot be asked; the ledger never does, because `doubt` is `blind`."""
+        """A mail server cannot be asked; the ledger never does, because `delivery_check` is `blind`."""
         return None
 
     def verify(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import AddressDead, Answer, Doubt, InDoubt, MessageDead, Provider, RetryLater
+from activities.providers.provider import AddressDead, Answer, DeliveryCheck, InDoubt, MessageDead, Provider, RetryLater
 from activities.rendering import RenderBusy
 from activities.sending import ledger, merged, restored
 from activities.sending.attempt import attempt
@@ -302,7 +302,7 @@ def _enter_ledger(
             return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
         case ledger.InFlight(lease_until=until):
             return _Later(BUSY, "in_flight", until)
-        case ledger.Doubtful() if (kind := _doubt(effects, performer, stands)) != "idempotent":
+        case ledger.Doubtful() if (kind := _delivery_check(effects, performer, stands)) != "idempotent":
             if kind == "lookup":
                 return stands
             return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
@@ -317,12 +317,12 @@ def _enter_ledger(
             return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
 
 
-def _doubt(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful) -> Doubt:
+def _delivery_check(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful) -> DeliveryCheck:
     """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises."""
     maker = effects.maker(performer, stands.provider, stands.account)
     if maker is None:
         return "blind"
-    return "blind" if maker is not performer and maker.doubt == "idempotent" else maker.doubt
+    return "blind" if maker is not performer and maker.delivery_check == "idempotent" else maker.delivery_check
 
 
 def _made_already(session: Session, engine: Engine, row: Row[Any], performer: ChannelHandler, job: Job, made: merged.Made) -> Moved:
@@ -334,7 +334,7 @@ def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Ch
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     moved = replace(move(engine, session, row, job.as_of, Performed(outlet=made.outlet, data=made.data)), outcome="skipped")
     for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
-        moved.wakeups.ring(run_id)
+        moved.wakeups.wake(run_id)
     return moved
 
 
@@ -412,7 +412,7 @@ def _perhaps_left(
 
 
 def _wait_in_line(engine: Engine, job: Job, until: datetime) -> Instruction:
-    """The call is made at `until`, or asked for again when a bell says that somebody before it has gone away; an activity's retry hears none.
+    """The call is made at `until`, or asked for again when a wake-up says that somebody before it has gone away; an activity's retry hears none.
 
     The row keeps its `do`: whoever looks there performs the call, and the gate decides anew.
     """
@@ -442,7 +442,7 @@ def _call(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft, c
         case RetryLater() as failure:
             return _later(engine, performer, job, claimed, failure)
         case InDoubt(code=code):
-            if performer.doubt == "blind":
+            if performer.delivery_check == "blind":
                 return _answer(engine, performer, job, "uncertain", code)
             raise come_back(BUSY, code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
         case AddressDead(code=code):
@@ -558,7 +558,7 @@ def _answer_in(
     moved = replace(_go_on(session, engine, row, job, Performed(outlet=given, data=data)), outcome=status)
     if fate != "sent" and job.call.channel in SENDABLE:
         for run_id in held_messages.call_up(session, row.contact_id, job.as_of):
-            moved.wakeups.ring(run_id)
+            moved.wakeups.wake(run_id)
     return moved
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt, Provider
+from activities.providers.provider import Answer, DeliveryCheck, Provider
 from activities.sending.gate import Verdict
 from engine.interpreter.state import State
 from journeys.compile import Program
@@ -73,7 +73,7 @@ class ChannelHandler(Protocol):
     def name(self) -> str: ...
 
     @property
-    def doubt(self) -> Doubt: ...
+    def delivery_check(self) -> DeliveryCheck: ...
 
     @property
     def timeout_seconds(self) -> float: ...
@@ -98,7 +98,7 @@ class ChannelHandler(Protocol):
         """The call itself, outside of any transaction. Raises: ProviderFailure."""
 
     def lookup(self, once_key: str) -> Answer | None:
-        """Asks what became of a doubtful call; only where `doubt` is `lookup`."""
+        """Asks what became of a doubtful call; only where `delivery_check` is `lookup`."""
 
     def bounced(self, session: Session, job: Job, address: str) -> None:
         """The address is dead: whatever must be remembered about it."""

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt, Outgoing, Provider
+from activities.providers.provider import Answer, DeliveryCheck, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.sending import gate, twins
 from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Person
@@ -67,7 +67,7 @@ class Prepared:
 class MessageHandler(Carried):
     """Sends through one provider account on one channel."""
 
-    house: MessageSettings
+    messaging: MessageSettings
     provider: Provider
     channel: str
     outlets: Mapping[str, str] = field(default_factory=lambda: SENT)
@@ -78,8 +78,8 @@ class MessageHandler(Carried):
         return self.provider.name
 
     @property
-    def doubt(self) -> Doubt:
-        return self.provider.doubt
+    def delivery_check(self) -> DeliveryCheck:
+        return self.provider.delivery_check
 
     @property
     def remembers(self) -> timedelta:
@@ -99,14 +99,14 @@ class MessageHandler(Carried):
         template, number = self._template(session, job)
         try:
             if template is None:
-                locale = contact.locale or self.house.language
-                text = self.house.renderer.render_text(str(job.call.input.get("text", "")), values, locale=locale, zone=zone)
+                locale = contact.locale or self.messaging.language
+                text = self.messaging.renderer.render_text(str(job.call.input.get("text", "")), values, locale=locale, zone=zone)
                 rendered = Rendered("", "", text, locale)
             else:
                 rendered = self._render(session, job, contact, template, values, zone)
         except RenderFailed as error:
             raise CannotPrepare(f"render_{error.code}") from None
-        mail_from = f"{sender.name} <{sender.email}>" if sender.name and sender.email else sender.email or self.house.mail_from
+        mail_from = f"{sender.name} <{sender.email}>" if sender.name and sender.email else sender.email or self.messaging.mail_from
         wanted = self.wanted(job)
         return Draft(
             Prepared(rendered, mail_from, sender.reply_to),
@@ -127,7 +127,7 @@ class MessageHandler(Carried):
         wanted = self.wanted(job)
         address = address_of(contact, self.channel) if contact is not None else None
         twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id)
-        return gate.ask(session, contact, wanted, self.house.address_keys, job.as_of, twin)
+        return gate.ask(session, contact, wanted, self.messaging.address_keys, job.as_of, twin)
 
     def contact(self, session: Session, job: Job) -> Person | None:
         """Whom the message is for, as it is written with."""
@@ -163,12 +163,12 @@ class MessageHandler(Carried):
     def bounced(self, session: Session, job: Job, address: str) -> None:
         """A dead address gets nothing more on this channel."""
         suppression.suppress(
-            session, self.house.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
+            session, self.messaging.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
         )
 
     def mailbox_key(self, job: Job, address: str | None) -> str | None:
         """Names the send and the mailbox (`activities.sending.twins`)."""
-        return twins.key_of(job, address, message_class(job.call.input, job.program.settings), self.house.address_keys)
+        return twins.key_of(job, address, message_class(job.call.input, job.program.settings), self.messaging.address_keys)
 
     def _outgoing(self, job: Job, prepared: Prepared, address: str) -> Outgoing:
         rendered = prepared.rendered
@@ -194,11 +194,11 @@ class MessageHandler(Carried):
     def _render(
         self, session: Session, job: Job, contact: Person, template: CompiledTemplate, values: Mapping[str, Any], zone: str
     ) -> Rendered:
-        tracked = level(session, contact.id, self.house.tracking_level)
-        marks = self.house.tracking.marks(message_id_of(job.once_key), tracked, own_domains(session, self.house.mail_from))
-        languages = [name for name in (contact.locale, self.house.language) if name]
+        tracked = level(session, contact.id, self.messaging.tracking_level)
+        marks = self.messaging.tracking.marks(message_id_of(job.once_key), tracked, own_domains(session, self.messaging.mail_from))
+        languages = [name for name in (contact.locale, self.messaging.language) if name]
         kind = message_class(job.call.input, job.program.settings)
-        return self.house.renderer.render(template, languages, values, marks=marks, message_class=kind, zone=zone)
+        return self.messaging.renderer.render(template, languages, values, marks=marks, message_class=kind, zone=zone)
 
     def _template(self, session: Session, job: Job) -> tuple[CompiledTemplate | None, int | None]:
         """The template in the version that the journey's version pins. Compiled templates never change, so they are kept."""
@@ -223,7 +223,7 @@ class MessageHandler(Carried):
 
     def _values(self, job: Job, contact: Person, sender: settings.Sender) -> dict[str, Any]:
         """What a template may read: plain values only."""
-        urls = self.house.tracking.urls(message_id_of(job.once_key))
+        urls = self.messaging.tracking.urls(message_id_of(job.once_key))
         return {
             "contact": contact_values(contact),
             "trigger": job.row.trigger,

@@ -56,14 +56,14 @@ def settle(effects: Effects) -> Wakeups:
     for row in late:
         performer = effects.performers.get(row.channel)
         if performer is not None and (row.ended_at is not None or not ledger.is_awaited(row)):
-            wakeups.bells |= _settle(effects, performer, row, now)
+            wakeups.runs |= _settle(effects, performer, row, now)
     return wakeups
 
 
 def _settle(effects: Effects, performer: ChannelHandler, row: Row[Any], now: datetime) -> set[str]:
     """The runs whose messages need not wait for this one any more. Only the account that made the call is asked."""
     maker = effects.maker(performer, row.provider, row.account)
-    asked = maker if maker is not None and maker.doubt == "lookup" else None
+    asked = maker if maker is not None and maker.delivery_check == "lookup" else None
     try:
         known = asked.lookup(row.once_key) if asked else None
     except ProviderFailure:

@@ -1,6 +1,6 @@
 """Messages that a person wants sent again (`crm.uncertain`): the same text, under the same key, through the whole gate.
 
-The claim is committed before the call as for every message, so a process that dies leaves a claim that `doubts` settles: the message is
+The claim is committed before the call as for every message, so a process that dies leaves a claim that `reconcile` settles: the message is
 uncertain again, or found at the provider, and never leaves a second time by itself.
 """
 
@@ -103,7 +103,7 @@ def _send(effects: Effects, performer: ChannelHandler, row: Row[Any], turn: Turn
     now = engine.clock.now()
     maker = effects.maker(performer, row.provider, row.account)
     try:
-        known = maker.lookup(row.once_key) if maker is not None and maker.doubt == "lookup" else None
+        known = maker.lookup(row.once_key) if maker is not None and maker.delivery_check == "lookup" else None
     except RetryLater as failure:
         return _put_off(engine, row.id, now + failure.after)
     if known is not None:
@@ -189,7 +189,7 @@ def _call(effects: Effects, performer: ChannelHandler, message_id: str, claimed:
         case RetryLater() as failure:
             _later(engine, message_id, number, failure)
         case InDoubt(code=code):
-            if performer.doubt != "lookup":  # else the claim stays, and the provider is asked when it is over
+            if performer.delivery_check != "lookup":  # else the claim stays, and the provider is asked when it is over
                 _close(engine, performer, message_id, claimed, "uncertain", code)
         case AddressDead(code=code):
             _close(engine, performer, message_id, claimed, "bounced", code)

@@ -45,7 +45,7 @@ def look(engine: Engine, session: Session, row: Row[Any], performer: ChannelHand
     said = on(session).execute(_said, {"of_message": message_id_of(job.once_key)}).scalar()
     if said in ("unsent", "absent"):
         return None
-    if said is None and lost.same_key and performer.doubt == "lookup":
+    if said is None and lost.same_key and performer.delivery_check == "lookup":
         return Perhaps("look_up", lost)
     assumed = said or lost.assume
     note(session, job, lost, assumed)
@@ -56,7 +56,7 @@ def _is_known(performer: ChannelHandler, lost: LostTime, now: datetime) -> bool:
     """Whether the provider still knows every key that it was told in the lost time: then the same one leads to no second message."""
     if performer.remembers == FOREVER:
         return True
-    return performer.doubt == "idempotent" and lost.same_key and now - lost.since <= performer.remembers
+    return performer.delivery_check == "idempotent" and lost.same_key and now - lost.since <= performer.remembers
 
 
 def note(session: Session, job: Job, lost: LostTime, assumed: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
+from activities.providers.provider import Answer, DeliveryCheck, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
 from activities.sending.gate import Pass, Refuse, Verdict
 from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.ledger import message_id_of
@@ -19,11 +19,11 @@ from journeys.errors import NotFound
 from workspace import secrets, settings
 
 
-def secret_of(session: Session, house: MessageSettings, name: object) -> str | None:
+def secret_of(session: Session, messaging: MessageSettings, name: object) -> str | None:
     if not name:
         return None
     try:
-        return secrets.reveal(session, house.address_keys, str(name))
+        return secrets.reveal(session, messaging.address_keys, str(name))
     except NotFound:
         raise CannotPrepare("no_secret") from None
 
@@ -53,7 +53,7 @@ class ExternalCall:
 class TeamHandler(Carried, ExternalCall):
     """One notice to several colleagues, by e-mail and Slack. Whoever got it does not get it again because another did not."""
 
-    house: MessageSettings
+    messaging: MessageSettings
     provider: Provider
     post_to_slack: PostToSlack
     remembers: timedelta = timedelta(0)
@@ -65,9 +65,9 @@ class TeamHandler(Carried, ExternalCall):
         return self.provider.name
 
     @property
-    def doubt(self) -> Doubt:
+    def delivery_check(self) -> DeliveryCheck:
         """One notice is several calls, of which no provider can be asked together: what may not be repeated stays uncertain."""
-        return "idempotent" if self.provider.doubt == "idempotent" else "blind"
+        return "idempotent" if self.provider.delivery_check == "idempotent" else "blind"
 
     @property
     def timeout_seconds(self) -> float:
@@ -78,12 +78,12 @@ class TeamHandler(Carried, ExternalCall):
         named = [str(one) for one in said.get("to", ())]
         to = email.addresses(session, named, job.row.contact_id)
         gone = email.meant_for(session, named, job.row.contact_id) if to else None
-        slack = secret_of(session, self.house, said.get("slack_webhook"))
+        slack = secret_of(session, self.messaging, said.get("slack_webhook"))
         if not to and slack is None:
             raise CannotPrepare("no_recipient")
         sender = settings.load(session, settings.Sender)
         return Draft(
-            {"to": to, "slack": slack, "sender": sender.email or self.house.mail_from, "instead_of": gone},
+            {"to": to, "slack": slack, "sender": sender.email or self.messaging.mail_from, "instead_of": gone},
             {"subject": str(said.get("subject", ""))[:200]},
         )
 

@@ -174,7 +174,7 @@ def _tried(notifier: Notifier, delivery: Row[Any], now: datetime) -> tuple[str, 
 
 
 def _is_blind(notifier: Notifier) -> bool:
-    return notifier.team is not None and notifier.team.provider.doubt == "blind"
+    return notifier.team is not None and notifier.team.provider.delivery_check == "blind"
 
 
 def _mail(notifier: Notifier, delivery: Row[Any]) -> None:
@@ -183,11 +183,11 @@ def _mail(notifier: Notifier, delivery: Row[Any]) -> None:
     once_key = f"notice:{delivery.notice_id}:{delivery.member_id}"
     with notifier.effects.engine.db.read() as session:
         member = session.get(Member, delivery.member_id)
-        sender = settings.load(session, settings.Sender).email or team.house.mail_from
+        sender = settings.load(session, settings.Sender).email or team.messaging.mail_from
         if member is None or not member.active:
             raise CannotPrepare("no_recipient")
-        subject, text = _words(session, delivery, notifier.translate(member.locale), team.house.tracking.public_url)
-    if delivery.state == "claimed" and team.provider.doubt == "lookup" and team.provider.lookup(once_key) is not None:
+        subject, text = _words(session, delivery, notifier.translate(member.locale), team.messaging.tracking.public_url)
+    if delivery.state == "claimed" and team.provider.delivery_check == "lookup" and team.provider.lookup(once_key) is not None:
         return
     email.by_email(team.provider, once_key[:160], message_id_of(once_key), sender, member.email, subject, text)
 
@@ -198,8 +198,8 @@ def _call(notifier: Notifier, delivery: Row[Any], now: datetime) -> None:
         wanted = settings.load(session, settings.Notices)
         if not wanted.webhook:
             raise CannotPrepare("no_recipient")
-        secret = secret_of(session, team.house, wanted.webhook_secret) if team else None
-        body = _body(session, delivery, team.house.tracking.public_url if team else "")
+        secret = secret_of(session, team.messaging, wanted.webhook_secret) if team else None
+        body = _body(session, delivery, team.messaging.tracking.public_url if team else "")
     notifier.post(wanted.webhook, f"notice_{delivery.notice_id}", json.dumps(body).encode(), secret, now)
 
 

@@ -196,7 +196,7 @@ def compile_draft(
 
 def preview(
     session: Session,
-    house: MessageSettings,
+    messaging: MessageSettings,
     compiled: CompiledTemplate,
     now: datetime,
     *,
@@ -225,14 +225,14 @@ def preview(
         "steps": dict(steps or {}),
         "sender": sender.for_templates(),
         "now": now,
-        **house.tracking.urls(message_id),
+        **messaging.tracking.urls(message_id),
     }
     if compiled.kind == PARTIAL:
         values = {**lent((variant.html for variant in compiled.variants.values()), now), **values}
-    languages = [name for name in (locale, contact.get("locale"), house.language) if name]
+    languages = [name for name in (locale, contact.get("locale"), messaging.language) if name]
     try:
-        zone = str(contact.get("timezone") or house.zone)
-        return house.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
+        zone = str(contact.get("timezone") or messaging.zone)
+        return messaging.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
     except RenderFailed as error:
         text = _SAID.get(error.code, "The template cannot be rendered: {code} {name}.")
         problem = Issue(code=f"render_{error.code}", text=text, values={"name": error.name, "code": error.code})
@@ -248,7 +248,7 @@ _SAID: Mapping[str, str] = {
 
 def send_test(
     db: Database,
-    house: MessageSettings,
+    messaging: MessageSettings,
     provider: Provider,
     key: str,
     *,
@@ -282,7 +282,7 @@ def send_test(
         compiled = compiled or load(session, key, number)
         rendered = preview(
             session,
-            house,
+            messaging,
             compiled,
             now,
             contact_id=contact_id,
@@ -291,7 +291,7 @@ def send_test(
             steps=steps,
             message_id=message_id,
         )
-        sender = settings.load(session, settings.Sender).email or house.mail_from
+        sender = settings.load(session, settings.Sender).email or messaging.mail_from
     outgoing = Outgoing(
         once_key, message_id, TO_COLLEAGUES, member, sender, subject=f"[Test] {rendered.subject or template.name}", html=rendered.html, text=_as_mail(compiled.kind, rendered),
         headers=rendered.headers,

@@ -83,7 +83,7 @@ def invented(fields: Iterable[str], contact_id: str | None, trigger: Trigger) ->
 
 def proof(
     session: Session,
-    house: MessageSettings,
+    messaging: MessageSettings,
     kind: Kind,
     message_class: str,
     variants: Mapping[str, Mapping[str, str]],
@@ -102,7 +102,7 @@ def proof(
     errors: dict[str, list[Issue]] = {}
     warnings: list[Issue] = []
     for name, parts in ({locale: variants[locale]} if only else variants).items():
-        variant, found = _compiled_now(house.renderer, kind, message_class, name, parts, library)
+        variant, found = _compiled_now(messaging.renderer, kind, message_class, name, parts, library)
         if variant is not None:
             compiled[name] = variant
             warnings += [issue for issue in found if name == locale and issue.code not in _TWICE]
@@ -112,7 +112,7 @@ def proof(
     contact_id = person_of(session, contact_id) if contact_id else None
     trigger = trigger_for(session, contact_id, fields)
     rendered, failed = _filled(
-        session, house, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id, trigger, library
+        session, messaging, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id, trigger, library
     )
     catalogue = load_catalogue(session)
     size = len(rendered.html.encode()) if rendered else 0
@@ -130,12 +130,17 @@ def proof(
 
 
 def saved(
-    session: Session, house: MessageSettings, compiled: CompiledTemplate, message_class: str, now: datetime, contact_id: str | None = None
+    session: Session,
+    messaging: MessageSettings,
+    compiled: CompiledTemplate,
+    message_class: str,
+    now: datetime,
+    contact_id: str | None = None,
 ) -> Rendered | None:
     """The one variant of a stored version as it is, for a contact or a made-up one; None where it cannot be filled in."""
     [(locale, variant)] = compiled.variants.items()
     trigger = trigger_for(session, contact_id, variant.fields)
-    return _filled(session, house, compiled.kind, message_class, variant, {}, locale, now, contact_id, trigger, NO_PARTIALS)[0]
+    return _filled(session, messaging, compiled.kind, message_class, variant, {}, locale, now, contact_id, trigger, NO_PARTIALS)[0]
 
 
 def trigger_for(session: Session, contact_id: str | None, fields: Iterable[str]) -> Trigger:
@@ -172,7 +177,7 @@ def _compiled(
 
 def _filled(
     session: Session,
-    house: MessageSettings,
+    messaging: MessageSettings,
     kind: Kind,
     message_class: str,
     variant: Variant | None,
@@ -189,7 +194,7 @@ def _filled(
     try:
         shown = templates.preview(
             session,
-            house,
+            messaging,
             CompiledTemplate(kind, {locale: variant}),
             now,
             contact_id=contact_id,

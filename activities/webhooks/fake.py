@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt
+from activities.providers.provider import Answer, DeliveryCheck
 from activities.sending.gate import Pass, Verdict
 from activities.sending.handler import Draft, Job, Person
 
@@ -29,7 +29,7 @@ class PretendWebhook:
     """Takes every call and says so."""
 
     name: str = "pretend"
-    doubt: Doubt = "idempotent"
+    delivery_check: DeliveryCheck = "idempotent"
     remembers: timedelta = timedelta.max
     timeout_seconds: float = 5.0
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "ok", "skipped": "failed", "failed": "failed"})

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, Doubt
+from activities.providers.provider import Answer, DeliveryCheck
 from activities.redaction import redacted
 from activities.sending.handler import CannotPrepare, Draft, Job
 from activities.sending.messages import MessageSettings
@@ -33,10 +33,10 @@ class _Prepared:
 class WebhookHandler(ExternalCall):
     """One HTTP request; repeated with the same id after a crash, so that the receiver can tell."""
 
-    house: MessageSettings
+    messaging: MessageSettings
     guard: Guard
     name: str = "webhook"
-    doubt: Doubt = "idempotent"
+    delivery_check: DeliveryCheck = "idempotent"
     remembers: timedelta = timedelta(0)
     """How long a receiver knows an id is its own matter."""
     timeout_seconds: float = 10.0
@@ -45,7 +45,7 @@ class WebhookHandler(ExternalCall):
     def prepare(self, session: Session, job: Job) -> Draft:
         said = job.call.input
         body = b"" if said["method"] in ("GET", "DELETE") and not said["body"] else json.dumps(said["body"]).encode()
-        signing = secret_of(session, self.house, said.get("secret_name"))
+        signing = secret_of(session, self.messaging, said.get("secret_name"))
         headers, told = self._headers(session, said["headers"])
         request = client.Request(job.once_key, said["url"], said["method"], headers, body, signing, job.row.hops + 1)
         return Draft(_Prepared(request, (*told, signing) if signing else told))
@@ -57,7 +57,7 @@ class WebhookHandler(ExternalCall):
             if isinstance(value, str):
                 headers[name] = value
                 continue
-            secret = secret_of(session, self.house, value["secret"]) or ""
+            secret = secret_of(session, self.messaging, value["secret"]) or ""
             if not _PRINTABLE.fullmatch(secret):
                 raise CannotPrepare("secret_no_header")
             headers[name] = value["prefix"] + secret

@@ -341,8 +341,8 @@ def erase_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, nee
     Files that wait to be imported, and what else names the person, are looked through by a job: its progress is at `/api/v1/jobs/{job_id}`."""
     engine = server.engine
     done = erase_person(engine.db, contact_id, engine.clock.now(), by=actor.id, keys=engine.address_keys)
-    server.wake(Wakeups(bells=set(done.rung)))
-    return Erased(id=done.contact_id, runs_ended=len(done.rung), job_id=done.job_id)
+    server.wake(Wakeups(runs=set(done.to_wake)))
+    return Erased(id=done.contact_id, runs_ended=len(done.to_wake), job_id=done.job_id)
 
 
 @router.get("/contacts/{contact_id}/export", summary="Everything known about a contact", responses=ONE)
@@ -416,7 +416,7 @@ def leave_journey(contact_id: Id, journey_id: Id, server: TheServer, actor: Anno
         contact = contacts.get(session, contact_id)
         wakeups = remove_contact(engine, session, get_journey(session, journey_id).id, contact.id, actor.id, engine.clock.now())
     server.wake(wakeups)
-    return Removed(runs_ended=len(wakeups.bells))
+    return Removed(runs_ended=len(wakeups.runs))
 
 
 @router.post("/suppressions/lookup", summary="Is an address suppressed?", responses=ADMIN)

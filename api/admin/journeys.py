@@ -330,8 +330,8 @@ def simulate_journey(wanted: SimulationRequest, server: TheServer, actor: Annota
             )
         calendar, limits = load_calendar(session, server.engine.clock.now()), limits_of(session)
         program = compile_journey(read(document), server.engine.palette)
-        house = server.house
-        fill = rehearsal(session, program, house.tracking, house.language, house.renderer)
+        messaging = server.messaging
+        fill = rehearsal(session, program, messaging.tracking, messaging.language, messaging.renderer)
     path = simulate.simulate(program, wanted.script, calendar, limits, fill)
     return SimulationResult(
         entered=path.entered,
@@ -450,7 +450,7 @@ def _previewed_publication(server: Server, journey_id: str) -> PublishPreview:
     engine = server.engine
     with engine.db.read() as session:
         journey = get_journey(session, journey_id)
-        found = Forecaster(engine, server.house).publication(session, journey.id, engine.clock.now())
+        found = Forecaster(engine, server.messaging).publication(session, journey.id, engine.clock.now())
         return published(found, journey.revision)
 
 
@@ -569,7 +569,7 @@ def _previewed_move(server: Server, journey_id: str, wanted: MigrationRequest) -
         journey = get_journey(session, journey_id)
         where = (journey.id, wanted.from_version, wanted.to_version, wanted.node_map)
         found = migrate.preview(engine, session, *where)
-        ahead = Forecaster(engine, server.house).move(session, *where, engine.clock.now())
+        ahead = Forecaster(engine, server.messaging).move(session, *where, engine.clock.now())
     return MigrationPreview(**asdict(found), forecast=shown(ahead))
 
 

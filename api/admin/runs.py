@@ -191,7 +191,7 @@ def _previewed(server: Server, journey_id: str, wanted: Whom) -> BulkPreview:
     with engine.db.read() as session:
         journey = get_journey(session, journey_id)
         version = manual.published(engine, session, journey.id).version_number
-        found = Forecaster(engine, server.house).enrolment(session, journey.id, wanted.rule, engine.clock.now())
+        found = Forecaster(engine, server.messaging).enrolment(session, journey.id, wanted.rule, engine.clock.now())
     named: list[tuple[str, str | None]] = [(id, None) for id in found.named.get("begins", [])]
     named += [(id, reason) for reason in found.refused for id in found.named[f"refused:{reason}"]]
     return BulkPreview(

@@ -254,7 +254,7 @@ def save_template(
         revision=wanted.revision,
         folder=wanted.folder,
         tags=wanted.tags,
-        renderer=server.house.renderer,
+        renderer=server.messaging.renderer,
     )
     response.headers["etag"] = f'"{saved.template.revision}"'
     translate = translator(actor.locale)
@@ -303,7 +303,7 @@ def update_partials(wanted: UpdatePartials, server: TheServer, actor: Annotated[
         now=engine.clock.now(),
         partial=wanted.partial,
         template=wanted.template,
-        renderer=server.house.renderer,
+        renderer=server.messaging.renderer,
     )
     translate = translator(actor.locale)
     failed = [FailedUpdate(key=key, problem=issue.say(translate)) for key, issue in found.failed.items()]
@@ -367,7 +367,7 @@ async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: 
 
 
 def _previewed(server: Server, key: str, wanted: Preview) -> Rendered:
-    engine, renderer = server.engine, server.house.renderer
+    engine, renderer = server.engine, server.messaging.renderer
     with engine.db.read() as session:
         template = library.get(session, key)
         if wanted.variants is None:
@@ -376,7 +376,7 @@ def _previewed(server: Server, key: str, wanted: Preview) -> Rendered:
             compiled = library.compile_draft(session, renderer, template, wanted.variants)
         return library.preview(
             session,
-            server.house,
+            server.messaging,
             compiled,
             engine.clock.now(),
             contact_id=wanted.contact_id,
@@ -396,7 +396,7 @@ def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Annotated[Ac
         )
     message = library.send_test(
         server.engine.db,
-        server.house,
+        server.messaging,
         server.provider,
         key,
         member_id=member_id,

@@ -76,12 +76,12 @@ def _take(server: Server, account: str, happening: Happening) -> Recorded:
     wakeups = Wakeups()
     try:
         with engine.db.write() as session:
-            recorded, event, ringing = record(session, engine.address_keys, account, happening, now)
+            recorded, event, woken = record(session, engine.address_keys, account, happening, now)
             wakeups = routed(engine, session, [event], now)
     except DBAPIError:
         raise Unavailable(BUSY) from None
-    for run_id in ringing:
-        wakeups.ring(run_id)
+    for run_id in woken:
+        wakeups.wake(run_id)
     server.wake(wakeups)
     return recorded
 

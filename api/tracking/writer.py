@@ -4,7 +4,7 @@ A request hands in its calls and is answered after they are committed: acknowled
 goes wrong, calls are written one by one, the event first: what it should have set off is then owed (`engine.enrolment.unrouted`) and done by
 the keeper. What cannot be stored is not acknowledged. While one transaction runs the next batch piles up, so
 batches grow with the load and an idle server answers at once. One transaction takes at most `MAX_ROWS` calls and keeps their
-order: identity, profile, events, then routing. What a crash leaves out after the commit (bells, starts) the keeper repeats.
+order: identity, profile, events, then routing. What a crash leaves out after the commit (wake-ups, starts) the keeper repeats.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ class Writer:
             self._loop.call_soon_threadsafe(self._finish, finished, wakeups)
 
     def _finish(self, finished: Sequence[_Request], wakeups: Wakeups) -> None:
-        """On the event loop: answers, then rings."""
+        """On the event loop: answers, then wakes the runs."""
         for request in finished:
             if request.future.done():
                 continue  # the sender went away; its events are stored all the same
@@ -313,7 +313,7 @@ def store(
     for entry, event_id in zip(taken, ids, strict=True):
         entry.event_id = event_id
     routing = _to_route(session, taken)
-    wakeups = Wakeups(bells={run_id for entry in taken for run_id in entry.contact.rung})
+    wakeups = Wakeups(runs={run_id for entry in taken for run_id in entry.contact.to_wake})
     if careful:
         for extra in (partial(_note_seen, session, taken, now), partial(_learn, session, learner, taken, now)):
             _if_possible(session, extra)

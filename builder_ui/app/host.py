@@ -28,7 +28,7 @@ from builder_ui.app.screen import load, screen
 from builder_ui.kit import reactpy_compat
 from builder_ui.kit.components import ICONS
 from builder_ui.kit.context import AppContext, Page, PageContext
-from builder_ui.kit.i18n import Translator, language_for, speech_of
+from builder_ui.kit.i18n import Translator, language_for, translator_of
 from builder_ui.kit.permissions import does, may
 from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
@@ -102,8 +102,8 @@ def menu_of(member: Member) -> list[tuple[str, str, str, str]]:
 class Host:
     """The pages of one web server process."""
 
-    def __init__(self, house: AppContext, pages: Sequence[Page], tour: Extra = lambda _member, _page: None) -> None:
-        self.house = house
+    def __init__(self, app: AppContext, pages: Sequence[Page], tour: Extra = lambda _member, _page: None) -> None:
+        self.app = app
         self.pages = pages
         self.tour = tour
 
@@ -113,12 +113,12 @@ class Host:
 
     async def member(self, cookies: Mapping[str, str], *, owing: bool = False) -> tuple[str, Member] | None:
         """Who is logged in (`owing`: see `FindMember`), and the value of their cookie."""
-        token = cookies.get(self.house.login.cookie, "")
-        member = await asyncio.to_thread(self.house.login.member, token, owing=owing) if token else None
+        token = cookies.get(self.app.login.cookie, "")
+        member = await asyncio.to_thread(self.app.login.member, token, owing=owing) if token else None
         return (token, member) if member else None
 
-    def speech(self, member: Member, headers: Mapping[str, str]) -> Translator:
-        return speech_of(member, headers.get("accept-language", ""), self.house.language)
+    def t(self, member: Member, headers: Mapping[str, str]) -> Translator:
+        return translator_of(member, headers.get("accept-language", ""), self.app.language)
 
     async def begin(self, request: Request) -> Response:
         """From the bare address to where the day begins; who is not logged in is told so there."""
@@ -139,17 +139,17 @@ class Host:
         token, member = known
         if request.url.path != ACCOUNT and await self.member(request.cookies) is None:
             return RedirectResponse(ACCOUNT, 303)
-        speech = self.speech(member, request.headers)
+        t = self.t(member, request.headers)
         nonce = secrets.token_urlsafe(16)
-        title = speech(page.title if page else "Not found")
+        title = t(page.title if page else "Not found")
         if found and found[0].name and may(member, found[0].reads):
             values = clean(found[1]), clean(request.query_params)
-            name = await asyncio.to_thread(called, found[0], PageContext(self.house, member, token, speech, request.url.path, *values))
+            name = await asyncio.to_thread(called, found[0], PageContext(self.app, member, token, t, request.url.path, *values))
             title = f"{name} · {title}" if name else title
         stops = await asyncio.to_thread(self._stops) if may(member, "account.read") else []
         theme = str(member.preferences.get("theme", "system"))
         html = templates.get_template("page.html").render(
-            t=speech,
+            t=t,
             title=title,
             theme=theme if theme in THEMES else "system",
             themes=THEMES,
@@ -173,12 +173,12 @@ class Host:
 
     def _stops(self) -> list[str]:
         """The provider accounts that take nothing now."""
-        with self.house.engine.db.read() as session:
+        with self.app.engine.db.read() as session:
             return [row.account for row in stopped_accounts.listed(session)]
 
     def stranger(self, request: Request) -> Response:
         """What somebody sees who is not logged in."""
-        language = language_for(request.headers.get("accept-language", ""), self.house.language)
+        language = language_for(request.headers.get("accept-language", ""), self.app.language)
         here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         address = f"/login?from={quote(here, safe='/')}" if is_page(here) else "/login"
         html = templates.get_template("stranger.html").render(t=translator(language), language=language, statics=STATICS, address=address)
@@ -193,15 +193,15 @@ class Host:
         return RedirectResponse(back_to(request), 303)
 
     def _set_language(self, member_id: str, language: str) -> None:
-        with self.house.engine.db.write() as session:
+        with self.app.engine.db.write() as session:
             session.get_one(Member, member_id).locale = language
 
     async def leave(self, request: Request) -> Response:
         """Logs out."""
-        token = request.cookies.get(self.house.login.cookie, "")
-        await asyncio.to_thread(self.house.login.close, token)
+        token = request.cookies.get(self.app.login.cookie, "")
+        await asyncio.to_thread(self.app.login.close, token)
         answer = RedirectResponse("/ui", 303)
-        self.house.login.hand_over(answer, "")
+        self.app.login.hand_over(answer, "")
         return answer
 
     # The socket
@@ -215,15 +215,13 @@ class Host:
             await socket.close(LOGGED_OUT)  # before accept: the handshake is answered with 403
             return
         page, arguments = found
-        (token, member), speech = known, self.speech(known[1], socket.headers)
-        visit = PageContext(
-            self.house, member, token, speech, "/" + socket.path_params["path"], clean(arguments), clean(socket.query_params)
-        )
-        first = await asyncio.to_thread(load, visit, page)
+        (token, member), t = known, self.t(known[1], socket.headers)
+        context = PageContext(self.app, member, token, t, "/" + socket.path_params["path"], clean(arguments), clean(socket.query_params))
+        first = await asyncio.to_thread(load, context, page)
         await socket.accept()
         watch = asyncio.create_task(self._watch(socket, token))
         try:
-            await reactpy_compat.serve(screen(visit, page, first), _sender(socket), _receiver(socket))
+            await reactpy_compat.serve(screen(context, page, first), _sender(socket), _receiver(socket))
         except* WebSocketDisconnect:
             pass
         finally:
@@ -232,23 +230,23 @@ class Host:
     async def _watch(self, socket: WebSocket, token: str) -> None:
         """Closes the socket once its session has ended."""
         while True:
-            await asyncio.sleep(self.house.look_again_seconds)
+            await asyncio.sleep(self.app.look_again_seconds)
             if not await asyncio.to_thread(self._still_stands, token):
                 return await socket.close(LOGGED_OUT)
 
     def _still_stands(self, token: str) -> bool:
         """A database that does not answer now ends no session: the next look decides."""
         try:
-            return self.house.login.member(token, used=False, owing=True) is not None
+            return self.app.login.member(token, used=False, owing=True) is not None
         except DBAPIError as error:
             log.warning("a session could not be looked up: %s", type(error.orig).__name__)
             return True
 
 
-def called(page: Page, visit: PageContext) -> str:
+def called(page: Page, context: PageContext) -> str:
     """The name of what a page shows; empty where there is nothing, or nothing can be read now."""
     try:
-        return page.name(visit)[:200] if page.name else ""
+        return page.name(context)[:200] if page.name else ""
     except (PfadwerkError, DBAPIError):
         return ""
 

@@ -1,4 +1,4 @@
-"""The pages in front of the house: logging in, choosing a password, asking for a new one. Native forms, no script, no socket.
+"""The pages before one is logged in: logging in, choosing a password, asking for a new one. Native forms, no script, no socket.
 
 They are drawn here so that they look like the rest; what their forms do is in `api.auth.login`.
 """
@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 
 from builder_ui.app.host import STATICS, guard, is_page, templates
 from builder_ui.kit.components import ICONS
-from builder_ui.kit.i18n import Translator, speech_for
+from builder_ui.kit.i18n import Translator, translator_for
 from journeys.errors import Issue, PfadwerkError
 from workspace.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 
@@ -59,16 +59,16 @@ def login_address(back: str) -> str:
 
 
 def log_in(language: str, back: str, email: str = "", problem: str = "") -> Door:
-    speech = speech_for(language)
+    t = translator_for(language)
     fields = (
-        Field("email", speech("E-mail address"), "text", "username", 320, value=email),
-        Field("password", speech("Password"), "password", "current-password", MAX_CHARACTERS),
+        Field("email", t("E-mail address"), "text", "username", 320, value=email),
+        Field("password", t("Password"), "password", "current-password", MAX_CHARACTERS),
     )
-    ways = (("/password", speech("Forgot your password?")),)
+    ways = (("/password", t("Forgot your password?")),)
     return Door(
-        speech("Log in"),
+        t("Log in"),
         fields=fields,
-        button=speech("Log in"),
+        button=t("Log in"),
         action=login_address(back),
         problems=[problem] if problem else [],
         ways=ways,
@@ -76,94 +76,94 @@ def log_in(language: str, back: str, email: str = "", problem: str = "") -> Door
 
 
 def forgotten(language: str) -> Door:
-    speech = speech_for(language)
-    field = Field("email", speech("E-mail address"), "text", "username", 320)
-    text = speech("We will e-mail you a link to choose a new password.")
-    return Door(speech("Forgot your password?"), text, fields=(field,), button=speech("Send the link"), ways=(_back(speech),))
+    t = translator_for(language)
+    field = Field("email", t("E-mail address"), "text", "username", 320)
+    text = t("We will e-mail you a link to choose a new password.")
+    return Door(t("Forgot your password?"), text, fields=(field,), button=t("Send the link"), ways=(_back(t),))
 
 
 def asked(language: str) -> Door:
     """The same words whether or not anybody has the address."""
-    speech = speech_for(language)
-    text = speech("If there is an account with this address, an e-mail is on its way. Its link works once, within an hour.")
-    return Door(speech("Check your inbox"), text, ways=(_back(speech),))
+    t = translator_for(language)
+    text = t("If there is an account with this address, an e-mail is on its way. Its link works once, within an hour.")
+    return Door(t("Check your inbox"), text, ways=(_back(t),))
 
 
 def choose(language: str, email: str, issues: Sequence[Issue] = (), problem: str = "") -> Door:
-    speech = speech_for(language)
-    hint = speech("At least {least} characters; several words work well.", least=MIN_CHARACTERS)
+    t = translator_for(language)
+    hint = t("At least {least} characters; several words work well.", least=MIN_CHARACTERS)
     fields = (
-        Field("email", speech("E-mail address"), "text", "username", 320, value=email, fixed=True),
-        Field("password", speech("New password"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS, hint=hint),
-        Field("again", speech("Repeat password"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS),
+        Field("email", t("E-mail address"), "text", "username", 320, value=email, fixed=True),
+        Field("password", t("New password"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS, hint=hint),
+        Field("again", t("Repeat password"), "password", "new-password", MAX_CHARACTERS, MIN_CHARACTERS),
     )
-    problems = [*([problem] if problem else []), *(issue.say(speech.translate) for issue in issues)]
-    text = speech("This ends all your other sessions and logs you in here.")
-    return Door(speech("Choose your password"), text, problems, fields, speech("Set the password and log in"))
+    problems = [*([problem] if problem else []), *(issue.say(t.translate) for issue in issues)]
+    text = t("This ends all your other sessions and logs you in here.")
+    return Door(t("Choose your password"), text, problems, fields, t("Set the password and log in"))
 
 
 def differ(language: str) -> str:
-    return speech_for(language)("The two passwords do not match.")
+    return translator_for(language)("The two passwords do not match.")
 
 
 def spent(language: str) -> Door:
-    speech = speech_for(language)
-    text = speech("This link was used before or has expired; ask for a new one.")
-    return Door(speech("This link no longer works"), text, ways=(_back(speech), ("/password", speech("Forgot your password?"))))
+    t = translator_for(language)
+    text = t("This link was used before or has expired; ask for a new one.")
+    return Door(t("This link no longer works"), text, ways=(_back(t), ("/password", t("Forgot your password?"))))
 
 
 def by_link(language: str) -> Door:
-    speech = speech_for(language)
-    return Door(speech("Log in"), speech("This link logs you in once."), button=speech("Log in"))
+    t = translator_for(language)
+    return Door(t("Log in"), t("This link logs you in once."), button=t("Log in"))
 
 
 def code(language: str, back: str, problem: str = "") -> Door:
     """The second step of a log-in."""
-    speech = speech_for(language)
-    hint = speech("Six digits from the app, or one of your recovery codes.")
+    t = translator_for(language)
+    hint = t("Six digits from the app, or one of your recovery codes.")
     return Door(
-        speech("Enter the code"),
-        speech("Open the authenticator app on your phone."),
+        t("Enter the code"),
+        t("Open the authenticator app on your phone."),
         [problem] if problem else [],
-        (Field("code", speech("Code"), "text", "one-time-code", 40, hint=hint),),
-        speech("Log in"),
+        (Field("code", t("Code"), "text", "one-time-code", 40, hint=hint),),
+        t("Log in"),
         _with_back("/login/code", back),
-        (_back(speech),),
+        (_back(t),),
     )
 
 
 def wrong_code(language: str) -> str:
-    return speech_for(language)("The code is incorrect or was already used.")
+    return translator_for(language)("The code is incorrect or was already used.")
 
 
 def too_late(language: str) -> Door:
-    speech = speech_for(language)
-    return Door(speech("That took too long"), speech("Please start again with your password."), ways=(_back(speech),))
+    t = translator_for(language)
+    return Door(t("That took too long"), t("Please start again with your password."), ways=(_back(t),))
 
 
 def prove(language: str, back: str, coded: bool, has_password: bool, problem: str = "") -> Door:
     """Asks somebody once more who is logged in: for a code, else for the password. Who has neither proves it with a new link."""
-    speech = speech_for(language)
-    title = speech("Please confirm that it is you")
+    t = translator_for(language)
+    title = t("Please confirm that it is you")
     if not coded and not has_password:
-        text = speech("You log in by link. Log in again with a new one, or set a password; then you can continue.")
-        return Door(title, text, ways=(("/password", speech("Get a link to choose a password")),))
+        text = t("You log in by link. Log in again with a new one, or set a password; then you can continue.")
+        return Door(title, text, ways=(("/password", t("Get a link to choose a password")),))
     field = (
-        Field("proof", speech("Code"), "text", "one-time-code", 40, hint=speech("Six digits from the app, or one of your recovery codes."))
+        Field("proof", t("Code"), "text", "one-time-code", 40, hint=t("Six digits from the app, or one of your recovery codes."))
         if coded
-        else Field("proof", speech("Password"), "password", "current-password", MAX_CHARACTERS)
+        else Field("proof", t("Password"), "password", "current-password", MAX_CHARACTERS)
     )
-    text = speech("This is a sensitive action: keys, secrets, users, or deleting contact data.")
-    return Door(title, text, [problem] if problem else [], (field,), speech("Confirm"), _with_back("/prove", back))
+    text = t("This is a sensitive action: keys, secrets, users, or deleting contact data.")
+    return Door(title, text, [problem] if problem else [], (field,), t("Confirm"), _with_back("/prove", back))
 
 
 def logged_out(language: str) -> Door:
-    speech = speech_for(language)
-    return Door(speech("You are logged out."), ways=(_back(speech),))
+    t = translator_for(language)
+    return Door(t("You are logged out."), ways=(_back(t),))
 
 
 def said(language: str, error: PfadwerkError) -> str:
-    return error.say(speech_for(language).translate)
+    return error.say(translator_for(language).translate)
 
 
 def _with_back(address: str, back: str) -> str:
@@ -172,14 +172,14 @@ def _with_back(address: str, back: str) -> str:
 
 def wait(language: str, seconds: float) -> str:
     """What somebody reads who tried too often."""
-    speech = speech_for(language)
-    return speech("Too many tries. Please wait {span}, then try again.", span=speech.span(timedelta(seconds=max(1, round(seconds + 0.5)))))
+    t = translator_for(language)
+    return t("Too many tries. Please wait {span}, then try again.", span=t.span(timedelta(seconds=max(1, round(seconds + 0.5)))))
 
 
 def wrong(language: str) -> str:
-    speech = speech_for(language)
-    return speech("The e-mail address or password is incorrect.")
+    t = translator_for(language)
+    return t("The e-mail address or password is incorrect.")
 
 
-def _back(speech: Translator) -> tuple[str, str]:
-    return "/login", speech("Back to log-in")
+def _back(t: Translator) -> tuple[str, str]:
+    return "/login", t("Back to log-in")

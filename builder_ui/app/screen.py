@@ -39,10 +39,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A page's data, or why there is none. `stamp` was asked before the data was read, so a change in between is seen later. `visit` is
+    """A page's data, or why there is none. `stamp` was asked before the data was read, so a change in between is seen later. `context` is
     whose eyes it was read for: the member as they were then."""
 
-    visit: PageContext
+    context: PageContext
     data: Any = None
     stamp: Any = None
     problem: Notice | None = None
@@ -64,7 +64,7 @@ BARRED = "barred"
 
 
 @component
-def screen(visit: PageContext, page: Page, first: Loaded) -> Element:
+def screen(context: PageContext, page: Page, first: Loaded) -> Element:
     """One page for one visitor. `first` was loaded before, so that nothing flashes when a lost connection is back."""
     shown, set_shown = use_state(Shown(first))
     busy = use_ref(False)
@@ -75,8 +75,8 @@ def screen(visit: PageContext, page: Page, first: Loaded) -> Element:
         present = first
         while True:
             await asyncio.sleep(page.every_seconds)
-            if await asyncio.to_thread(stamp, visit, page, present.stamp) != present.stamp:
-                present = await asyncio.to_thread(load, visit, page)
+            if await asyncio.to_thread(stamp, context, page, present.stamp) != present.stamp:
+                present = await asyncio.to_thread(load, context, page)
                 set_shown(partial(_with_loaded, present))
 
     def act(permit: str, do: Do, done: str, undo: Do | None = None) -> Callable[..., Any]:
@@ -85,10 +85,10 @@ def screen(visit: PageContext, page: Page, first: Loaded) -> Element:
                 return
             busy.current = True
             try:
-                notice = await asyncio.to_thread(carry_out, visit, permit, do, done)
+                notice = await asyncio.to_thread(carry_out, context, permit, do, done)
                 if undo and notice.good:
                     notice = replace(notice, undo=act(permit, undo, "Undone."))
-                set_shown(Shown(await asyncio.to_thread(load, visit, page), notice))
+                set_shown(Shown(await asyncio.to_thread(load, context, page), notice))
             finally:
                 busy.current = False
 
@@ -106,7 +106,7 @@ def screen(visit: PageContext, page: Page, first: Loaded) -> Element:
 
     use_effect(watch, [])
     use_effect(go, [id(shown.notice)])
-    closing = _notice(visit, shown.notice, lambda _event: close(shown.notice))
+    closing = _notice(context, shown.notice, lambda _event: close(shown.notice))
     return html.div({"className": "screen"}, closing, draw(page, shown.loaded, Acts(act, drafts.current)))
 
 
@@ -119,46 +119,46 @@ def _with_loaded(loaded: Loaded, shown: Shown) -> Shown:
     return replace(shown, loaded=loaded)
 
 
-def load(visit: PageContext, page: Page) -> Loaded:
+def load(context: PageContext, page: Page) -> Loaded:
     """Reads what the page shows, for the role that its visitor has now."""
     try:
-        visit = replace(visit, member=allowed(visit, page.reads, reading=True))
-        mark = _mark(visit, page)
-        return Loaded(visit, page.load(visit), mark)
+        context = replace(context, member=allowed(context, page.reads, reading=True))
+        mark = _mark(context, page)
+        return Loaded(context, page.load(context), mark)
     except NotAllowed as error:
-        return Loaded(visit, None, BARRED, say(visit, error), barred=True)
+        return Loaded(context, None, BARRED, say(context, error), barred=True)
     except Exception as error:  # noqa: BLE001 - the boundary of a page: whatever fails is said and logged
-        return Loaded(visit, problem=say(visit, error))
+        return Loaded(context, problem=say(context, error))
 
 
-def _mark(visit: PageContext, page: Page) -> Any:
+def _mark(context: PageContext, page: Page) -> Any:
     """What differs once the page would show something else: its own stamp, and the visitor's role."""
-    return visit.member.role, page.stamp(visit) if page.stamp else None
+    return context.member.role, page.stamp(context) if page.stamp else None
 
 
-def stamp(visit: PageContext, page: Page, otherwise: Any) -> Any:
+def stamp(context: PageContext, page: Page, otherwise: Any) -> Any:
     """The page's stamp now, for the role its visitor has now; `otherwise` where it cannot be read, which then changes nothing. Nor does a session
     that has ended: nothing new is shown, and what somebody was drawing stays until the socket is closed and they have logged in again."""
     try:
-        return _mark(replace(visit, member=allowed(visit, page.reads, reading=True)), page)
+        return _mark(replace(context, member=allowed(context, page.reads, reading=True)), page)
     except NotAllowed:
         return BARRED
     except Unauthorized:
         return otherwise
     except Exception as error:  # noqa: BLE001 - as above
-        say(visit, error)
+        say(context, error)
         return otherwise
 
 
-def allowed(visit: PageContext, act: str, *, reading: bool = False) -> Member:
+def allowed(context: PageContext, act: str, *, reading: bool = False) -> Member:
     """Who this is and what they may, asked anew in the database: an open page may be older than a lost role, or outlive its session. What a
     page reads by itself keeps no session alive and needs no fresh proof.
 
     Raises: Unauthorized; NotAllowed; ProofNeeded.
     """
-    login = visit.house.login
-    member = login.member(visit.token, used=not reading, owing=act in OWING)
-    if member is None and login.member(visit.token, used=False, owing=True):
+    login = context.app.login
+    member = login.member(context.token, used=not reading, owing=act in OWING)
+    if member is None and login.member(context.token, used=False, owing=True):
         raise NotAllowed("Set up an authenticator app first: open your account in the settings.")
     if member is None:
         raise Unauthorized("You are logged out.")
@@ -167,62 +167,62 @@ def allowed(visit: PageContext, act: str, *, reading: bool = False) -> Member:
             login.refused(member, act)
         raise NotAllowed("Your role does not allow this.")
     if act in PROVED and not reading:
-        login.require_proof(visit.token)
+        login.require_proof(context.token)
     return member
 
 
-def carry_out(visit: PageContext, act: str, do: Do, done: str) -> Notice:
+def carry_out(context: PageContext, act: str, do: Do, done: str) -> Notice:
     """One act, if it is allowed."""
     try:
-        wakeups = do(replace(visit, member=allowed(visit, act)))
+        wakeups = do(replace(context, member=allowed(context, act)))
         if wakeups:
-            visit.house.wake(wakeups)
-        return Notice(visit.speech(done), good=True)
+            context.app.wake(wakeups)
+        return Notice(context.t(done), good=True)
     except Exception as error:  # noqa: BLE001 - as above
-        return say(visit, error)
+        return say(context, error)
 
 
 def draw(page: Page, loaded: Loaded, acts: Acts) -> Element:
     """The page's content; a mistake in drawing it is a sentence, too."""
-    visit = loaded.visit
+    context = loaded.context
     if loaded.barred and page.section == "settings":
-        return barred(visit, page.title)
+        return barred(context, page.title)
     if loaded.problem is not None:
         return components.empty("lock" if loaded.barred else "alert", loaded.problem.text, None)
     try:
-        return page.view(visit, loaded.data, acts)
+        return page.view(context, loaded.data, acts)
     except Exception as error:  # noqa: BLE001 - as above
-        return components.empty("alert", say(visit, error).text, None)
+        return components.empty("alert", say(context, error).text, None)
 
 
-def say(visit: PageContext, error: Exception) -> Notice:
+def say(context: PageContext, error: Exception) -> Notice:
     """An error as a sentence for this visitor; unforeseen ones are logged under a number, without their text."""
-    speech = visit.speech
+    t = context.t
     if isinstance(error, ProofNeeded):
-        way = f"/prove?from={quote(visit.path, safe='/')}", speech("Confirm")
-        return Notice(error.say(speech.translate), good=False, way=way)
+        way = f"/prove?from={quote(context.path, safe='/')}", t("Confirm")
+        return Notice(error.say(t.translate), good=False, way=way)
     if isinstance(error, NotFound):
-        return Notice(speech("This does not exist, or no longer does."), good=False)
+        return Notice(t("This does not exist, or no longer does."), good=False)
     if isinstance(error, Conflict):
-        return Notice(speech("That is no longer possible; someone may have been faster. The page shows the current state."), good=False)
+        return Notice(t("That is no longer possible; someone may have been faster. The page shows the current state."), good=False)
     if isinstance(error, PfadwerkError) and error.status < 500:
-        return Notice(error.say(speech.translate), good=False)
+        return Notice(error.say(t.translate), good=False)
     number = new_id()[-8:]
     log.error(
         "page %s failed (%s): %s\n%s",
         number,
-        visit.path.split("/")[2],
+        context.path.split("/")[2],
         type(error).__name__,
         "".join(traceback.format_tb(error.__traceback__)),
     )
-    return Notice(speech("Something went wrong. Look for number {number} in the log.", number=number), good=False)
+    return Notice(t("Something went wrong. Look for number {number} in the log.", number=number), good=False)
 
 
-def _notice(visit: PageContext, notice: Notice | None, close: Callable[[Any], None]) -> Element:
+def _notice(context: PageContext, notice: Notice | None, close: Callable[[Any], None]) -> Element:
     if notice is None:
         return html.div({"className": "notice-place", "role": "status", "aria-live": "polite"})
     tone = "good" if notice.good else "bad"
-    more = components.button(visit.speech("Undo"), notice.undo) if notice.undo else None
+    more = components.button(context.t("Undo"), notice.undo) if notice.undo else None
     if notice.way:
         more = html.a({"className": "button main", "href": notice.way[0]}, notice.way[1])
     return html.div(
@@ -232,6 +232,6 @@ def _notice(visit: PageContext, notice: Notice | None, close: Callable[[Any], No
             components.icon("check" if notice.good else "alert"),
             notice.text,
             more,
-            components.close(visit.speech, close),
+            components.close(context.t, close),
         ),
     )

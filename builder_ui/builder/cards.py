@@ -35,30 +35,28 @@ Hints = dict[str, list[str]]
 DAY = timedelta(days=1)
 
 
-def view_of(
-    speech: Translator, palette: Palette, node_id: str, raw: Mapping[str, Any], names: labels.Names, before: View | None = None
-) -> View:
+def view_of(t: Translator, palette: Palette, node_id: str, raw: Mapping[str, Any], names: labels.Names, before: View | None = None) -> View:
     """The card of a step. A step that cannot be read has the outlets that it names, else those of the card `before`."""
-    node, label, name = palette.parse(node_id, raw), labels.kind_of(speech, palette, raw), labels.own_name(raw)
+    node, label, name = palette.parse(node_id, raw), labels.kind_of(t, palette, raw), labels.own_name(raw)
     called = {"label": label, "name": name, "called": names.get(node_id) or name or label}
     if isinstance(node, Node):
-        outlets = _outlets(speech, node)
-        return {**called, "summary": _summary(speech, node, names), "icon": node.icon, "group": node.group, "outlets": outlets}
+        outlets = _outlets(t, node)
+        return {**called, "summary": _summary(t, node, names), "icon": node.icon, "group": node.group, "outlets": outlets}
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
     return {
         **called,
-        "summary": speech("Not complete yet"),
+        "summary": t("Not complete yet"),
         "icon": kind.icon if kind else "alert",
         "group": kind.group if kind else "code",
-        "outlets": _outlets_named(speech, kind, raw) or (before["outlets"] if before else _outlets_of_kind(speech, kind)),
+        "outlets": _outlets_named(t, kind, raw) or (before["outlets"] if before else _outlets_of_kind(t, kind)),
     }
 
 
-def _outlets(speech: Translator, node: Node) -> list[list[Any]]:
-    return [[name, labels.coded(speech, labels.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
+def _outlets(t: Translator, node: Node) -> list[list[Any]]:
+    return [[name, labels.coded(t, labels.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
 
 
-def _outlets_named(speech: Translator, kind: type[Node] | None, raw: Mapping[str, Any]) -> list[list[Any]]:
+def _outlets_named(t: Translator, kind: type[Node] | None, raw: Mapping[str, Any]) -> list[list[Any]]:
     """The outlets of a step that is not complete, asked of its fields as they are; none where these do not say."""
     if kind is None:
         return []
@@ -68,7 +66,7 @@ def _outlets_named(speech: Translator, kind: type[Node] | None, raw: Mapping[str
         names = [name for name in dict.fromkeys(kind.outlets(sketch)) if isinstance(name, str) and name]
     except (AttributeError, TypeError):
         return []
-    return [[name, labels.coded(speech, labels.OUTLETS, name), kind.fallback(sketch, name) is not None] for name in names]
+    return [[name, labels.coded(t, labels.OUTLETS, name), kind.fallback(sketch, name) is not None] for name in names]
 
 
 def _sketch(value: Any, kind: type[Node] | None = None) -> Any:
@@ -79,25 +77,25 @@ def _sketch(value: Any, kind: type[Node] | None = None) -> Any:
     return tuple(_sketch(one) for one in value) if isinstance(value, list | tuple) else value
 
 
-def _outlets_of_kind(speech: Translator, kind: type[Node] | None) -> list[list[Any]]:
+def _outlets_of_kind(t: Translator, kind: type[Node] | None) -> list[list[Any]]:
     node = Palette([kind]).parse("x", {"kind": kind.kind, **kind.example}) if kind else None
-    return _outlets(speech, node) if isinstance(node, Node) else [["next", labels.coded(speech, labels.OUTLETS, "next"), False]]
+    return _outlets(t, node) if isinstance(node, Node) else [["next", labels.coded(t, labels.OUTLETS, "next"), False]]
 
 
-def _summary(speech: Translator, node: Node, names: labels.Names) -> str:
+def _summary(t: Translator, node: Node, names: labels.Names) -> str:
     """What was set, as short as a card needs it: values, and the titles of what is merely switched on."""
-    said = [title if value == speech("yes") else value for title, value in labels.fields(speech, node, names)]
+    said = [title if value == t("yes") else value for title, value in labels.fields(t, node, names)]
     return _joined(said)
 
 
-def entry_view(speech: Translator, draft: Draft) -> View:
+def entry_view(t: Translator, draft: Draft) -> View:
     """The card of the journey itself."""
-    summary = _joined(_entry_in_words(speech, draft.parts.get("entry") or {}))
-    outlets = [["next", speech("Start"), False]]
+    summary = _joined(_entry_in_words(t, draft.parts.get("entry") or {}))
+    outlets = [["next", t("Start"), False]]
     return {
-        "label": speech("Start"),
-        "name": speech("Who enters"),
-        "called": speech("Who enters"),
+        "label": t("Start"),
+        "name": t("Who enters"),
+        "called": t("Who enters"),
         "summary": summary,
         "icon": "play",
         "group": "entry",
@@ -105,15 +103,15 @@ def entry_view(speech: Translator, draft: Draft) -> View:
     }
 
 
-def _entry_in_words(speech: Translator, raw: Any) -> list[str]:
+def _entry_in_words(t: Translator, raw: Any) -> list[str]:
     """What is right of the journey's entry, and that there is more to fill in."""
     try:
         entry = Entry.model_validate(raw)
     except ValueError:
         triggers = raw.get("triggers") if isinstance(raw, Mapping) else None
         whole = [one for each in triggers or () if (one := _trigger(each)) is not None] if isinstance(triggers, list | tuple) else []
-        return [*(labels.trigger(speech, one) for one in whole), speech("Not complete yet")]
-    return labels.entry(speech, entry) if entry.triggers else [speech("Nobody enters yet: choose a trigger.")]
+        return [*(labels.trigger(t, one) for one in whole), t("Not complete yet")]
+    return labels.entry(t, entry) if entry.triggers else [t("Nobody enters yet: choose a trigger.")]
 
 
 _triggers: TypeAdapter[Trigger] = TypeAdapter(AnyTrigger)
@@ -132,39 +130,37 @@ def _joined(said: Iterable[str]) -> str:
     return text if len(text) <= LONGEST_SUMMARY else f"{text[: LONGEST_SUMMARY - 1].rstrip()}…"
 
 
-def palette_of(speech: Translator, palette: Palette) -> dict[str, Any]:
+def palette_of(t: Translator, palette: Palette) -> dict[str, Any]:
     """The palette for the canvas: groups in order, kinds with the step they begin as, each followed by its ready steps, and the icons."""
-    kinds = [
-        offer for kind in palette for offer in (_offer(speech, palette, kind), *(_ready(speech, palette, kind, one) for one in kind.ready))
-    ]
-    return {"groups": [[group, speech(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(components.ICONS)}
+    kinds = [offer for kind in palette for offer in (_offer(t, palette, kind), *(_ready(t, palette, kind, one) for one in kind.ready))]
+    return {"groups": [[group, t(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(components.ICONS)}
 
 
-def _offer(speech: Translator, palette: Palette, kind: type[Node]) -> dict[str, Any]:
-    words = _words(speech, kind.label, kind.keywords, *kind.help())
-    return {"id": kind.kind, **_begun(speech, palette, kind, kind.label, kind.help()[0], beginning(kind)), "words": words}
+def _offer(t: Translator, palette: Palette, kind: type[Node]) -> dict[str, Any]:
+    words = _words(t, kind.label, kind.keywords, *kind.help())
+    return {"id": kind.kind, **_begun(t, palette, kind, kind.label, kind.help()[0], beginning(kind)), "words": words}
 
 
-def _ready(speech: Translator, palette: Palette, kind: type[Node], ready: Ready) -> dict[str, Any]:
-    words = _words(speech, ready.label, ready.help, ready.keywords, kind.label, kind.keywords)
+def _ready(t: Translator, palette: Palette, kind: type[Node], ready: Ready) -> dict[str, Any]:
+    words = _words(t, ready.label, ready.help, ready.keywords, kind.label, kind.keywords)
     return {
         "id": f"{kind.kind}.{ready.key}",
-        **_begun(speech, palette, kind, ready.label, ready.help, _copied(kind, ready.fields)),
+        **_begun(t, palette, kind, ready.label, ready.help, _copied(kind, ready.fields)),
         "words": words,
     }
 
 
-def _begun(speech: Translator, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]) -> dict[str, Any]:
-    view = view_of(speech, palette, kind.kind, raw, {})
-    text = components.plain(speech(help))
+def _begun(t: Translator, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]) -> dict[str, Any]:
+    view = view_of(t, palette, kind.kind, raw, {})
+    text = components.plain(t(help))
     return {
-        "kind": kind.kind, "label": speech(label), "group": kind.group, "text": text, "raw": raw, "view": view, "sends": issubclass(kind, Send),
+        "kind": kind.kind, "label": t(label), "group": kind.group, "text": text, "raw": raw, "view": view, "sends": issubclass(kind, Send),
     }  # fmt: skip
 
 
-def _words(speech: Translator, *texts: str) -> str:
+def _words(t: Translator, *texts: str) -> str:
     """What a step is found by: its texts in the reader's language and in English, in which many know the field's words."""
-    return " ".join(dict.fromkeys((*(speech(text) for text in texts if text), *texts))).lower()
+    return " ".join(dict.fromkeys((*(t(text) for text in texts if text), *texts))).lower()
 
 
 def beginning(kind: type[Node], ready: str = "") -> dict[str, Any]:
@@ -190,26 +186,26 @@ def in_order(draft: Draft, views: Mapping[str, View]) -> list[str]:
     return [*order, *(id for id in draft.nodes if id not in order)]
 
 
-def hints(speech: Translator, palette: Palette, document: Mapping[str, Any]) -> Hints:
+def hints(t: Translator, palette: Palette, document: Mapping[str, Any]) -> Hints:
     """When contacts get to each step at the earliest: the fourth day is the one that begins three times 24 hours after entry."""
     try:
         graph = build(Document.model_validate(upgrade(dict(document))), palette)
     except (ValueError, PfadwerkError):
         return {}
-    return {id: _hint(speech, after) for id, after in earliest(graph).items()}
+    return {id: _hint(t, after) for id, after in earliest(graph).items()}
 
 
-def _hint(speech: Translator, after: timedelta) -> list[str]:
-    short = speech("Day {number}", number=speech.number(after // DAY + 1))
-    full = speech("At the earliest {span} after entry", span=speech.span(after)) if after else speech("No earlier than entry")
+def _hint(t: Translator, after: timedelta) -> list[str]:
+    short = t("Day {number}", number=t.number(after // DAY + 1))
+    full = t("At the earliest {span} after entry", span=t.span(after)) if after else t("No earlier than entry")
     return [short, full]
 
 
-def drawing(speech: Translator, palette: Palette, draft: Draft) -> dict[str, Any]:
+def drawing(t: Translator, palette: Palette, draft: Draft) -> dict[str, Any]:
     """A whole journey as the canvas takes it."""
-    names = labels.names_in(speech, palette, draft.nodes)
-    nodes = {ENTRY: {"raw": draft.parts, "view": entry_view(speech, draft)}}
-    nodes |= {id: {"raw": raw, "view": view_of(speech, palette, id, raw, names)} for id, raw in draft.nodes.items()}
+    names = labels.names_in(t, palette, draft.nodes)
+    nodes = {ENTRY: {"raw": draft.parts, "view": entry_view(t, draft)}}
+    nodes |= {id: {"raw": raw, "view": view_of(t, palette, id, raw, names)} for id, raw in draft.nodes.items()}
     return graph_of(draft, nodes)
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from builder_ui.builder import cards, labels
+from builder_ui.builder import cards, fields
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.session import Editor
-from builder_ui.kit import components
-from builder_ui.kit import labels as words
+from builder_ui.kit import components, labels
 from builder_ui.kit.reactpy_compat import Element, html
 from journeys import conflicts
 from journeys.document import Journey
@@ -35,14 +34,14 @@ class Side:
 
 def disputes(editor: Editor) -> Element:
     """All that wait for a choice; nothing where there is none."""
-    speech, found = editor.speech, _by_place(editor.conflicts)
+    t, found = editor.t, _by_place(editor.conflicts)
     if not found:
         return None
     document = editor.draft.document()
     return html.section(
         {"className": "pfb-disputes", "aria-labelledby": "pfb-disputes", "role": "region"},
-        html.h2({"id": "pfb-disputes"}, components.icon("alert"), speech("Changed by two people at once")),
-        html.p({"className": "quiet"}, speech("Choose which version counts. Both are kept until then; nothing goes live before.")),
+        html.h2({"id": "pfb-disputes"}, components.icon("alert"), t("Changed by two people at once")),
+        html.p({"className": "quiet"}, t("Choose which version counts. Both are kept until then; nothing goes live before.")),
         [_dispute(editor, document, all, n) for n, all in enumerate(list(found.values())[:MOST_SHOWN])],
     )
 
@@ -58,7 +57,7 @@ def _dispute(editor: Editor, document: dict[str, Any], all: list[conflicts.Open]
     """The versions of one step, or of the journey's own form."""
     first = all[0]
     name = _called(editor, first)
-    quoted = editor.speech("“{name}”", name=name)
+    quoted = editor.t("“{name}”", name=name)
     theirs, mine = _sides(editor, first)
     columns = ("", html._(theirs.name, _at(editor, theirs)), html._(mine.name, _at(editor, mine)))
     rows = [[html.b(title), before, after] for one in all for title, before, after in [_row(editor, document, one)]]
@@ -82,42 +81,42 @@ def _table(columns: tuple[Element, ...], rows: list[list[Element]]) -> Element:
 
 def _called(editor: Editor, one: conflicts.Open) -> str:
     if one.place == START:
-        return str(editor.speech("Journey"))
+        return str(editor.t("Journey"))
     if one.place == "note":
-        return str(editor.speech("Note"))
+        return str(editor.t("Note"))
     raw = one.mine["raw"] if len(one.path) == 2 and one.place not in editor.draft.nodes else None
     return editor.names.get(one.place) or (
-        words.names_in(editor.speech, editor.visit.engine.palette, {one.place: raw})[one.place] if raw else one.place
+        labels.names_in(editor.t, editor.context.engine.palette, {one.place: raw})[one.place] if raw else one.place
     )
 
 
 def _sides(editor: Editor, one: conflicts.Open) -> tuple[Side, Side]:
     """(whose version the draft has, whose the other is)."""
-    speech, me = editor.speech, editor.visit.by
+    t, me = editor.t, editor.context.by
     if one.over == one.by:
-        return Side(speech("Saved first"), one.over_at), Side(speech("Saved second"), one.at)
-    theirs, mine = (speech("Yours") if by == me else editor.name_of(by) if by else speech("In the draft") for by in (one.over, one.by))
+        return Side(t("Saved first"), one.over_at), Side(t("Saved second"), one.at)
+    theirs, mine = (t("Yours") if by == me else editor.name_of(by) if by else t("In the draft") for by in (one.over, one.by))
     return Side(theirs, one.over_at), Side(mine, one.at)
 
 
 def _at(editor: Editor, side: Side) -> Element:
     try:
-        return html.small(" · ", editor.speech.moment(datetime.fromisoformat(side.at)))
+        return html.small(" · ", editor.t.moment(datetime.fromisoformat(side.at)))
     except ValueError:
         return None
 
 
 def _choice(editor: Editor, one: conflicts.Open, name: str) -> Element:
-    speech = editor.speech
+    t = editor.t
     theirs, mine = _sides(editor, one)
 
     def button(side: Side, other: bool) -> Element:
         if one.over == one.by:
-            text = speech("Take the second") if other else speech("Take the first")
+            text = t("Take the second") if other else t("Take the first")
         elif not (one.by if other else one.over):  # nobody knows any more who saved it
-            text = speech("Leave it as in the draft")
+            text = t("Leave it as in the draft")
         else:
-            text = speech("Keep mine") if side.name == speech("Yours") else speech("Take the version of {name}", name=side.name)
+            text = t("Keep mine") if side.name == t("Yours") else t("Take the version of {name}", name=side.name)
         return components.button(text, lambda _event: editor.decide(one.place, one.by, other), **{"aria-label": f"{text}: {name}"})
 
     return html.div({"className": "actions"}, button(theirs, False), button(mine, True))
@@ -131,32 +130,32 @@ def _row(editor: Editor, document: dict[str, Any], one: conflicts.Open) -> tuple
     if noun == "nodes":
         return _whole(editor, document, one) if len(one.path) == 2 else _field(editor, document, one)
     if noun == "notes":
-        return editor.speech("Text"), _short(conflicts.current(document, one.path)), _short(one.mine)
+        return editor.t("Text"), _short(conflicts.current(document, one.path)), _short(one.mine)
     return _part(editor, document, one)
 
 
 def _way(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
-    speech = editor.speech
-    outlet = words.coded(speech, words.OUTLETS, one.path[2])
-    title = speech("First step") if one.path[1] == START else speech("After “{outlet}”", outlet=outlet)
-    there, other = (editor.names.get(to, to) if to else speech("nothing yet") for to in (conflicts.current(document, one.path), one.mine))
+    t = editor.t
+    outlet = labels.coded(t, labels.OUTLETS, one.path[2])
+    title = t("First step") if one.path[1] == START else t("After “{outlet}”", outlet=outlet)
+    there, other = (editor.names.get(to, to) if to else t("nothing yet") for to in (conflicts.current(document, one.path), one.mine))
     return title, there, other
 
 
 def _whole(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
-    speech, id = editor.speech, one.path[1]
+    t, id = editor.t, one.path[1]
 
     def said(raw: Mapping[str, Any] | None) -> str:
         if raw is None:
-            return str(speech("deleted"))
-        view = cards.view_of(speech, editor.visit.engine.palette, id, raw, editor.names)
+            return str(t("deleted"))
+        view = cards.view_of(t, editor.context.engine.palette, id, raw, editor.names)
         return ": ".join(part for part in (view["called"], view["summary"]) if part)
 
-    return speech("Step"), said(conflicts.current(document, one.path)), said(one.mine["raw"])
+    return t("Step"), said(conflicts.current(document, one.path)), said(one.mine["raw"])
 
 
 def _field(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
-    speech, palette = editor.speech, editor.visit.engine.palette
+    t, palette = editor.t, editor.context.engine.palette
     _, id, name = one.path
     raw = document["nodes"][id]
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
@@ -167,40 +166,40 @@ def _field(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> 
             return "–"
         node = palette.parse(id, {**raw, name: value})
         known = isinstance(node, Node) and field is not None
-        return words.value_in_words(speech, getattr(node, name), editor.names) if known else _short(value)
+        return labels.value_in_words(t, getattr(node, name), editor.names) if known else _short(value)
 
-    title = speech(field.title) if field and field.title else name
+    title = t(field.title) if field and field.title else name
     return title, said(raw.get(name)), said(one.mine)
 
 
 def _part(editor: Editor, document: dict[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
     """A part of the journey's own form: who enters, who leaves early and the goal in sentences, other values as they are."""
-    speech, name = editor.speech, one.path[1]
-    title = speech(labels.title(ENTRY, one.path[1:], {}))
+    t, name = editor.t, one.path[1]
+    title = t(fields.title(ENTRY, one.path[1:], {}))
     tell = _IN_WORDS.get(name)
     if tell is None:
         return title, _short(conflicts.current(document, one.path)), _short(one.mine)
     other = conflicts.with_mine(document, [Conflict(one.path, one.mine)])
-    return title, tell(speech, document, one.path), tell(speech, other, one.path)
+    return title, tell(t, document, one.path), tell(t, other, one.path)
 
 
-def _sentences(speech: Any, document: Mapping[str, Any], path: tuple[str, ...]) -> str:
+def _sentences(t: Any, document: Mapping[str, Any], path: tuple[str, ...]) -> str:
     name = path[1]
     if name in (document.get("ui") or {}).get("unfinished", {}):
-        return str(speech("Not complete yet"))
+        return str(t("Not complete yet"))
     try:
         journey = read({"spec": 1, "key": "x", "name": "x", **({name: document[name]} if name in document else {})})
     except PfadwerkError:
-        return str(speech("Not complete yet"))
-    return components.plain(" · ".join(_told(speech, journey, name))) or "–"
+        return str(t("Not complete yet"))
+    return components.plain(" · ".join(_told(t, journey, name))) or "–"
 
 
-def _told(speech: Any, journey: Journey, name: str) -> list[str]:
+def _told(t: Any, journey: Journey, name: str) -> list[str]:
     if name == "entry":
-        return words.entry(speech, journey.entry)
+        return labels.entry(t, journey.entry)
     if name == "exit_when":
-        return [words.way_out(speech, one) for one in journey.exit_when]
-    return [words.goal(speech, journey.goal)] if journey.goal else []
+        return [labels.way_out(t, one) for one in journey.exit_when]
+    return [labels.goal(t, journey.goal)] if journey.goal else []
 
 
 _IN_WORDS = {"entry": _sentences, "exit_when": _sentences, "goal": _sentences}

@@ -14,12 +14,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from builder_ui.builder import labels
+from builder_ui.builder import fields
 from builder_ui.builder.draft import at
 from builder_ui.builder.journey_form import DEFINITIONS
 from builder_ui.builder.knowledge import Choice, Knowledge
-from builder_ui.kit import components
-from builder_ui.kit import labels as words
+from builder_ui.kit import components, labels
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, datalist, html
 from journeys.errors import Issue
@@ -43,7 +42,7 @@ _span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 class Form:
     """What every widget needs. `raw` is the whole object, `edit(path, value, fields moved)` changes it; `generation` names the fields' state."""
 
-    speech: Translator
+    t: Translator
     knowledge: Knowledge
     target: str
     raw: Any
@@ -108,7 +107,7 @@ def _fields(form: Form, schema: Schema, path: Path, hidden: Sequence[str] = ()) 
     properties = schema.get("properties", {})
     around = form.value(path) or {}
     offered = [name for name in properties if name not in (*hidden, "kind")]
-    shown = [name for name in offered if labels.matters(form.target, (*path, name), properties[name], around)]
+    shown = [name for name in offered if fields.matters(form.target, (*path, name), properties[name], around)]
     return [labelled(form, (*path, name), properties[name], name in needed) for name in shown]
 
 
@@ -116,25 +115,25 @@ def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
     """One field with its title, what it means, and what is wrong with it."""
     schema = form.resolve(schema)
     optional, inner = _inner(form, schema)
-    speech = form.speech
-    title = speech(labels.title(form.target, path, inner))
-    help_text = labels.description(form.target, path, inner)
+    t = form.t
+    title = t(fields.title(form.target, path, inner))
+    help_text = fields.description(form.target, path, inner)
     wrong = [_wrong(form, issue) for issue in form.issues.get(".".join(str(one) for one in path), ())]
     key = {"key": form.key(path) + "/field", "className": "pfb-field bad" if wrong else "pfb-field"}
     if inner.get("type") == "boolean":
-        return html.div(key, checkbox(form, path, bool(_present(form, path, inner)), title), _small(speech, help_text), *wrong)
+        return html.div(key, checkbox(form, path, bool(_present(form, path, inner)), title), _small(t, help_text), *wrong)
     widget = _widget(form, path, inner, optional and not needed, title)
-    legend = html.label({"htmlFor": form.id(path)}, title, html.small(" ", speech("(optional)")) if optional else None)
-    return html.div(key, legend, widget, _small(speech, help_text), *wrong)
+    legend = html.label({"htmlFor": form.id(path)}, title, html.small(" ", t("(optional)")) if optional else None)
+    return html.div(key, legend, widget, _small(t, help_text), *wrong)
 
 
-def _small(speech: Translator, text: str) -> Element:
-    return html.small(*components.marked(speech(text))) if text else None
+def _small(t: Translator, text: str) -> Element:
+    return html.small(*components.marked(t(text))) if text else None
 
 
 def _wrong(form: Form, issue: Issue) -> Element:
     tone = "pfb-wrong" if issue.severity == "error" else "pfb-wrong warning"
-    return html.p({"className": tone, "role": "alert"}, components.icon("alert"), issue.say(form.speech.translate))
+    return html.p({"className": tone, "role": "alert"}, components.icon("alert"), issue.say(form.t.translate))
 
 
 def _inner(form: Form, schema: Schema) -> tuple[bool, Schema]:
@@ -163,7 +162,7 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     from builder_ui.builder import schedule
     from builder_ui.builder.rulebook import rule_field
 
-    hint = schema.get("widget") or labels.widget(form.target, path)
+    hint = schema.get("widget") or fields.widget(form.target, path)
     kind = schema.get("type")
     if hint == "rule" or _is_rule(schema):
         return rule_field(form, path, optional)
@@ -199,7 +198,7 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
     if schema.get("format") == "duration":
         return duration(form, path, _present(form, path, schema), signed=path[-1] == "offset", label=title)
     if "enum" in schema:
-        return select(form, path, [(one, labels.choice(one)) for one in schema["enum"]], _present(form, path, schema), optional)
+        return select(form, path, [(one, fields.choice(one)) for one in schema["enum"]], _present(form, path, schema), optional)
     if "discriminator" in schema:
         return variants(form, path, schema)
     if kind == "array":
@@ -210,7 +209,7 @@ def _widget(form: Form, path: Path, schema: Schema, optional: bool, title: str) 
         return text(
             form,
             path,
-            kind="time" if hint == "time" or labels.is_clock(schema) else "text",
+            kind="time" if hint == "time" or fields.is_clock(schema) else "text",
             most=schema.get("maxLength"),
             default=schema.get("default"),
             example=_example(form, schema),
@@ -266,7 +265,7 @@ def text(
 def _example(form: Form, schema: Schema) -> str:
     """What may be written there, for an empty field to show."""
     examples = schema.get("examples") or ()
-    return form.speech("for example: {example}", example=form.speech(examples[0])) if examples else ""
+    return form.t("for example: {example}", example=form.t(examples[0])) if examples else ""
 
 
 def area(form: Form, path: Path, most: int | None = None, example: str = "") -> Element:
@@ -281,17 +280,17 @@ def area(form: Form, path: Path, most: int | None = None, example: str = "") -> 
 
 def instant(form: Form, path: Path, label: str) -> Element:
     """A day or an instant as its reader writes them; what is neither, such as a length of time, stays as it was typed."""
-    speech, value = form.speech, form.value(path)
+    t, value = form.t, form.value(path)
     at = dates.read(value) if isinstance(value, str) else None
-    shown = speech.typed(at) if at is not None else "" if value is None else str(value)
+    shown = t.typed(at) if at is not None else "" if value is None else str(value)
 
     def left(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
-        found = speech.read(said)
+        found = t.read(said)
         if said != shown:
             form.edit(path, dates.normalise(found) if found else said or None, False)
 
-    example = speech.typed(date(2026, 12, 24))
+    example = t.typed(date(2026, 12, 24))
     attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 200}
     return html.input({**attributes, "aria-label": label, "placeholder": example, "autoComplete": "off", "disabled": not form.editable})
 
@@ -321,7 +320,7 @@ def properties(form: Form, path: Path, events: Sequence[Any]) -> tuple[str, Elem
 
 def names_list(form: Form, path: Path, offered: str) -> Element:
     """Names, each in a field of its own with suggestions, and an empty one that adds another; emptied, one goes."""
-    speech, value = form.speech, form.value(path)
+    t, value = form.t, form.value(path)
     present = [str(one) for one in value] if isinstance(value, list | tuple) else []
 
     def keep(place: int) -> Callable[[Any], None]:
@@ -334,10 +333,10 @@ def names_list(form: Form, path: Path, offered: str) -> Element:
 
     def field(place: int, name: str) -> Element:
         attributes = {"key": f"{form.key(path)}/{place}/{name}", "id": form.id((*path, place)) if name else form.id(path), "type": "text"}
-        label = speech("Entry {number}", number=place + 1) if name else speech("Add another") if present else speech("Add")
+        label = t("Entry {number}", number=place + 1) if name else t("Add another") if present else t("Add")
         return html.input({
             **attributes, "defaultValue": name, "list": offered, "onBlur": keep(place), "aria-label": None if not present else label,
-            "placeholder": "" if name else speech("Add another") if present else "", "maxLength": 120, "autoComplete": "off",
+            "placeholder": "" if name else t("Add another") if present else "", "maxLength": 120, "autoComplete": "off",
             "disabled": not form.editable,
         })  # fmt: skip
 
@@ -401,13 +400,13 @@ def select(
 ) -> Element:
     """One of a few; `own`: the names are people's own, which nobody translates. A value that is none of them is shown as it is, so that
     opening a form changes nothing."""
-    speech = form.speech
-    shown = [(str(stored), said if own else speech(said), stored) for stored, said in choices]
+    t = form.t
+    shown = [(str(stored), said if own else t(said), stored) for stored, said in choices]
     if optional:
         shown.insert(0, ("", "–", None))
     present = "" if value is None else str(value)
     if not any(key == present for key, *_ in shown):
-        shown.insert(0, (present, present or speech("Please choose"), value))
+        shown.insert(0, (present, present or t("Please choose"), value))
 
     def changed(event: Mapping[str, Any]) -> None:
         said = _said(event)
@@ -427,9 +426,9 @@ def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional:
 
 def recipients(form: Form, path: Path) -> Element:
     """Who is told: the contact's owner, members by their names, and addresses. One choice each and an empty one that adds somebody."""
-    speech, value = form.speech, form.value(path)
+    t, value = form.t, form.value(path)
     present = [str(one) for one in value] if isinstance(value, list | tuple) else []
-    people = [("owner", speech("the contact's owner")), *form.knowledge.choices.get("user", [])]
+    people = [("owner", t("the contact's owner")), *form.knowledge.choices.get("user", [])]
 
     def keep(place: int) -> Callable[[Any], None]:
         def changed(event: Mapping[str, Any]) -> None:
@@ -448,26 +447,26 @@ def recipients(form: Form, path: Path) -> Element:
         {"className": "pfb-item"},
         rows,
         _person(form, path, len(present), "", others, keep(len(present))),
-        html.input({**address, "placeholder": speech("or an e-mail address"), "aria-label": speech("E-mail address")}),
+        html.input({**address, "placeholder": t("or an e-mail address"), "aria-label": t("E-mail address")}),
     )
 
 
 def _person(form: Form, path: Path, place: int, present: str, people: Sequence[Choice], changed: Callable[[Any], None]) -> Element:
     """One recipient, with what is wrong about them; the empty choice takes them out."""
-    speech = form.speech
-    shown = [("", "–" if present else speech("Add a member")), *people]
+    t = form.t
+    shown = [("", "–" if present else t("Add a member")), *people]
     if present not in {key for key, _ in shown}:
         shown.append((present, present))
     key = f"{form.key(path)}/{place}/{present}"
     attributes = {"id": form.id((*path, place)), "value": present, "onChange": changed, "disabled": not form.editable, "key": key}
     options = [html.option({"key": id, "value": id}, name) for id, name in shown]
     wrong = [_wrong(form, issue) for issue in form.issues.get(".".join(str(one) for one in (*path, place)), ())] if present else []
-    return html._(html.select({**attributes, "aria-label": speech("Recipient {number}", number=place + 1)}, options), *wrong)
+    return html._(html.select({**attributes, "aria-label": t("Recipient {number}", number=place + 1)}, options), *wrong)
 
 
 def look(form: Form, hint: str, value: Any) -> Element:
     """How a chosen thing looks, with the ways to its own page and to a new one; nothing where the hint has none of these."""
-    speech, found = form.speech, form.knowledge.looks.get(hint, {}).get(str(value))
+    t, found = form.t, form.knowledge.looks.get(hint, {}).get(str(value))
     maker = form.knowledge.makers.get(hint) if form.editable else None
     if found is None and maker is None:
         return None
@@ -476,16 +475,16 @@ def look(form: Form, hint: str, value: Any) -> Element:
         {"className": "pfb-look"},
         html.span({"className": "tpl-thumb", "key": found.picture}, components.picture(found.picture)) if found and found.picture else None,
         html.div(
-            html.p(found.text(speech.language)) if found else None,
-            html.a({"href": found.address, **new}, speech("Edit the template")) if found else None,
-            html.a({"href": maker, **new}, speech(MAKER_WORDS.get(hint, "New template"))) if maker else None,
+            html.p(found.text(t.language)) if found else None,
+            html.a({"href": found.address, **new}, t("Edit the template")) if found else None,
+            html.a({"href": maker, **new}, t(MAKER_WORDS.get(hint, "New template"))) if maker else None,
         ),
     )
 
 
 def duration(form: Form, path: Path, value: Any, signed: bool = False, label: str = "") -> Element:
     """A number and a unit; `signed` also says before or after."""
-    speech = form.speech
+    t = form.t
     count, unit, negative = in_units(value)
 
     def keep(count: Any, unit: str, negative: bool) -> None:
@@ -500,23 +499,23 @@ def duration(form: Form, path: Path, value: Any, signed: bool = False, label: st
     def turned(event: Mapping[str, Any]) -> None:
         keep(count if count is not None else 1, unit, _said(event) == "before")
 
-    named = label or speech("Number")
+    named = label or t("Number")
     fields = [
         html.input({
             "key": form.key(path), "id": form.id(path), "type": "number", "min": 0, "defaultValue": "" if count is None else plain(count),
             "onBlur": left, "className": "narrow", "aria-label": named, "disabled": not form.editable,
         }),
         html.select(
-            {"value": unit, "onChange": changed, "aria-label": speech("Unit"), "disabled": not form.editable},
-            [html.option({"key": code, "value": code}, speech(name)) for code, name, _ in UNITS],
+            {"value": unit, "onChange": changed, "aria-label": t("Unit"), "disabled": not form.editable},
+            [html.option({"key": code, "value": code}, t(name)) for code, name, _ in UNITS],
         ),
     ]  # fmt: skip
     if signed:
-        sides = [html.option({"key": one, "value": one}, speech(one)) for one in ("before", "after")]
+        sides = [html.option({"key": one, "value": one}, t(one)) for one in ("before", "after")]
         side = {
             "value": "before" if negative else "after",
             "onChange": turned,
-            "aria-label": speech("Before or after"),
+            "aria-label": t("Before or after"),
             "disabled": not form.editable,
         }
         fields.append(html.select(side, sides))
@@ -552,7 +551,7 @@ def iso(count: Any, unit: str, negative: bool = False) -> str | None:
 
 def secret(form: Form, path: Path, optional: bool, keep: Callable[[str, str], None]) -> Element:
     """The names of stored secrets, and beside them the way to a new one; what is secret is shown to nobody and kept by no page."""
-    speech, typed = form.speech, {"name": "", "value": ""}
+    t, typed = form.t, {"name": "", "value": ""}
 
     def noted(part: str) -> Callable[[Mapping[str, Any]], None]:
         return lambda event: typed.update({part: _said(event)})
@@ -565,13 +564,13 @@ def secret(form: Form, path: Path, optional: bool, keep: Callable[[str, str], No
 
     base = {"autoComplete": "off", "className": "pfb-secret"}
     fields = [
-        html.input({**base, "type": "text", "aria-label": speech("Name of the secret"), "placeholder": speech("Name"), "maxLength": 64, "onBlur": noted("name")}),
-        html.input({**base, "type": "password", "aria-label": speech("Secret"), "placeholder": speech("Secret"), "maxLength": 4_000, "onBlur": noted("value")}),
-        small(speech("Store"), store),
+        html.input({**base, "type": "text", "aria-label": t("Name of the secret"), "placeholder": t("Name"), "maxLength": 64, "onBlur": noted("name")}),
+        html.input({**base, "type": "password", "aria-label": t("Secret"), "placeholder": t("Secret"), "maxLength": 4_000, "onBlur": noted("value")}),
+        small(t("Store"), store),
     ]  # fmt: skip
     return html.div(
-        picker(form, path, form.knowledge.offered("secret", {}), optional, label=speech("Secret")),
-        html.details({"key": form.key(path)}, html.summary(speech("New secret")), html.div({"className": "pfb-row"}, *fields))
+        picker(form, path, form.knowledge.offered("secret", {}), optional, label=t("Secret")),
+        html.details({"key": form.key(path)}, html.summary(t("New secret")), html.div({"className": "pfb-row"}, *fields))
         if form.editable
         else None,
     )
@@ -579,7 +578,7 @@ def secret(form: Form, path: Path, optional: bool, keep: Callable[[str, str], No
 
 def code(form: Form, path: Path) -> Element:
     """JSON as text; what cannot be read stays in the field, with the place where reading ended."""
-    value, speech = form.value(path), form.speech
+    value, t = form.value(path), form.t
 
     def left(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
@@ -594,7 +593,7 @@ def code(form: Form, path: Path) -> Element:
     if wrong is None:
         return field
     line, column, text = wrong
-    said = speech("This is not JSON: line {line}, column {column}.", line=line, column=column)
+    said = t("This is not JSON: line {line}, column {column}.", line=line, column=column)
     return html.div(
         field, html.p({"className": "pfb-wrong", "role": "alert"}, components.icon("alert"), html.span(said, " ", html.code(text)))
     )
@@ -671,9 +670,9 @@ def weekdays(form: Form, path: Path, value: Any) -> Element:
         html.label(
             {"key": str(day), "className": "pfb-check"},
             html.input({"type": "checkbox", "checked": day in chosen, "onChange": toggle(day), "disabled": not form.editable}),
-            form.speech(name),
+            form.t(name),
         )
-        for day, name in enumerate(words.WEEKDAYS)
+        for day, name in enumerate(labels.WEEKDAYS)
     ]
     return html.div({"className": "pfb-days", "role": "group", "id": form.id(path)}, boxes)
 
@@ -689,13 +688,13 @@ def words_list(form: Form, path: Path, value: Any) -> Element:
     return html.div(
         {"className": "pfb-field"},
         html.input({**attributes, "disabled": not form.editable}),
-        html.small(form.speech("Several are separated by commas.")),
+        html.small(form.t("Several are separated by commas.")),
     )
 
 
 def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
     """A list of objects: branches, cases, arms, triggers."""
-    speech, value = form.speech, form.value(path) or []
+    t, value = form.t, form.value(path) or []
     value = value if isinstance(value, list) else []
     shares = "percent" in item.get("properties", {})
 
@@ -711,8 +710,8 @@ def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
     cards = []
     for place in range(len(value)):
         buttons = [
-            small(speech("Up"), up(place), speech("Move entry {number} up", number=place + 1)) if place and form.editable else None,
-            small(speech("Remove"), remove(place), speech("Remove entry {number}", number=place + 1), "danger") if form.editable else None,
+            small(t("Up"), up(place), t("Move entry {number} up", number=place + 1)) if place and form.editable else None,
+            small(t("Remove"), remove(place), t("Remove entry {number}", number=place + 1), "danger") if form.editable else None,
         ]
         top = html.div({"className": "pfb-item-head"}, html.span(f"{place + 1}."), html.span({"className": "pfb-row"}, *buttons))
         body = _item(form, (*path, place), item, value, shares)
@@ -727,22 +726,22 @@ def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
 
 def _more(form: Form, path: Path, schema: Schema, item: Schema, value: list[Any], keep: Callable[[list[Any]], None]) -> Element:
     """The button that adds an entry; of a list of several types, one to choose from."""
-    speech = form.speech
+    t = form.t
     if not form.editable or len(value) >= schema.get("maxItems", 1_000):
         return None
     types = _types(form, item)
     if not types:
         return small(
-            speech("Add"),
-            lambda _event: keep([*value, labels.fresh(path, item, value)]),
-            speech("Add to “{list}”", list=speech(labels.title(form.target, path, schema))),
+            t("Add"),
+            lambda _event: keep([*value, fields.fresh(path, item, value)]),
+            t("Add to “{list}”", list=t(fields.title(form.target, path, schema))),
         )
 
     def add(name: str) -> Callable[[Any], None]:
-        return lambda _event: keep([*value, labels.fresh_of_type(name, types[name])])
+        return lambda _event: keep([*value, fields.fresh_of_type(name, types[name])])
 
-    said = {name: speech(str(one["title"])) for name, one in types.items()}
-    buttons = [small(f"+ {said[name]}", add(name), speech("Add: {entry}", entry=said[name])) for name in types]
+    said = {name: t(str(one["title"])) for name, one in types.items()}
+    buttons = [small(f"+ {said[name]}", add(name), t("Add: {entry}", entry=said[name])) for name in types]
     return html.div({"className": "pfb-row pfb-adding"}, *buttons)
 
 
@@ -777,20 +776,20 @@ def _share(form: Form, path: Path, value: list[Any]) -> Element:
         "key": f"{form.key(path)}/{present}", "id": form.id((*path, "percent")), "type": "number", "min": 0, "max": 100, "step": "any",
         "defaultValue": "" if present is None else plain(present), "onBlur": left, "disabled": not form.editable,
     }  # fmt: skip
-    title = form.speech("Share in percent")
+    title = form.t("Share in percent")
     return html.div({"className": "pfb-field"}, html.label({"htmlFor": form.id((*path, "percent"))}, title), html.input(attributes))
 
 
 def total(form: Form, path: Path, value: list[Any]) -> Element:
     """Whether shares add up, and the way to make them."""
-    speech = form.speech
+    t = form.t
     whole = sum(share for one in value if isinstance(one, dict) and isinstance(share := one.get("percent"), int | float))
     good = abs(whole - 100) <= 0.01 * max(1, len(value))
-    said = speech("Together {total} %", total=speech.number(round(whole, 2)))
+    said = t("Together {total} %", total=t.number(round(whole, 2)))
     return html.div(
         {"className": "pfb-row"},
         html.span({"className": "pfb-total" if good else "pfb-wrong"}, components.icon("check" if good else "alert"), " ", said),
-        small(speech("Share evenly"), lambda _event: form.edit(path, even(value), True)) if form.editable and value else None,
+        small(t("Share evenly"), lambda _event: form.edit(path, even(value), True)) if form.editable and value else None,
     )
 
 
@@ -809,21 +808,21 @@ def variants(form: Form, path: Path, schema: Schema) -> Element:
 
 
 def _variant(form: Form, path: Path, types: Mapping[str, Schema]) -> list[Element]:
-    speech, present = form.speech, form.value((*path, "type"))
+    t, present = form.t, form.value((*path, "type"))
 
     def changed(event: Mapping[str, Any]) -> None:
         if _said(event) in types:
-            form.edit(path, labels.fresh_of_type(_said(event), types[_said(event)]), True)
+            form.edit(path, fields.fresh_of_type(_said(event), types[_said(event)]), True)
 
-    options = [html.option({"key": name, "value": name}, speech(str(one["title"]))) for name, one in types.items()]
-    attributes = {"value": present or "", "onChange": changed, "aria-label": speech("Type"), "disabled": not form.editable}
+    options = [html.option({"key": name, "value": name}, t(str(one["title"]))) for name, one in types.items()]
+    attributes = {"value": present or "", "onChange": changed, "aria-label": t("Type"), "disabled": not form.editable}
     schema = types.get(str(present))
     return [html.select(attributes, options), *(_fields(form, schema, path, ("type",)) if schema else ())]
 
 
 def pairs(form: Form, path: Path, copies: bool) -> Element:
     """Names with values; with `copies` a value may come from another field."""
-    speech, value = form.speech, form.value(path)
+    t, value = form.t, form.value(path)
     value = value if isinstance(value, dict) else {}
     rows = [_pair(form, path, value, name, copies, place) for place, name in enumerate(value)]
 
@@ -831,12 +830,12 @@ def pairs(form: Form, path: Path, copies: bool) -> Element:
         fresh = next(name for n in range(1, 1_000) if (name := f"field_{n}" if copies else f"X-Header-{n}") not in value)
         form.edit(path, {**value, fresh: ""}, True)
 
-    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(speech("Add"), add) if form.editable else None)
+    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(t("Add"), add) if form.editable else None)
 
 
 def headers(form: Form, path: Path) -> Element:
     """Headers of a request: each is a text, or a secret by its name with what stands before it."""
-    speech, value = form.speech, form.value(path)
+    t, value = form.t, form.value(path)
     value = value if isinstance(value, dict) else {}
     rows = [_header(form, path, value, name, place) for place, name in enumerate(value)]
 
@@ -844,11 +843,11 @@ def headers(form: Form, path: Path) -> Element:
         fresh = next(name for n in range(1, 1_000) if (name := f"X-Header-{n}") not in value)
         form.edit(path, {**value, fresh: ""}, True)
 
-    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(speech("Add"), add) if form.editable else None)
+    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(t("Add"), add) if form.editable else None)
 
 
 def _header(form: Form, path: Path, value: Mapping[str, Any], name: str, place: int) -> Element:
-    speech, named = form.speech, isinstance(value[name], dict)
+    t, named = form.t, isinstance(value[name], dict)
 
     def rename(event: Mapping[str, Any]) -> None:
         said = _said(event).strip()
@@ -864,16 +863,16 @@ def _header(form: Form, path: Path, value: Mapping[str, Any], name: str, place: 
 
     key, disabled = f"{place}/{form.key((*path, name))}", {"disabled": not form.editable}
     ways = [
-        html.option({"key": "text", "value": "text"}, speech("Text")),
-        html.option({"key": "secret", "value": "secret"}, speech("Secret")),
+        html.option({"key": "text", "value": "text"}, t("Text")),
+        html.option({"key": "secret", "value": "secret"}, t("Secret")),
     ]
     called = {"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename}
     return html.div(
         {"key": key, "className": "pfb-row"},
-        html.input({**called, "aria-label": speech("Header"), "maxLength": 64, **disabled}),
-        html.select({"value": "secret" if named else "text", "onChange": turn, "aria-label": speech("Text or secret"), **disabled}, ways),
+        html.input({**called, "aria-label": t("Header"), "maxLength": 64, **disabled}),
+        html.select({"value": "secret" if named else "text", "onChange": turn, "aria-label": t("Text or secret"), **disabled}, ways),
         *(_named_header(form, (*path, name)) if named else [_header_text(form, (*path, name), "Value")]),
-        small("×", remove, speech("Remove “{name}”", name=name), "danger") if form.editable else None,
+        small("×", remove, t("Remove “{name}”", name=name), "danger") if form.editable else None,
         *(_wrong(form, issue) for one in ((), ("secret",), ("prefix",)) for issue in form.issues.get(_dotted(*path, name, *one), ())),
     )
 
@@ -888,7 +887,7 @@ def _named_header(form: Form, path: Path) -> list[Element]:
     keep = form.keep_secret
     return [
         _header_text(form, (*path, "prefix"), "Prefix"),
-        secret(form, chosen, False, keep) if keep else picker(form, chosen, offered, False, label=form.speech("Secret")),
+        secret(form, chosen, False, keep) if keep else picker(form, chosen, offered, False, label=form.t("Secret")),
     ]
 
 
@@ -899,13 +898,11 @@ def _header_text(form: Form, path: Path, label: str) -> Element:
         form.edit(path, _said(event), False)
 
     attributes = {"key": form.key(path) + "/v", "id": form.id(path), "type": "text", "defaultValue": form.value(path) or "", "onBlur": left}
-    return html.input(
-        {**attributes, "aria-label": form.speech(label), "maxLength": 500, "autoComplete": "off", "disabled": not form.editable}
-    )
+    return html.input({**attributes, "aria-label": form.t(label), "maxLength": 500, "autoComplete": "off", "disabled": not form.editable})
 
 
 def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: bool, place: int) -> Element:
-    speech, present = form.speech, value[name]
+    t, present = form.t, value[name]
     copied = isinstance(present, dict)
 
     def rename(event: Mapping[str, Any]) -> None:
@@ -934,13 +931,13 @@ def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: b
         else str(present)
     )
     disabled = {"disabled": not form.editable}
-    ways = [html.option({"key": "is", "value": "is"}, speech("set to")), html.option({"key": "copy", "value": "copy"}, speech("copy from"))]
+    ways = [html.option({"key": "is", "value": "is"}, t("set to")), html.option({"key": "copy", "value": "copy"}, t("copy from"))]
     return html.div(
         {"key": f"{place}/{key}", "className": "pfb-row"},
-        html.input({"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": speech("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),
-        html.select({"value": "copy" if copied else "is", "onChange": turn, "aria-label": speech("Set or copy"), **disabled}, ways) if copies else None,
-        html.input({"key": key + "/v", "id": form.id((*path, place, "value")), "type": "text", "defaultValue": shown, "onBlur": keep, "aria-label": speech("Value"), "list": "pfb-fields" if copied else "", "maxLength": 2_000, **disabled}),
-        small("×", remove, speech("Remove “{name}”", name=name), "danger") if form.editable else None,
+        html.input({"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": t("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),
+        html.select({"value": "copy" if copied else "is", "onChange": turn, "aria-label": t("Set or copy"), **disabled}, ways) if copies else None,
+        html.input({"key": key + "/v", "id": form.id((*path, place, "value")), "type": "text", "defaultValue": shown, "onBlur": keep, "aria-label": t("Value"), "list": "pfb-fields" if copied else "", "maxLength": 2_000, **disabled}),
+        small("×", remove, t("Remove “{name}”", name=name), "danger") if form.editable else None,
     )  # fmt: skip
 
 
@@ -956,11 +953,11 @@ class Suggestions:
     fields: tuple[tuple[str, str], ...] = ()
 
 
-def offers(speech: Translator, knowledge: Knowledge, own: Suggestions = Suggestions()) -> Element:
+def offers(t: Translator, knowledge: Knowledge, own: Suggestions = Suggestions()) -> Element:
     """The lists of suggestions that fields name: contact fields with those of the journey, events, tags, and what else terms name."""
     catalogue = knowledge.catalogue
     fields = [
-        html.option({"key": name, "value": name}, words.field_name(speech, name, {name: spec.title}))
+        html.option({"key": name, "value": name}, labels.field_name(t, name, {name: spec.title}))
         for name, spec in list(catalogue.fields.items())[:MOST_OFFERED]
     ]
     fields += [html.option({"key": name, "value": name}, said) for name, said in own.fields[:MOST_OFFERED]]

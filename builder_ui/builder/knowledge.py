@@ -80,8 +80,8 @@ def stamp(session: Session) -> Stamp:
     return tuple(sorted((what, key, name) for what, key, name in session.execute(_offered)))
 
 
-def load(session: Session, speech: Translator) -> Knowledge:
-    """`speech`: how the reader calls purposes and scores."""
+def load(session: Session, t: Translator) -> Knowledge:
+    """`t`: how the reader calls purposes and scores."""
     seen = stamp(session)
     sendable = select(Template).where(col(Template.archived_at).is_(None), Template.kind != "partial")
     templates = session.scalars(sendable.order_by(col(Template.name))).all()
@@ -94,8 +94,8 @@ def load(session: Session, speech: Translator) -> Knowledge:
         "journey": [(key, name) for key, name in journeys],
         "secret": [(name, name) for name in secrets.names(session)],
         "user": [(id, name) for id, name in members],
-        "purpose": _listed(session, speech, "purposes"),
-        "score_group": _listed(session, speech, "score_groups"),
+        "purpose": _listed(session, t, "purposes"),
+        "score_group": _listed(session, t, "score_groups"),
         "tag": [(name, name) for name in tags.known(session)],
         "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
     }
@@ -103,8 +103,8 @@ def load(session: Session, speech: Translator) -> Knowledge:
     return Knowledge(catalogue.load_catalogue(session), choices, kinds, looks, MAKERS, seen)
 
 
-def _listed(session: Session, speech: Translator, name: str) -> list[Choice]:
-    return [(key, speech(label)) for key, label in listed_names.labels(session, name, speech.language).items()]
+def _listed(session: Session, t: Translator, name: str) -> list[Choice]:
+    return [(key, t(label)) for key, label in listed_names.labels(session, name, t.language).items()]
 
 
 def _looks(session: Session, templates: Iterable[Template]) -> dict[str, Look]:

@@ -16,7 +16,7 @@ Marks = dict[str, dict[str, Any]]
 
 
 def viewer(
-    visit: PageContext,
+    context: PageContext,
     key: str,
     graph: Mapping[str, Any],
     marks: Marks,
@@ -35,7 +35,7 @@ def viewer(
                 "marks": _text(marks),
                 "focus": _text(list(focus)),
                 "icons": _text(dict(ICONS)),
-                "texts": _text(texts.for_canvas(visit.speech)),
+                "texts": _text(texts.for_canvas(context.t)),
                 "quiet": quiet,
                 "onEvent": heard or _nobody,
             }

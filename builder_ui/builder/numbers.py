@@ -31,14 +31,14 @@ NAMES = {
 Figures = dict[str, Any]
 
 
-def figures(speech: Translator, counts: Counts, has_goal: bool = True) -> dict[str, Figures]:
+def figures(t: Translator, counts: Counts, has_goal: bool = True) -> dict[str, Figures]:
     """Node id, or `$entry` -> what its card shows. Reasons come as [[code, words, how many], …], the most frequent first; a journey without a
     goal has None for it."""
-    whole = _whole(speech, counts)
-    return {ENTRY: whole if has_goal else {**whole, "goal": None}, **{id: _at(speech, place) for id, place in counts.nodes.items()}}
+    whole = _whole(t, counts)
+    return {ENTRY: whole if has_goal else {**whole, "goal": None}, **{id: _at(t, place) for id, place in counts.nodes.items()}}
 
 
-def _at(speech: Translator, place: AtNode) -> Figures:
+def _at(t: Translator, place: AtNode) -> Figures:
     fates = {name: count for name in FATES if (count := getattr(place, name))}
     left = {outlet: count for outlet, count in sorted(place.left.items()) if count > 0}
     moved = {"placed": place.placed} if place.placed else {}
@@ -48,18 +48,18 @@ def _at(speech: Translator, place: AtNode) -> Figures:
         **moved,
         "left": left,
         **fates,
-        "skipped": _reasons(speech, REASONS, place.skipped),
+        "skipped": _reasons(t, REASONS, place.skipped),
     }
 
 
-def _whole(speech: Translator, counts: Counts) -> Figures:
-    refused = _reasons(speech, {**REASONS, **REFUSALS}, counts.refused)
+def _whole(t: Translator, counts: Counts) -> Figures:
+    refused = _reasons(t, {**REASONS, **REFUSALS}, counts.refused)
     return {"entered": counts.runs, "waiting": counts.inside, "ended": counts.ended, "goal": counts.goal, "refused": refused, "left": {}}
 
 
-def _reasons(speech: Translator, table: Mapping[str, str], found: Counter[str]) -> list[list[Any]]:
+def _reasons(t: Translator, table: Mapping[str, str], found: Counter[str]) -> list[list[Any]]:
     ranked = sorted((-count, code) for code, count in found.items() if count > 0)
-    return [[code, coded(speech, table, code).rstrip("."), -count] for count, code in ranked]
+    return [[code, coded(t, table, code).rstrip("."), -count] for count, code in ranked]
 
 
 def changed(before: Mapping[str, Figures], after: Mapping[str, Figures]) -> dict[str, Figures | None]:

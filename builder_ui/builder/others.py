@@ -41,9 +41,9 @@ class Seen:
 class Others:
     """One open page among the others. Who may not look at journeys any more sees nobody, and is seen by nobody."""
 
-    def __init__(self, visit: PageContext, id: str, journey_id: str) -> None:
-        self._visit = visit
-        self._page = OpenBuilder(id=id, journey_id=journey_id, member_id=visit.member.id, process_id=visit.engine.process_id)
+    def __init__(self, context: PageContext, id: str, journey_id: str) -> None:
+        self._context = context
+        self._page = OpenBuilder(id=id, journey_id=journey_id, member_id=context.member.id, process_id=context.engine.process_id)
         self._entered = self._closed = False
         self._writing = threading.Lock()
         self.former = ""
@@ -68,15 +68,15 @@ class Others:
 
         Raises: NotAllowed; Unauthorized.
         """
-        visit, page = self._visit, self._page
+        context, page = self._context, self._page
         try:
-            allowed(visit, "journey.read", reading=True)
+            allowed(context, "journey.read", reading=True)
         except PfadwerkError:
             self._leave()
             raise
         self._say(place)
-        with visit.engine.db.read() as session:
-            people, self._entered = open_builders.others(session, page, visit.house.real_now())
+        with context.engine.db.read() as session:
+            people, self._entered = open_builders.others(session, page, context.app.real_now())
             wanted = select(Journey.revision, Journey.state, Journey.live_version).where(Journey.id == page.journey_id)
             revision, *live = session.execute(wanted).one()
             offered = knowledge.stamp(session)
@@ -88,10 +88,10 @@ class Others:
                 return
             former, self.former = self.former, ""
             self._page.place = place
-            with self._visit.engine.db.write() as session:
+            with self._context.engine.db.write() as session:
                 if former:
                     open_builders.leave(session, self._page, former)
-                open_builders.move(session, self._page, self._visit.house.real_now())
+                open_builders.move(session, self._page, self._context.app.real_now())
             self._entered = True
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Others:
         with self._writing:
             if not self._entered:
                 return
-            with self._visit.engine.db.write() as session:
+            with self._context.engine.db.write() as session:
                 open_builders.leave(session, self._page)
             self._entered = False
 

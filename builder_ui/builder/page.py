@@ -40,12 +40,12 @@ WHOM = plain_forms.Field("whom", "Name or e-mail", "search", most=200)
 class Opening:
     """What a builder begins with. Not a dataclass: ReactPy logs the arguments of a component that fails, and nobody may read these there."""
 
-    def __init__(self, visit: PageContext, stored: Stored) -> None:
-        self.visit, self.stored = visit, stored
+    def __init__(self, context: PageContext, stored: Stored) -> None:
+        self.context, self.stored = context, stored
 
 
-def view(visit: PageContext, stored: Stored, _acts: Acts) -> Element:
-    return builder(Opening(visit, stored))
+def view(context: PageContext, stored: Stored, _acts: Acts) -> Element:
+    return builder(Opening(context, stored))
 
 
 @component
@@ -53,11 +53,11 @@ def builder(opening: Opening) -> Element:
     """One open builder; a page that comes back after a lost connection is a new one with the old canvas."""
     held: Any = use_ref(None)
     if held.current is None:
-        held.current = Editor(opening.visit, opening.stored)
+        held.current = Editor(opening.context, opening.stored)
     editor: Editor = held.current
-    visit = opening.visit
+    context = opening.context
     use_effect(lambda: _begin(editor), [])
-    use_effect(lambda: _follow(editor, visit.query.get("run", "")), [])
+    use_effect(lambda: _follow(editor, context.query.get("run", "")), [])
     return html.div(
         {"className": "pfb"},
         head(editor),
@@ -104,7 +104,7 @@ def work(editor: Editor, drawing: Element, news: Element) -> Element:
 @component
 def canvas(editor: Editor) -> Element:
     """Drawn once; from then on the canvas hears of changes through the bridge."""
-    speech, palette = editor.speech, editor.visit.engine.palette
+    t, palette = editor.t, editor.context.engine.palette
     drawing, _ = bundle.components()
     return drawing(
         {
@@ -113,8 +113,8 @@ def canvas(editor: Editor) -> Element:
             "initial": _text(editor.graph()),
             "journey": editor.journey.key,
             "name": editor.journey.name,
-            "palette": _text(cards.palette_of(speech, palette)),
-            "texts": _text(texts.for_canvas(speech)),
+            "palette": _text(cards.palette_of(t, palette)),
+            "texts": _text(texts.for_canvas(t)),
             "editable": editor.editable,
             "onEvent": editor.hear,
         }
@@ -147,26 +147,26 @@ _STATUS = {
 @component
 def head(editor: Editor) -> Element:
     use_topics(editor, "head", "path")
-    speech, key = editor.speech, editor.journey.key
+    t, key = editor.t, editor.journey.key
     state = JOURNEY_STATES[editor.state]
     text, tone, symbol = _STATUS[editor.status]
-    if not editor.visit.may("journey.change"):
+    if not editor.context.may("journey.change"):
         text, tone, symbol = "View only", "", "ban"
     actions = [*_views(editor), _more(editor)]
     if editor.path is not None:
-        actions = [components.button(speech("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
+        actions = [components.button(t("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
     elif editor.editable:
         look_over = lambda _event: editor.spawn(editor.look_over)  # noqa: E731
-        actions.append(components.button(speech("Publish …"), look_over, "play", "main", id="pfb-publish"))
+        actions.append(components.button(t("Publish …"), look_over, "play", "main", id="pfb-publish"))
     return html.header(
         {"className": "pfb-head"},
-        _jump(speech("Skip to canvas"), "canvas") if editor.path is None and not editor.outlined else None,
-        _jump(speech("Skip to form"), "form") if editor.path is None else None,
-        html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", speech("Journey")),
+        _jump(t("Skip to canvas"), "canvas") if editor.path is None and not editor.outlined else None,
+        _jump(t("Skip to form"), "form") if editor.path is None else None,
+        html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", t("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
-        components.badge(speech(state[0]), *state[1:]),
-        components.badge(speech("Unpublished changes"), "warn", "pencil") if editor.unpublished else html.span({"hidden": True}),
-        bundle.status()(state_line.props(CANVAS_ID, speech, (text, tone, symbol), _lasts(editor), editor.hear)),
+        components.badge(t(state[0]), *state[1:]),
+        components.badge(t("Unpublished changes"), "warn", "pencil") if editor.unpublished else html.span({"hidden": True}),
+        bundle.status()(state_line.props(CANVAS_ID, t, (text, tone, symbol), _lasts(editor), editor.hear)),
         _people(editor),
         # Keys: what comes and goes before them would have them drawn anew, and an open menu would close under the hand.
         html.div({"className": "actions", "key": "actions"}, *actions),
@@ -188,15 +188,15 @@ def _people(editor: Editor) -> Element:
     more = len(editor.people) - MOST_PEOPLE
     if more > 0:
         shown.append(html.li({"key": "more"}, html.span({"className": "pfb-person more"}, f"+{more}")))
-    return html.ul({"className": "pfb-people", "aria-label": editor.speech("Also inside")}, shown)
+    return html.ul({"className": "pfb-people", "aria-label": editor.t("Also inside")}, shown)
 
 
 def _person(editor: Editor, one: Present) -> Element:
-    speech, name = editor.speech, editor.name_of_page(one)
+    t, name = editor.t, editor.name_of_page(one)
     there = one.place == ENTRY or one.place in editor.draft.nodes
-    step = speech("Journey") if one.place == ENTRY else editor.names.get(one.place, "")
-    text = speech("{name}, at “{step}”", name=name, step=step) if there else name
-    own = " own" if one.member_id == editor.visit.member.id else ""
+    step = t("Journey") if one.place == ENTRY else editor.names.get(one.place, "")
+    text = t("{name}, at “{step}”", name=name, step=step) if there else name
+    own = " own" if one.member_id == editor.context.member.id else ""
     attributes = {
         "type": "button",
         "className": f"pfb-person pfb-p{tone(one.member_id)}{own}",
@@ -220,9 +220,9 @@ def _jump(text: str, place: str) -> Element:
 
 def _views(editor: Editor) -> list[Element]:
     """Other ways to look at the same journey."""
-    speech = editor.speech
+    t = editor.t
     outline = components.button(
-        speech("Canvas") if editor.outlined else speech("Outline"),
+        t("Canvas") if editor.outlined else t("Outline"),
         lambda _event: editor.toggle_outline(),
         "route" if editor.outlined else "list-tree",
     )
@@ -231,28 +231,28 @@ def _views(editor: Editor) -> list[Element]:
     counting = editor.figures is not None
     return [
         outline,
-        components.button(speech("Hide metrics") if counting else speech("Metrics"), lambda _event: editor.toggle_counts(), "people"),
+        components.button(t("Hide metrics") if counting else t("Metrics"), lambda _event: editor.toggle_counts(), "people"),
         _counted_version(editor) if counting else None,
-        components.button(speech("Follow a contact"), lambda _event: editor.follow_somebody(), "user"),
+        components.button(t("Follow a contact"), lambda _event: editor.follow_somebody(), "user"),
     ]
 
 
 def _counted_version(editor: Editor) -> Element:
     """Whose numbers: those of all versions together, of the live one, or of another."""
-    speech = editor.speech
+    t = editor.t
 
     def chosen(event: Any) -> None:
         value = str(event["target"].get("value") or "")
         editor.count_version(int(value) if value.isdecimal() else None)
 
-    options = [html.option({"key": "all", "value": ""}, speech("All versions"))]
+    options = [html.option({"key": "all", "value": ""}, t("All versions"))]
     for number in editor.versions:
-        said = speech("Version {number}", number=number)
+        said = t("Version {number}", number=number)
         options.append(
-            html.option({"key": str(number), "value": str(number)}, f"{said} ({speech('live')})" if number == editor.live_version else said)
+            html.option({"key": str(number), "value": str(number)}, f"{said} ({t('live')})" if number == editor.live_version else said)
         )
     attributes = {
-        "aria-label": speech("Metrics of version"),
+        "aria-label": t("Metrics of version"),
         "className": "pfb-version",
         "value": str(editor.counted_version or ""),
         "onChange": chosen,
@@ -262,25 +262,21 @@ def _counted_version(editor: Editor) -> Element:
 
 def _more(editor: Editor) -> Element:
     """Export and duplicate: plain links and forms, which work while the connection is away; pictures are made by the canvas itself."""
-    speech, key = editor.speech, editor.journey.key
+    t, key = editor.t, editor.journey.key
     duplicate = html.form(
         {"className": "pfb-new", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
-        html.button({"className": "button"}, speech("Duplicate")),
-        components.own_key(speech, "key", KEY_PATTERN),
+        html.button({"className": "button"}, t("Duplicate")),
+        components.own_key(t, "key", KEY_PATTERN),
     )
     return html.details(
         {"className": "ask", "name": "ask", "key": "more"},
-        html.summary({"className": "button"}, speech("More")),
+        html.summary({"className": "button"}, t("More")),
         html.div(
             {"className": "question"},
-            html.a(
-                {"className": "button", "href": f"/api/v1/journeys/{key}/document", "download": f"{key}.json"}, speech("Export as a file")
-            ),
-            html.button({"type": "button", "className": "button", "data-picture": "svg"}, speech("Picture (SVG)")),
-            html.button({"type": "button", "className": "button", "data-picture": "png"}, speech("Picture (PNG)")),
-            html.a({"className": "button", "href": f"/ui/journeys/{key}/diff"}, speech("Compare versions"))
-            if editor.live_version
-            else None,
+            html.a({"className": "button", "href": f"/api/v1/journeys/{key}/document", "download": f"{key}.json"}, t("Export as a file")),
+            html.button({"type": "button", "className": "button", "data-picture": "svg"}, t("Picture (SVG)")),
+            html.button({"type": "button", "className": "button", "data-picture": "png"}, t("Picture (PNG)")),
+            html.a({"className": "button", "href": f"/ui/journeys/{key}/diff"}, t("Compare versions")) if editor.live_version else None,
             duplicate if editor.editable else None,
         ),
     )
@@ -289,13 +285,13 @@ def _more(editor: Editor) -> Element:
 def _conflict(editor: Editor) -> Element:
     if editor.status != "conflict":
         return None
-    speech = editor.speech
-    by = editor.by or speech("Somebody")
+    t = editor.t
+    by = editor.by or t("Somebody")
     return html.div(
-        {"className": "pfb-notice bad", "role": "alertdialog", "aria-label": speech("Two people changed this journey")},
-        html.p(speech("{name} saved this journey while you changed it. Nothing of yours is lost as long as this page is open.", name=by)),
-        components.button(speech("Take theirs"), lambda _event: editor.spawn(editor.take_theirs)),
-        components.button(speech("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"),
+        {"className": "pfb-notice bad", "role": "alertdialog", "aria-label": t("Two people changed this journey")},
+        html.p(t("{name} saved this journey while you changed it. Nothing of yours is lost as long as this page is open.", name=by)),
+        components.button(t("Take theirs"), lambda _event: editor.spawn(editor.take_theirs)),
+        components.button(t("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"),
     )
 
 
@@ -307,7 +303,7 @@ def _notice(editor: Editor) -> Element:
         {"className": f"pfb-notice {'good' if good else 'bad'}", "role": "status"},
         components.icon("check" if good else "alert"),
         html.p(text),
-        components.close(editor.speech, lambda _event: editor.notify(None)),
+        components.close(editor.t, lambda _event: editor.notify(None)),
     )
 
 
@@ -315,7 +311,7 @@ def _notice(editor: Editor) -> Element:
 def review(editor: Editor) -> Element:
     """What publishing would do, before it does it."""
     note = use_ref("")
-    found, speech = editor.review, editor.speech
+    found, t = editor.review, editor.t
     if found is None:
         return None
 
@@ -325,37 +321,37 @@ def review(editor: Editor) -> Element:
     errors = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.errors[:MOST_SHOWN])]
     warnings = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(found.warnings[:MOST_SHOWN])]
     changes = [html.li({"key": str(n)}, change) for n, change in enumerate(found.changes[:MOST_SHOWN])]
-    inside = speech("Contacts in it now: {count}. They stay on the version they entered.", count=speech.number(found.inside))
+    inside = t("Contacts in it now: {count}. They stay on the version they entered.", count=t.number(found.inside))
     what = (
-        html.p(speech("This is the first version: contacts enter from now on."))
+        html.p(t("This is the first version: contacts enter from now on."))
         if found.first
         else html.ul({"className": "pfb-changes"}, changes)
     )
     if not found.first and not changes:
-        what = html.p(speech("Nothing changed since the live version."))
+        what = html.p(t("Nothing changed since the live version."))
     go = html._(
         html.input(
             {
                 "type": "text",
-                "aria-label": speech("Note"),
-                "placeholder": speech("What changed, for your team (optional)"),
+                "aria-label": t("Note"),
+                "placeholder": t("What changed, for your team (optional)"),
                 "maxLength": 500,
                 "onBlur": noted,
             }
         ),
-        components.button(speech("Publish now"), lambda _event: editor.spawn(editor.publish, note.current), "play", "main"),
+        components.button(t("Publish now"), lambda _event: editor.spawn(editor.publish, note.current), "play", "main"),
     )
     return html.section(
-        {"className": "pfb-review", "aria-label": speech("Before publishing")},
-        html.h2(speech("This cannot go live yet") if errors else speech("This will change")),
+        {"className": "pfb-review", "aria-label": t("Before publishing")},
+        html.h2(t("This cannot go live yet") if errors else t("This will change")),
         html.ul({"className": "pfb-changes"}, errors) if errors else what,
-        html._(html.h3(speech("Warnings")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
+        html._(html.h3(t("Warnings")), html.ul({"className": "pfb-changes"}, warnings)) if warnings else None,
         html.p({"className": "quiet"}, inside) if found.inside and not errors else None,
-        ahead.shown(speech, found.ahead) if not errors else None,
+        ahead.shown(t, found.ahead) if not errors else None,
         html.div(
             {"className": "actions"},
             go if not errors else None,
-            components.button(speech("Not now"), lambda _event: editor.cancel_review()),
+            components.button(t("Not now"), lambda _event: editor.cancel_review()),
         ),
     )
 
@@ -369,11 +365,11 @@ def side(editor: Editor) -> Element:
     use_topics(editor, "path")
     if editor.path is not None:
         return html.aside(
-            {"key": "path", "className": "pfb-side", "aria-label": editor.speech("Path of a contact")},
+            {"key": "path", "className": "pfb-side", "aria-label": editor.t("Path of a contact")},
             html.div({"className": "pfb-panel"}, story(editor)),
         )
     return html.aside(
-        {"key": "form", "className": "pfb-side", "aria-label": editor.speech("Form")},
+        {"key": "form", "className": "pfb-side", "aria-label": editor.t("Form")},
         html.div({"className": "pfb-panel"}, figures(editor), panel(editor), ways(editor)),
         problems(editor),
     )
@@ -383,12 +379,12 @@ def side(editor: Editor) -> Element:
 def suggestions(editor: Editor) -> Element:
     """What fields offer; drawn anew only when there is something else to offer."""
     own, knowledge = use_reading(editor, partial(_suggested, editor), "panel")
-    return forms.offers(editor.speech, knowledge, own)
+    return forms.offers(editor.t, knowledge, own)
 
 
 def _suggested(editor: Editor) -> tuple[forms.Suggestions, Knowledge]:
     """The names of what steps leave behind for later ones, and of the properties of what lets contacts in."""
-    palette, knowledge = editor.visit.engine.palette, editor.knowledge
+    palette, knowledge = editor.context.engine.palette, editor.knowledge
     read = {id: palette.parse(id, raw) for id, raw in editor.draft.nodes.items()}
     left = results.names_of({id: node.results() for id, node in read.items() if isinstance(node, Node)})
     names = editor.names
@@ -414,7 +410,7 @@ def figures(editor: Editor) -> Element:
         return None
     found = editor.figures.get(id, {})
     return html.section(
-        {"className": "pfb-figures", "aria-label": editor.speech("Metrics")},
+        {"className": "pfb-figures", "aria-label": editor.t("Metrics")},
         html.p({"className": "quiet"}, _period(editor)),
         html.dl([_figure(editor, id, what, found[what]) for what in numbers.NAMES if what in found and what not in ("skipped", "refused")]),
         [_reasons(editor, id, what, found[what]) for what in ("skipped", "refused") if found.get(what)],
@@ -423,37 +419,37 @@ def figures(editor: Editor) -> Element:
 
 def _period(editor: Editor) -> str:
     """Of which time and which versions the numbers are."""
-    speech = editor.speech
-    day = speech.written(editor.since.astimezone(speech.zone).date()) if editor.since else "–"
+    t = editor.t
+    day = t.written(editor.since.astimezone(t.zone).date()) if editor.since else "–"
     if editor.counted_version is None:
-        return str(speech("All versions, since {day}", day=day))
-    return str(speech("Version {number}", number=editor.counted_version))
+        return str(t("All versions, since {day}", day=day))
+    return str(t("Version {number}", number=editor.counted_version))
 
 
 def _figure(editor: Editor, id: str, what: str, count: int | None) -> Element:
-    speech = editor.speech
+    t = editor.t
     name = "inside" if id == ENTRY and what == "waiting" else what
     if count is None:
-        return html.div({"key": what}, html.dt(speech(numbers.NAMES[name])), html.dd("–"))
+        return html.div({"key": what}, html.dt(t(numbers.NAMES[name])), html.dd("–"))
     whole = (editor.figures or {}).get(id, {}).get("entered" if what in ("ended", "goal") else "sent", 0)
-    share = f" ({speech.share(count, whole)})" if what in ("opened", "clicked", "bounced", "goal", "ended") and whole else ""
-    text, link = speech(numbers.NAMES[name]), numbers.address(editor.journey.key, id, what, version=editor.counted_version)
+    share = f" ({t.share(count, whole)})" if what in ("opened", "clicked", "bounced", "goal", "ended") and whole else ""
+    text, link = t(numbers.NAMES[name]), numbers.address(editor.journey.key, id, what, version=editor.counted_version)
     return html.div(
         {"key": what},
         html.dt(text),
-        html.dd(html.a({"href": link, "aria-label": f"{speech.number(count)} {text}"}, speech.number(count)), share),
+        html.dd(html.a({"href": link, "aria-label": f"{t.number(count)} {text}"}, t.number(count)), share),
     )
 
 
 def _reasons(editor: Editor, id: str, what: str, reasons: list[list[Any]]) -> Element:
     """`Not sent: 12 no consent, 3 quiet hours`"""
-    speech = editor.speech
+    t = editor.t
     said: list[Element] = []
     for code, text, count in reasons:
         link = numbers.address(editor.journey.key, id, what, code, editor.counted_version if what != "refused" else None)
-        shown = f"{speech.number(count)} {text}" if what == "skipped" else f"{text} ({speech.number(count)})"
+        shown = f"{t.number(count)} {text}" if what == "skipped" else f"{text} ({t.number(count)})"
         said.append(html.a({"key": code, "href": link}, shown))
-    return html.p({"key": what}, speech("Not sent:") if what == "skipped" else speech("Not enrolled:"), " ", _joined(said))
+    return html.p({"key": what}, t("Not sent:") if what == "skipped" else t("Not enrolled:"), " ", _joined(said))
 
 
 def _joined(elements: list[Element]) -> list[Element]:
@@ -492,28 +488,26 @@ def panel(editor: Editor) -> Element:
 def ways(editor: Editor) -> Element:
     """What follows the chosen step, or the start."""
     use_mark(editor, editor.ways_mark)
-    speech, chosen = editor.speech, editor.selection
+    t, chosen = editor.t, editor.selection
     id = chosen[0] if chosen else ENTRY
     if len(chosen) > 1 or (id != ENTRY and id not in editor.draft.nodes):
         return None
     outlets = editor.views[id]["outlets"]
-    remove = (
-        forms.small(speech("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable and id != ENTRY else None
-    )
+    remove = forms.small(t("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable and id != ENTRY else None
     return html.section(
         {"key": id, "className": "pfb-part", "data-step": id},
-        html.h3(speech("What follows")) if outlets else None,
+        html.h3(t("What follows")) if outlets else None,
         html.div({"className": "pfb-form"}, html._([follow(editor, id, *outlet) for outlet in outlets]), remove),
     )
 
 
 def many(editor: Editor, count: int) -> Element:
-    speech = editor.speech
+    t = editor.t
     return html._(
-        html.h2(speech("{count} steps selected", count=count)),
+        html.h2(t("{count} steps selected", count=count)),
         html.p(
             {"className": "pfb-help"},
-            speech("Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form."),
+            t("Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form."),
         ),
     )
 
@@ -526,7 +520,7 @@ def _form(editor: Editor, target: str) -> forms.Form:
             issues.setdefault(issue.field, []).append(issue)
     kinds = {id: str(raw.get("kind")) for id, raw in editor.draft.nodes.items()}
     return forms.Form(
-        editor.speech,
+        editor.t,
         editor.knowledge,
         target,
         editor.raw(target),
@@ -536,22 +530,22 @@ def _form(editor: Editor, target: str) -> forms.Form:
         names=editor.names,
         kinds=kinds,
         issues=issues,
-        keep_secret=editor.keep_secret if editor.visit.may("secret.change") else None,
-        last_message=last_message(editor.draft, editor.visit.engine.palette, target),
+        keep_secret=editor.keep_secret if editor.context.may("secret.change") else None,
+        last_message=last_message(editor.draft, editor.context.engine.palette, target),
         fresh=editor.fields.fresh(target),
     )
 
 
 def step_panel(editor: Editor, id: str) -> Element:
     """The form of one step: its kind's fields, what follows, and its problems."""
-    speech, palette = editor.speech, editor.visit.engine.palette
+    t, palette = editor.t, editor.context.engine.palette
     view, raw = editor.views[id], editor.raw(id) or {}
     kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
-    body = forms.form(_form(editor, id), kind.form()) if kind else html.p(speech("This kind of step is not installed here."))
+    body = forms.form(_form(editor, id), kind.form()) if kind else html.p(t("This kind of step is not installed here."))
     return html.div(
         {"key": f"step/{id}", "className": "pfb-step", "data-step": id},
         html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, components.icon(view["icon"])), view["label"]),
-        help_of(speech, kind) if kind else None,
+        help_of(t, kind) if kind else None,
         html._(general(editor, id)),  # one place, however many: what comes behind keeps its own, and with it its handlers and its focus
         body,
     )
@@ -564,14 +558,14 @@ def general(editor: Editor, id: str) -> list[Element]:
         html.p(
             {"key": f"general{n}", "className": f"pfb-wrong {issue.severity}", "role": "alert"},
             components.icon("alert"),
-            issue.say(editor.speech.translate),
+            issue.say(editor.t.translate),
         )
         for n, issue in enumerate(here)
     ]
 
 
-def help_of(speech: Any, kind: Any) -> Element:
-    first, *more = [components.marked(speech(paragraph)) for paragraph in kind.help()]
+def help_of(t: Any, kind: Any) -> Element:
+    first, *more = [components.marked(t(paragraph)) for paragraph in kind.help()]
     if not more:
         return html.p({"className": "pfb-help"}, *first)
     return html.details({"className": "pfb-help"}, html.summary(*first), [html.p({"key": str(n)}, *one) for n, one in enumerate(more)])
@@ -582,10 +576,10 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
 
     A choice is carried out by the button: a list changes with every key that moves in it. The browser fills the list from the drawing.
     """
-    speech = editor.speech
+    t = editor.t
     target = editor.draft.edges.get((id, outlet), "")
     field = f"pfb-follow-{id.strip('$')}-{outlet}"
-    nothing = speech("as “{outlet}”", outlet=coded(speech, OUTLETS, "sent")) if spare else speech("nothing yet")
+    nothing = t("as “{outlet}”", outlet=coded(t, OUTLETS, "sent")) if spare else t("nothing yet")
 
     def chosen(value: object) -> None:
         editor.wishes[id, outlet] = str(value)
@@ -599,44 +593,44 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
 
     value = editor.wishes.get((id, outlet), target)
     fresh = value[1:] if value.startswith("+") else ""
-    kind = next((one for one in editor.visit.engine.palette if one.kind == fresh), None)
-    anew = speech("{step} (new)")
+    kind = next((one for one in editor.context.engine.palette if one.kind == fresh), None)
+    anew = t("{step} (new)")
     attributes = {
         "canvas": CANVAS_ID,
         "field": field,
         "step": id,
         "value": value,
-        "named": anew.format(step=speech(kind.label)) if kind else editor.names.get(value, value),
+        "named": anew.format(step=t(kind.label)) if kind else editor.names.get(value, value),
         "nothing": nothing,
-        "fresh": speech("New step, inserted"),
+        "fresh": t("New step, inserted"),
         "anew": anew,
-        "old": speech("Step of this journey"),
+        "old": t("Step of this journey"),
         "disabled": not editor.editable,
         "onEvent": chosen,
     }
     return html.div(
         {"className": "pfb-field", "key": f"{id}/{outlet}/{target}"},
-        html.label({"htmlFor": field}, speech("After “{outlet}”", outlet=label)),
+        html.label({"htmlFor": field}, t("After “{outlet}”", outlet=label)),
         html.div(
             {"className": "pfb-row"},
             bundle.follow()(attributes),
-            forms.small(speech("Set"), go, speech("Set what follows “{outlet}”", outlet=label)) if editor.editable else None,
+            forms.small(t("Set"), go, t("Set what follows “{outlet}”", outlet=label)) if editor.editable else None,
         ),
     )
 
 
 def journey_panel(editor: Editor) -> Element:
     """The journey's own form: who enters, who leaves early, the goal, the settings."""
-    speech, form = editor.speech, _form(editor, ENTRY)
+    t, form = editor.t, _form(editor, ENTRY)
     issues = [issue for issue in editor.issues if issue.node_id is None and not issue.field]
     wrong = [
-        html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, components.icon("alert"), one.say(speech.translate))
+        html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, components.icon("alert"), one.say(t.translate))
         for n, one in enumerate(issues)
     ]
     return html.div(
         {"key": "journey", "className": "pfb-step", "data-step": ENTRY},
-        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("play")), speech("Journey")),
-        html.p({"className": "pfb-help"}, speech("Choose a step on the canvas to see its form.")),
+        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("play")), t("Journey")),
+        html.p({"className": "pfb-help"}, t("Choose a step on the canvas to see its form.")),
         html._(wrong),
         [_part(editor, form, name, title, schema) for name, title, schema in JOURNEY_FORM],
     )
@@ -644,9 +638,9 @@ def journey_panel(editor: Editor) -> Element:
 
 def _part(editor: Editor, form: forms.Form, name: str, title: str, schema: Any) -> Element:
     """One chapter of the journey's form. A closed one is a button and nothing else: forms are long."""
-    speech, opened = form.speech, editor.chapter == name
+    t, opened = form.t, editor.chapter == name
     wrong = any(path == name or path.startswith(f"{name}.") for path in form.issues)
-    said = html.span({"className": "pfb-wrong"}, components.icon("alert"), speech("not complete")) if wrong else None
+    said = html.span({"className": "pfb-wrong"}, components.icon("alert"), t("not complete")) if wrong else None
     attributes = {
         "type": "button",
         "className": "pfb-chapter",
@@ -655,20 +649,20 @@ def _part(editor: Editor, form: forms.Form, name: str, title: str, schema: Any) 
     }
     return html.section(
         {"key": name, "className": "pfb-part", "data-chapter": name},
-        html.h3(html.button(attributes, speech(title))),
+        html.h3(html.button(attributes, t(title))),
         said,
         _chapter(form, name, schema) if opened else None,
     )
 
 
 def _chapter(form: forms.Form, name: str, schema: Any) -> Element:
-    speech = form.speech
+    t = form.t
     if name != "goal":
         return forms.part(form, schema, () if name == "about" else (name,))
     if not isinstance(form.raw.get("goal"), dict):
         begin: Callable[[Any], None] = lambda _event: form.edit(("goal",), {"event": ""}, True)  # noqa: E731
-        return forms.small(speech("Set a goal"), begin) if form.editable else html.p(speech("No goal"))
-    drop = forms.small(speech("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger") if form.editable else None
+        return forms.small(t("Set a goal"), begin) if form.editable else html.p(t("No goal"))
+    drop = forms.small(t("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger") if form.editable else None
     return html._(forms.part(form, schema, (name,)), drop)
 
 
@@ -681,9 +675,15 @@ def way(editor: Editor) -> Element:
     use_topics(editor, "path")
     path = editor.path
     if path is None or path.story is None:
-        return html.div({"className": "pfb-sheet empty"}, html.p(editor.speech("Choose a run on the right."))) if path else None
+        return html.div({"className": "pfb-sheet empty"}, html.p(editor.t("Choose a run on the right."))) if path else None
     return look.viewer(
-        editor.visit, f"path-{path.run_id}-{path.story.story['run']['version_number']}", path.graph, path.marks, path.focus, path.hear, True
+        editor.context,
+        f"path-{path.run_id}-{path.story.story['run']['version_number']}",
+        path.graph,
+        path.marks,
+        path.focus,
+        path.hear,
+        True,
     )
 
 
@@ -691,7 +691,7 @@ def way(editor: Editor) -> Element:
 def story(editor: Editor) -> Element:
     """Whom to follow, and what happened to them."""
     use_topics(editor, "path")
-    path, speech = editor.path, editor.speech
+    path, t = editor.path, editor.t
     if path is None:
         return None
 
@@ -702,11 +702,11 @@ def story(editor: Editor) -> Element:
 
     field = {"id": "pfb-whom", "type": "search", "defaultValue": path.text, "maxLength": 200}
     return html._(
-        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("user")), speech("Path of a contact")),
+        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("user")), t("Path of a contact")),
         html.form(
             {"className": "pfb-field", "role": "search", "onSubmit": submitted(sent)},
-            html.label({"htmlFor": "pfb-whom"}, speech("Name or e-mail")),
-            html.div({"className": "pfb-row"}, html.input(field), html.button({"className": "pfb-small"}, speech("Find"))),
+            html.label({"htmlFor": "pfb-whom"}, t("Name or e-mail")),
+            html.div({"className": "pfb-row"}, html.input(field), html.button({"className": "pfb-small"}, t("Find"))),
         ),
         html.p({"className": "pfb-wrong", "role": "alert"}, components.icon("alert"), path.wrong) if path.wrong else None,
         _candidates(editor, path),
@@ -722,27 +722,27 @@ def _candidates(editor: Editor, path: Any) -> Element:
         if run_id:
             editor.spawn(path.choose, run_id)
 
-    return html.div({"key": "candidates", "onClick": pressed}, _runs(editor.speech, path))
+    return html.div({"key": "candidates", "onClick": pressed}, _runs(editor.t, path))
 
 
-def _runs(speech: Any, path: Any) -> Element:
+def _runs(t: Any, path: Any) -> Element:
     if path.runs is None:
-        return html.p({"className": "quiet"}, speech("Looking …"))
-    title = speech("Runs of “{name}”", name=path.text) if path.text else speech("Newest runs")
-    lines = [html.li({"key": run["id"]}, _candidate(speech, path, run)) for run in path.runs]
+        return html.p({"className": "quiet"}, t("Looking …"))
+    title = t("Runs of “{name}”", name=path.text) if path.text else t("Newest runs")
+    lines = [html.li({"key": run["id"]}, _candidate(t, path, run)) for run in path.runs]
     return html.details(
         {"className": "pfb-candidates", "open": path.story is None or bool(path.text), "key": f"{path.text}/{path.run_id}"},
         html.summary(title),
-        html.ul(lines) if lines else html.p({"className": "quiet"}, speech("No contact of that name was in this journey.")),
+        html.ul(lines) if lines else html.p({"className": "quiet"}, t("No contact of that name was in this journey.")),
     )
 
 
-def _candidate(speech: Any, path: Any, run: dict[str, Any]) -> Element:
+def _candidate(t: Any, path: Any, run: dict[str, Any]) -> Element:
     state = RUN_STATES[run["status"]]
     attributes = {"type": "button", "className": "pfb-problem", "value": run["id"], "aria-pressed": str(run["id"] == path.run_id).lower()}
-    name = path.names.get(run["contact_id"]) or speech("Contact {id}", id=run["contact_id"][-6:])
+    name = path.names.get(run["contact_id"]) or t("Contact {id}", id=run["contact_id"][-6:])
     return html.button(
-        attributes, html.span(html.b(name), html.br(), speech.moment(run["started_at"])), components.badge(speech(state[0]), *state[1:])
+        attributes, html.span(html.b(name), html.br(), t.moment(run["started_at"])), components.badge(t(state[0]), *state[1:])
     )
 
 
@@ -750,20 +750,20 @@ def _told(editor: Editor, path: Any) -> Element:
     """The chapters of the run's page under their numbers; a number leads to its card."""
     from builder_ui.journeys import run as run_page
 
-    speech, data, visit = editor.speech, path.story, editor.visit
+    t, data, context = editor.t, path.story, editor.context
     run = data.story["run"]
     chapters = run_page.chapters(data.story) if data.story["trail"] else []
-    upcoming = run_page.next_line(visit, data)
+    upcoming = run_page.next_line(context, data)
     return html.section(
-        {"key": path.run_id, "aria-label": speech("What happened")},
-        html.h3(data.name or data.story["contact"]["email"] or speech("Contact {id}", id=run["contact_id"][-6:])),
+        {"key": path.run_id, "aria-label": t("What happened")},
+        html.h3(data.name or data.story["contact"]["email"] or t("Contact {id}", id=run["contact_id"][-6:])),
         html.p(
             {"className": "quiet"},
-            speech("Version {number}", number=run["version_number"]),
+            t("Version {number}", number=run["version_number"]),
             " · ",
-            html.a({"href": f"/ui/runs/{run['id']}"}, speech("Run")),
+            html.a({"href": f"/ui/runs/{run['id']}"}, t("Run")),
             " · ",
-            html.a({"href": f"/ui/contacts/{run['contact_id']}"}, speech("Contact")),
+            html.a({"href": f"/ui/contacts/{run['contact_id']}"}, t("Contact")),
         ),
         html.ol({"className": "timeline pfb-chapters"}, [_chapter_of(editor, path, one, n) for n, one in enumerate(chapters, 1)], upcoming),
     )
@@ -772,11 +772,9 @@ def _told(editor: Editor, path: Any) -> Element:
 def _chapter_of(editor: Editor, path: Any, chapter: Any, number: int) -> Element:
     from builder_ui.journeys import run as run_page
 
-    jump = forms.small(
-        str(number), lambda _event: path.show(chapter.node), editor.speech("Show visit {number} on the canvas", number=number)
-    )
+    jump = forms.small(str(number), lambda _event: path.show(chapter.node), editor.t("Show visit {number} on the canvas", number=number))
     here = " here" if chapter.node == path.focus[1] else ""
-    item = run_page.chapter_item(editor.visit, path.story, chapter, str(number))
+    item = run_page.chapter_item(editor.context, path.story, chapter, str(number))
     return html.li({"key": str(number), "className": f"pfb-visit{here}"}, jump, html.ol(item))
 
 
@@ -786,9 +784,9 @@ def _chapter_of(editor: Editor, path: Any, chapter: Any, number: int) -> Element
 @component
 def problems(editor: Editor) -> Element:
     use_topics(editor, "panel", "feed")
-    speech = editor.speech
+    t = editor.t
     errors = sum(issue.severity == "error" for issue in editor.issues)
-    title = counted(speech, errors, len(editor.issues) - errors) or speech("No problems")
+    title = counted(t, errors, len(editor.issues) - errors) or t("No problems")
     ordered = sorted(editor.issues, key=lambda issue: issue.severity != "error")[:MOST_SHOWN]
     lines = [html.li({"key": str(n)}, problem(editor, issue)) for n, issue in enumerate(ordered)]
     return html.details(
@@ -801,57 +799,57 @@ def problems(editor: Editor) -> Element:
 def problem(editor: Editor, issue: Issue) -> Element:
     """One problem; pressing it leads to where it is."""
     place = issue.node_id or ENTRY
-    name = editor.names.get(place, editor.speech("Journey"))
+    name = editor.names.get(place, editor.t("Journey"))
     jump: Callable[[Any], None] = lambda _event: editor.go_to(issue)  # noqa: E731
     attributes = {"type": "button", "className": f"pfb-problem {issue.severity}", "onClick": jump}
-    return html.button(attributes, components.icon("alert"), html.span(html.b(name), ": ", issue.say(editor.speech.translate)))
+    return html.button(attributes, components.icon("alert"), html.span(html.b(name), ": ", issue.say(editor.t.translate)))
 
 
 @component
 def outline(editor: Editor) -> Element:
     """The journey as a list: every step once, in the order of its ways, with what follows each outlet."""
     use_topics(editor, "outline")
-    speech = editor.speech
+    t = editor.t
     order = cards.in_order(editor.draft, editor.views)
     undo = html.div(
         {"className": "pfb-row"},
-        forms.small(speech("Undo"), lambda _event: editor.command("undo")),
-        forms.small(speech("Redo"), lambda _event: editor.command("redo")),
+        forms.small(t("Undo"), lambda _event: editor.command("undo")),
+        forms.small(t("Redo"), lambda _event: editor.command("redo")),
     )
     lines = [_line(editor, id, place) for place, id in enumerate([ENTRY, *order])]
-    steps = html.ol({"aria-label": speech("Steps")}, lines)
+    steps = html.ol({"aria-label": t("Steps")}, lines)
     return html.div({"className": "pfb-outline"}, undo if editor.editable else None, steps, _notes(editor))
 
 
 def _notes(editor: Editor) -> Element:
     """The notes of the canvas, to read and to write on."""
-    speech, notes = editor.speech, editor.draft.notes
+    t, notes = editor.t, editor.draft.notes
     if not notes and not editor.editable:
         return None
     lines = [_note(editor, id, note.text, place) for place, (id, note) in enumerate(notes.items(), 1)]
-    add = forms.small(speech("Add a note"), lambda _event: editor.add_note()) if editor.editable else None
-    return html.section({"aria-label": speech("Notes")}, html.h3(speech("Notes")), html.ol({"className": "pfb-notes"}, lines), add)
+    add = forms.small(t("Add a note"), lambda _event: editor.add_note()) if editor.editable else None
+    return html.section({"aria-label": t("Notes")}, html.h3(t("Notes")), html.ol({"className": "pfb-notes"}, lines), add)
 
 
 def _note(editor: Editor, id: str, text: str, place: int) -> Element:
-    speech = editor.speech
+    t = editor.t
 
     def left(event: Any) -> None:
         editor.put_note(id, str(event["target"].get("value") or ""))
 
-    field = {"aria-label": speech("Note {number}", number=place), "defaultValue": text, "rows": 3, "maxLength": MAX_NOTE_CHARACTERS}
+    field = {"aria-label": t("Note {number}", number=place), "defaultValue": text, "rows": 3, "maxLength": MAX_NOTE_CHARACTERS}
     return html.li(
         {"key": f"{id}/{text}", "className": "pfb-line"},
         html.span({"className": "pfb-card-icon"}, components.icon("pencil")),
         html.textarea({**field, "onBlur": left, "disabled": not editor.editable}),
-        forms.small(speech("Delete"), lambda _event: editor.tear_note(id), speech("Delete note {number}", number=place), "danger")
+        forms.small(t("Delete"), lambda _event: editor.tear_note(id), t("Delete note {number}", number=place), "danger")
         if editor.editable
         else None,
     )
 
 
 def _line(editor: Editor, id: str, place: int) -> Element:
-    speech, view = editor.speech, editor.views[id]
+    t, view = editor.t, editor.views[id]
     badge = editor.problems().get(id)
     here = id in editor.selection
     name = {
@@ -873,16 +871,16 @@ def _line(editor: Editor, id: str, place: int) -> Element:
             ),
             html.p({"className": f"pfb-wrong {badge['severity']}"}, components.icon("alert"), badge["text"]) if badge else None,
         ),
-        forms.small(speech("Delete"), lambda _event: editor.remove(id), speech("Delete step {number}", number=place), "danger")
+        forms.small(t("Delete"), lambda _event: editor.remove(id), t("Delete step {number}", number=place), "danger")
         if editor.editable and id != ENTRY
         else html.span(),
         html.div({"className": "pfb-ways"}, [follow(editor, id, *outlet) for outlet in view["outlets"]]),
     )
 
 
-def name(visit: PageContext) -> str:
-    with visit.engine.db.read() as session:
-        return get_journey(session, visit.arguments["key"]).name
+def name(context: PageContext) -> str:
+    with context.engine.db.read() as session:
+        return get_journey(session, context.arguments["key"]).name
 
 
 PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", "journey.read", fetch, view, name=name, assets=bundle.assets())

@@ -32,8 +32,8 @@ MOST_RUNS = 20
 class Pathway:
     """What the page shows in place of the editor. `story` is the data of the run's page, None until a run is chosen; `runs` are those to choose from."""
 
-    def __init__(self, visit: PageContext, journey_id: str, tell: Callable[[], None], spawn: Callable[..., None]) -> None:
-        self.visit, self.journey_id = visit, journey_id
+    def __init__(self, context: PageContext, journey_id: str, tell: Callable[[], None], spawn: Callable[..., None]) -> None:
+        self.context, self.journey_id = context, journey_id
         self.tell, self.spawn = tell, spawn
         self.text = ""
         self.runs: list[dict[str, Any]] | None = None
@@ -60,7 +60,7 @@ class Pathway:
         self.tell()
 
     def _found(self, text: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        with self.visit.engine.db.read() as session:
+        with self.context.engine.db.read() as session:
             runs = list(self._runs(session, text))[:MOST_RUNS]
             return runs, contact_names(session, [run["contact_id"] for run in runs])
 
@@ -76,37 +76,37 @@ class Pathway:
 
         self._turn += 1
         turn, mark = self._turn, None
-        visit = replace(self.visit, arguments={**self.visit.arguments, "id": run_id})
+        context = replace(self.context, arguments={**self.context.arguments, "id": run_id})
         while turn == self._turn:
             try:
-                now = await asyncio.to_thread(run_page.stamp, visit)
-                if now != mark and not await self._draw(visit, turn):
+                now = await asyncio.to_thread(run_page.stamp, context)
+                if now != mark and not await self._draw(context, turn):
                     return
                 mark = now
             except PfadwerkError:
-                self.story, self.wrong = None, self.visit.speech("There is no such run in this journey.")
+                self.story, self.wrong = None, self.context.t("There is no such run in this journey.")
                 self.tell()
                 return
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def _draw(self, visit: PageContext, turn: int) -> bool:
-        story, graph = await asyncio.to_thread(self._load, visit)
+    async def _draw(self, context: PageContext, turn: int) -> bool:
+        story, graph = await asyncio.to_thread(self._load, context)
         if turn != self._turn:
             return False
         self.story, self.graph, self.wrong = story, graph, ""
-        self.marks = marks(visit, story, {(source, outlet) for source, outlet, _ in graph["edges"]})
+        self.marks = marks(context, story, {(source, outlet) for source, outlet, _ in graph["edges"]})
         self.tell()
         return True
 
-    def _load(self, visit: PageContext) -> tuple[Any, dict[str, Any]]:
+    def _load(self, context: PageContext) -> tuple[Any, dict[str, Any]]:
         from builder_ui.journeys import run as run_page
 
-        story = run_page.load(visit)
+        story = run_page.load(context)
         if story.story["journey"]["id"] != self.journey_id:
             raise NotFound("This run belongs to another journey.")
-        with visit.engine.db.read() as session:
+        with context.engine.db.read() as session:
             document = get_version(session, self.journey_id, story.story["run"]["version_number"]).document
-        return story, cards.drawing(visit.speech, visit.engine.palette, Draft(document))
+        return story, cards.drawing(context.t, context.engine.palette, Draft(document))
 
     def show(self, node: str) -> None:
         """Brings a step into view."""
@@ -121,27 +121,27 @@ class Pathway:
             self.tell()
 
 
-def marks(visit: PageContext, data: Any, drawn: set[tuple[str, str]]) -> Marks:
+def marks(context: PageContext, data: Any, drawn: set[tuple[str, str]]) -> Marks:
     """The visits by number on steps and on the ways between, from the trail."""
     from builder_ui.journeys import run as run_page
 
-    speech, run = visit.speech, data.story["run"]
+    t, run = context.t, data.story["run"]
     told = run_page.chapters(data.story) if data.story["trail"] else []
-    found: Marks = {ENTRY: _mark("visited", "→", speech("Entered"), [speech.moment(run["started_at"])])}
+    found: Marks = {ENTRY: _mark("visited", "→", t("Entered"), [t.moment(run["started_at"])])}
     found[f"{ENTRY}:next"] = _mark("visited", "1", "", [])
     for number, chapter in enumerate(told, 1):
         mark = found.setdefault(chapter.node, _mark("visited", "", "", []))
         mark["sign"] = f"{mark['sign']} · {number}".removeprefix(" · ")
-        mark["lines"].append(_visit_line(visit, chapter))
+        mark["lines"].append(_visit_line(context, chapter))
         for outlet in _ways(data, chapter, drawn):
             way = found.setdefault(f"{chapter.node}:{outlet}", _mark("visited", "", "", []))
             way["sign"] = f"{way['sign']} · {number + 1}".removeprefix(" · ")
     for mark in found.values():
-        mark["said"] = mark["said"] or speech("Visited: {numbers}", numbers=mark["sign"])
+        mark["said"] = mark["said"] or t("Visited: {numbers}", numbers=mark["sign"])
     here = found.get(run["node"]) if run["ended_at"] is None else None
     if here:
-        here["tone"], here["said"] = "waiting", f"{here['said']}. {speech('Here now')}"
-        here["lines"].append(_next(visit, data))
+        here["tone"], here["said"] = "waiting", f"{here['said']}. {t('Here now')}"
+        here["lines"].append(_next(context, data))
     return found
 
 
@@ -149,22 +149,22 @@ def _mark(tone: str, sign: str, said: str, lines: list[str]) -> dict[str, Any]:
     return {"tone": tone, "sign": sign, "said": said, "lines": lines}
 
 
-def _visit_line(visit: PageContext, chapter: Any) -> str:
+def _visit_line(context: PageContext, chapter: Any) -> str:
     """`24 Nov 2026, 09:12: yes`, and of a message its fate: `24 Nov 2026, 09:12: Sent, Opened`."""
-    at, speech = visit.speech.moment(chapter.at), visit.speech
+    at, t = context.t.moment(chapter.at), context.t
     left = next((line["outlet"] for line in chapter.lines if line["what"] == "left"), "")
-    said = [word for message in chapter.messages for word in _fate(visit, message)]
+    said = [word for message in chapter.messages for word in _fate(context, message)]
     if not said and left and left != "next":
-        said = [coded(speech, OUTLETS, left)]
+        said = [coded(t, OUTLETS, left)]
     return f"{at}: {', '.join(said)}" if said else at
 
 
-def _fate(visit: PageContext, message: dict[str, Any]) -> list[str]:
-    speech, reason = visit.speech, message["reason"]
-    said = [speech(MESSAGE_STATES[message["status"]][0])]
-    said += [coded(speech, REASONS, reason)] if reason else []
-    said += [speech("Opened")] if message["opened_at"] else []
-    return said + ([speech("Clicked")] if message["clicked_at"] else [])
+def _fate(context: PageContext, message: dict[str, Any]) -> list[str]:
+    t, reason = context.t, message["reason"]
+    said = [t(MESSAGE_STATES[message["status"]][0])]
+    said += [coded(t, REASONS, reason)] if reason else []
+    said += [t("Opened")] if message["opened_at"] else []
+    return said + ([t("Clicked")] if message["clicked_at"] else [])
 
 
 def _ways(data: Any, chapter: Any, drawn: set[tuple[str, str]]) -> list[str]:
@@ -180,8 +180,8 @@ def _ways(data: Any, chapter: Any, drawn: set[tuple[str, str]]) -> list[str]:
     return found
 
 
-def _next(visit: PageContext, data: Any) -> str:
+def _next(context: PageContext, data: Any) -> str:
     coming = data.story["next"] or {}
     if coming.get("due_at"):
-        return visit.speech("Continues {when}", when=visit.speech.moment(coming["due_at"]))
-    return visit.speech("Continues when something happens")
+        return context.t("Continues {when}", when=context.t.moment(coming["due_at"]))
+    return context.t("Continues when something happens")

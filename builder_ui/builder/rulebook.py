@@ -29,7 +29,7 @@ DEEPEST = 4
 
 def rule_field(form: Form, path: Path, optional: bool) -> Element:
     """A rule in a form. A single condition is edited as a group of one."""
-    speech, rule = form.speech, form.value(path)
+    t, rule = form.t, form.value(path)
     if not isinstance(rule, Mapping):
         return _none_yet(form, path, optional)
     grouped = is_group(rule)
@@ -44,9 +44,7 @@ def rule_field(form: Form, path: Path, optional: bool) -> Element:
 
     scope = _scope(form, path)
     inner_form = _Inner(form, path, root, change)
-    drop = (
-        small(speech("Remove the rule"), lambda _event: form.edit(path, None, True), tone="danger") if optional and form.editable else None
-    )
+    drop = small(t("Remove the rule"), lambda _event: form.edit(path, None, True), tone="danger") if optional and form.editable else None
     return html.div(
         {"className": "pfb-field", "id": form.id(path)},
         html.p({"className": "pfb-sentence", "aria-live": "polite"}, *_sentence(form, rule)),
@@ -57,30 +55,30 @@ def rule_field(form: Form, path: Path, optional: bool) -> Element:
 
 def _none_yet(form: Form, path: Path, optional: bool) -> Element:
     """Where there is no rule: what it may begin with; where there need not be one, only once somebody asks for it."""
-    speech = form.speech
+    t = form.t
 
     def begin(fresh: Mapping[str, Any]) -> None:
         form.edit(path, {"combinator": "and", "rules": [dict(fresh)]}, True)
 
     if not form.editable:
-        return html.p({"className": "quiet"}, speech("No condition"))
+        return html.p({"className": "quiet"}, t("No condition"))
     if _scope(form, path) is not None:
-        return small(speech("Add a condition"), lambda _event: begin(fresh_on_event()))
+        return small(t("Add a condition"), lambda _event: begin(fresh_on_event()))
     buttons = html.div({"className": "pfb-row pfb-adding", "id": form.id(path)}, *_adding(form, None, 0, begin))
     if not optional:
         return buttons
-    return html.details({"className": "pfb-begin"}, html.summary({"className": "pfb-small"}, speech("Add a condition")), buttons)
+    return html.details({"className": "pfb-begin"}, html.summary({"className": "pfb-small"}, t("Add a condition")), buttons)
 
 
 def _adding(form: Form, scope: str | None, depth: int, add: Callable[[Mapping[str, Any]], None]) -> list[Element]:
     """The buttons that add a condition; in front what was done with the last message before, ready to be asked."""
-    speech = form.speech
+    t = form.t
 
     def button(text: str, fresh: Mapping[str, Any]) -> Element:
-        return small("+ " + text, lambda _event: add(fresh), speech("Add a condition: {kind}", kind=text))
+        return small("+ " + text, lambda _event: add(fresh), t("Add a condition: {kind}", kind=text))
 
-    offered = {speech(term.label): term.beginning(form.last_message) for term in TERMS if scope is None or term.on_event}
-    groups = {speech(GROUP): NEW_GROUP} if depth < DEEPEST else {}
+    offered = {t(term.label): term.beginning(form.last_message) for term in TERMS if scope is None or term.on_event}
+    groups = {t(GROUP): NEW_GROUP} if depth < DEEPEST else {}
     ready = {} if scope is not None else _ready(form)
     return [button(text, fresh) for text, fresh in (*ready.items(), *offered.items(), *groups.items())]
 
@@ -90,23 +88,23 @@ def _ready(form: Form) -> dict[str, Mapping[str, Any]]:
     if not form.last_message:
         return {}
     name = form.names.get(form.last_message, "")
-    return {form.speech(text, name=name): asked for term in TERMS for text, asked in term.ready(form.last_message).items()}
+    return {form.t(text, name=name): asked for term in TERMS for text, asked in term.ready(form.last_message).items()}
 
 
 class _Inner:
     """The form of one rule: paths begin at its root."""
 
     def __init__(self, form: Form, path: Path, root: Any, change: Change) -> None:
-        self.outer, self.path, self.root, self.change, self.speech = form, path, root, change, form.speech
+        self.outer, self.path, self.root, self.change, self.t = form, path, root, change, form.t
         target = f"{form.target}-{'-'.join(map(str, path))}"
         self.form = replace(form, target=target, raw=root, edit=change, definitions={}, issues={}, fresh={(): form.times(path)})
 
 
 def _sentence(form: Form, rule: Mapping[str, Any]) -> list[Element]:
     try:
-        return components.marked(labels.rule(form.speech, parse_rule(rule), form.names))
+        return components.marked(labels.rule(form.t, parse_rule(rule), form.names))
     except (ValidationError, ValueError, TypeError, KeyError):
-        return [form.speech("Not complete yet")]
+        return [form.t("Not complete yet")]
 
 
 def _scope(form: Form, path: Path) -> str | None:
@@ -119,7 +117,7 @@ def _scope(form: Form, path: Path) -> str | None:
 
 def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
     """All or any of some conditions."""
-    speech, group = inner.speech, at(inner.root, path) or {}
+    t, group = inner.t, at(inner.root, path) or {}
     rules = group.get("rules") or []
     form = inner.form
 
@@ -135,18 +133,16 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
         html.div(
             {"key": f"{place}/{form.state(path)}", "className": "pfb-term"},
             _term(inner, (*path, "rules", place), scope, depth),
-            small(speech("Remove"), remove(place), speech("Remove condition {number}", number=place + 1), "danger")
-            if form.editable
-            else None,
+            small(t("Remove"), remove(place), t("Remove condition {number}", number=place + 1), "danger") if form.editable else None,
         )
         for place in range(len(rules))
     ]
     return html.div(
-        {"className": "pfb-rule", "role": "group", "aria-label": speech("Conditions")},
+        {"className": "pfb-rule", "role": "group", "aria-label": t("Conditions")},
         html.div(
             {"className": "pfb-row"},
-            forms.select(form, (*path, "combinator"), links, group.get("combinator", "and"), label=speech("All or any")),
-            forms.checkbox(form, (*path, "not"), bool(group.get("not")), speech("not")),
+            forms.select(form, (*path, "combinator"), links, group.get("combinator", "and"), label=t("All or any")),
+            forms.checkbox(form, (*path, "not"), bool(group.get("not")), t("not")),
         ),
         html._(terms),
         html.div({"className": "pfb-row pfb-adding"}, *adding) if form.editable else None,

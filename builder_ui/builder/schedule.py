@@ -19,7 +19,7 @@ from builder_ui.kit.times import REPEATS, Times, read
 def field(form: forms.Form, path: forms.Path) -> Element:
     """How often, when, and at what time; the line itself for engineers."""
     line = str(form.value(path) or "")
-    found, speech = read(line), form.speech
+    found, t = read(line), form.t
     own = bool(line) and found is None
 
     def keep(times: Times) -> None:
@@ -30,16 +30,16 @@ def field(form: forms.Form, path: forms.Path) -> Element:
             keep(replace(found or Times(value), repeat=value))
 
     pick = replace(form, edit=repeated)
-    repeat = forms.select(pick, path, list(REPEATS.items()), found.repeat if found else "own" if own else None, label=speech("How often"))
+    repeat = forms.select(pick, path, list(REPEATS.items()), found.repeat if found else "own" if own else None, label=t("How often"))
     return html.div(
         {"className": "pfb-list"},
         html.div({"className": "pfb-row"}, repeat, *(_when(form, path, found, keep) if found else ())),
         _weekdays(form, found, keep) if found and found.repeat == "week" else None,
         html.details(
             {"key": f"{form.key(path)}/line", "className": "pfb-begin", "open": own},
-            html.summary({"className": "pfb-small"}, speech("As a cron expression")),
-            forms.text(_line_form(form), path, label=speech("Cron expression"), example="0 9 * * 1"),
-            html.small(speech("Minute, hour, day of the month, month, weekday, such as 0 9 * * 1.")),
+            html.summary({"className": "pfb-small"}, t("As a cron expression")),
+            forms.text(_line_form(form), path, label=t("Cron expression"), example="0 9 * * 1"),
+            html.small(t("Minute, hour, day of the month, month, weekday, such as 0 9 * * 1.")),
         ),
     )
 
@@ -50,7 +50,7 @@ def _line_form(form: forms.Form) -> forms.Form:
 
 
 def _when(form: forms.Form, path: forms.Path, found: Times, keep: Callable[[Times], None]) -> list[Element]:
-    speech = form.speech
+    t = form.t
 
     def timed(event: Mapping[str, Any]) -> None:
         said = str(event["target"].get("value") or "")
@@ -71,13 +71,13 @@ def _when(form: forms.Form, path: forms.Path, found: Times, keep: Callable[[Time
 
     fields = []
     if found.repeat in ("month", "year"):
-        days = {n: f"{n}." if speech.language == "de" else str(n) for n in range(1, 32)}
-        fields.append(choice(speech("Day of the month"), found.day, days, lambda n: replace(found, day=n)))
+        days = {n: f"{n}." if t.language == "de" else str(n) for n in range(1, 32)}
+        fields.append(choice(t("Day of the month"), found.day, days, lambda n: replace(found, day=n)))
     if found.repeat == "year":
-        months = get_month_names("wide", locale=speech.locale)
-        fields.append(choice(speech("Month"), found.month, months, lambda n: replace(found, month=n)))
+        months = get_month_names("wide", locale=t.locale)
+        fields.append(choice(t("Month"), found.month, months, lambda n: replace(found, month=n)))
     clock = {"type": "time", "key": f"{form.key(path)}/at", "defaultValue": found.at.strftime("%H:%M"), "onBlur": timed}
-    return [*fields, html.span(speech("at")), html.input({**clock, "aria-label": speech("Time of day"), "disabled": not form.editable})]
+    return [*fields, html.span(t("at")), html.input({**clock, "aria-label": t("Time of day"), "disabled": not form.editable})]
 
 
 def _weekdays(form: forms.Form, found: Times, keep: Callable[[Times], None]) -> Element:
@@ -88,8 +88,8 @@ def _weekdays(form: forms.Form, found: Times, keep: Callable[[Times], None]) -> 
         html.label(
             {"key": str(day), "className": "pfb-check"},
             html.input({"type": "checkbox", "checked": day in found.weekdays, "onChange": toggle(day), "disabled": not form.editable}),
-            form.speech(name),
+            form.t(name),
         )
         for day, name in enumerate(labels.WEEKDAYS)
     ]
-    return html.div({"className": "pfb-days", "role": "group", "aria-label": form.speech("Days")}, boxes)
+    return html.div({"className": "pfb-days", "role": "group", "aria-label": form.t("Days")}, boxes)

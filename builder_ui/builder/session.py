@@ -142,8 +142,8 @@ class Editor(AutosavingEditor):
     save_after = 0.7
     """Seconds after the last edit."""
 
-    def __init__(self, visit: PageContext, stored: Stored) -> None:
-        super().__init__(visit)
+    def __init__(self, context: PageContext, stored: Stored) -> None:
+        super().__init__(context)
         self.journey = stored
         self.knowledge = stored.knowledge
         self.revision = stored.revision
@@ -177,7 +177,7 @@ class Editor(AutosavingEditor):
         """Grows whenever a field said what is known: the form is drawn again, with the value as it is kept."""
         self.fields = Fields()
         self.members = dict(stored.members)
-        self._others = Others(visit, self.id, stored.id)
+        self._others = Others(context, self.id, stored.id)
         self.people: tuple[Present, ...] = ()
         """Who else has the journey open."""
         self._unseen: list[Joined] = []
@@ -193,20 +193,20 @@ class Editor(AutosavingEditor):
 
     @property
     def editable(self) -> bool:
-        return self.visit.may("journey.change") and self.status != "denied"
+        return self.context.may("journey.change") and self.status != "denied"
 
     @property
     def names(self) -> dict[str, str]:
         """Node id -> what people call the step, and `member:<id>`, `template:<key>` and so on -> what they call that."""
         offered = self.knowledge.choices
         named = {f"{noun}:{key}": name for widget, noun in labels.NAMED.items() for key, name in offered.get(widget, [])}
-        owner = {"member:owner": self.speech("the contact's owner")}
+        owner = {"member:owner": self.t("the contact's owner")}
         held = {gone.id: gone.name} if (gone := self.fields.held) else {}
         return {**held, **self.names_of(self.draft), **named, **owner}
 
     def names_of(self, draft: Draft) -> dict[str, str]:
         """Node id -> what people call the step."""
-        return labels.names_in(self.speech, self.visit.engine.palette, draft.nodes)
+        return labels.names_in(self.t, self.context.engine.palette, draft.nodes)
 
     def raw(self, id: str) -> dict[str, Any] | None:
         """What the form of a step, or of the journey, is about; None: nothing can be shown."""
@@ -227,8 +227,8 @@ class Editor(AutosavingEditor):
     def _badge(self, issues: Sequence[Issue]) -> dict[str, Any]:
         """`issues` has problems first."""
         errors = sum(issue.severity == "error" for issue in issues)
-        text = issues[0].say(self.speech.translate)[:200]
-        return {"said": counted(self.speech, errors, len(issues) - errors), "severity": "error" if errors else "warning", "text": text}
+        text = issues[0].say(self.t.translate)[:200]
+        return {"said": counted(self.t, errors, len(issues) - errors), "severity": "error" if errors else "warning", "text": text}
 
     @property
     def unpublished(self) -> bool:
@@ -259,7 +259,7 @@ class Editor(AutosavingEditor):
 
     def name_of_page(self, one: Present) -> str:
         """A name; a tab of one's own is said as such."""
-        return str(self.speech("You, in another tab")) if one.member_id == self.visit.member.id else one.name
+        return str(self.t("You, in another tab")) if one.member_id == self.context.member.id else one.name
 
     def graph(self) -> dict[str, Any]:
         """Everything, for a canvas that begins."""
@@ -269,12 +269,12 @@ class Editor(AutosavingEditor):
 
     def _look(self, ids: Sequence[str] | None = None) -> dict[str, cards.View]:
         """Draws cards anew, all or those of `ids`; answers those that look different now."""
-        palette, names = self.visit.engine.palette, self.names
+        palette, names = self.context.engine.palette, self.names
         before, fresh = self.views, {}
         for id in self.draft.nodes if ids is None else [id for id in ids if id in self.draft.nodes]:
-            fresh[id] = cards.view_of(self.speech, palette, id, self.draft.nodes[id], names, before.get(id))
+            fresh[id] = cards.view_of(self.t, palette, id, self.draft.nodes[id], names, before.get(id))
         if ids is None or ENTRY in ids:
-            fresh[ENTRY] = cards.entry_view(self.speech, self.draft)
+            fresh[ENTRY] = cards.entry_view(self.t, self.draft)
         changed = {id: view for id, view in fresh.items() if before.get(id) != view}
         kept = {id: view for id, view in before.items() if self.raw(id) is not None}
         self.views = {**kept, **fresh}
@@ -396,7 +396,7 @@ class Editor(AutosavingEditor):
 
     def _hold(self, gone: Gone) -> None:
         """The form of a step that is gone stays, and everybody is asked whether the step comes back."""
-        self.views[gone.id] = cards.view_of(self.speech, self.visit.engine.palette, gone.id, gone.raw, self.names)
+        self.views[gone.id] = cards.view_of(self.t, self.context.engine.palette, gone.id, gone.raw, self.names)
         self.selection = (gone.id,)
         self._note([gone.with_value((), None)], gone.saved)
 
@@ -470,7 +470,7 @@ class Editor(AutosavingEditor):
 
     def add(self, offer: str, source: str, outlet: str) -> None:
         """A new step of a kind, or one of its ready steps (`kind.ready`), behind an outlet, before whatever followed."""
-        palette = self.visit.engine.palette
+        palette = self.context.engine.palette
         kind, ready = (offer, "") if offer in palette else offer.rsplit(".", 1) if "." in offer else ("", "")
         if not self.editable or kind not in palette:
             return
@@ -627,10 +627,10 @@ class Editor(AutosavingEditor):
     def _seen(self, found: Look | None) -> None:
         people = found.people if found else ()
         if people != self.people:
-            known = {one.member_id for one in self.people} | {self.visit.member.id}
+            known = {one.member_id for one in self.people} | {self.context.member.id}
             come = next((one.name for one in people if one.member_id not in known), "")
             self.people = people
-            self.send(said=self.speech("{name} is here too.", name=come) if come else "")
+            self.send(said=self.t("{name} is here too.", name=come) if come else "")
             self.tell("head")
         if found is None:
             return
@@ -673,10 +673,10 @@ class Editor(AutosavingEditor):
         return False
 
     def _news(self, revision: int) -> News:
-        with self.visit.engine.db.read() as session:
+        with self.context.engine.db.read() as session:
             journey = publish.get_journey(session, self.journey.id)
-            issues = publish.check_draft(self.visit.engine, session, journey.draft)
-            hints = cards.hints(self.speech, self.visit.engine.palette, journey.draft)
+            issues = publish.check_draft(self.context.engine, session, journey.draft)
+            hints = cards.hints(self.t, self.context.engine.palette, journey.draft)
             differs = bool(listing.unpublished(session, [journey]))
             since = drafts.since(session, journey, revision)
             live = journey.state, journey.live_version, _versions(session, journey)
@@ -708,7 +708,7 @@ class Editor(AutosavingEditor):
 
     def _merged(self, since: drafts.Since, document: dict[str, Any]) -> dict[str, Any]:
         own = {self.id, self._was} - {""}
-        return since.merged(_as_stored(document), self.visit.by, self.visit.house.now(), own).document
+        return since.merged(_as_stored(document), self.context.by, self.context.app.now(), own).document
 
     def _gone_from(self, old: Draft, saved: conflicts.Saved) -> Gone | None:
         """The step whose form is shown, if it is not there any more."""
@@ -733,7 +733,7 @@ class Editor(AutosavingEditor):
         self.fields.change(old, news, saved)
         self.selection = tuple(id for id in self.selection if self.raw(id) is not None)
         shown = {id: {**news["nodes"].get(id, {}), "view": self.views[id]} for id in {**news["nodes"], **looks}}
-        said = self._word(saved[0], [*(self.names.get(id, self.speech("Journey")) for id in changed), *gone.values()])
+        said = self._word(saved[0], [*(self.names.get(id, self.t("Journey")) for id in changed), *gone.values()])
         self.send(join={**news, "nodes": shown}, said=said)
         self._unseen.append(Joined(self._sequence, old, news, saved))
         if len(self._unseen) > MOST_UNSEEN:
@@ -753,23 +753,23 @@ class Editor(AutosavingEditor):
         """`Kim changed “Wait”, “Exit”.`"""
         if not by or not names:
             return ""
-        quoted = [self.speech("“{name}”", name=name) for name in names[:MOST_NAMED]]
+        quoted = [self.t("“{name}”", name=name) for name in names[:MOST_NAMED]]
         steps = ", ".join(quoted) + (" …" if len(names) > MOST_NAMED else "")
-        if by == self.visit.by:
-            return str(self.speech("Changed in another tab of yours: {steps}.", steps=steps))
-        return str(self.speech("{name} changed {steps}.", name=self.name_of(by), steps=steps))
+        if by == self.context.by:
+            return str(self.t("Changed in another tab of yours: {steps}.", steps=steps))
+        return str(self.t("{name} changed {steps}.", name=self.name_of(by), steps=steps))
 
     def name_of(self, by: str) -> str:
         """Whom an actor of the audit trail means: a name, and which of one's own tabs are meant is said as such."""
-        if by == self.visit.by:
-            return str(self.speech("You, in another tab"))
-        return actor_names.actor(self.speech, self.members, by)
+        if by == self.context.by:
+            return str(self.t("You, in another tab"))
+        return actor_names.actor(self.t, self.members, by)
 
     def _note(self, found: list[merge.Conflict], saved: conflicts.Saved) -> None:
         """Keeps what was meant here beside what somebody else made of it."""
         over = {one.path: saved for one in found}
         try:
-            self.draft.ui = conflicts.noted({"ui": self.draft.ui}, found, self.visit.by, self.visit.house.now().isoformat(), over)["ui"]
+            self.draft.ui = conflicts.noted({"ui": self.draft.ui}, found, self.context.by, self.context.app.now().isoformat(), over)["ui"]
         except TooLarge:
             self.status, self.by = "conflict", self.name_of(saved[0])
         self._after_change()
@@ -802,27 +802,27 @@ class Editor(AutosavingEditor):
 
     def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints, bool]:
         """One transaction; the checks come after it, outside the lock."""
-        visit = self.visit
-        allowed(visit, "journey.change")
+        context = self.context
+        allowed(context, "journey.change")
         document = {**document, "ui": {**document["ui"], "saved_in": self.id}}
-        with visit.engine.db.write() as session:
-            journey = publish.save_draft(session, self.journey.id, document, revision, visit.by, visit.house.now())
+        with context.engine.db.write() as session:
+            journey = publish.save_draft(session, self.journey.id, document, revision, context.by, context.app.now())
             saved = journey.revision
-        with visit.engine.db.read() as session:
-            issues = publish.check_draft(visit.engine, session, document)
+        with context.engine.db.read() as session:
+            issues = publish.check_draft(context.engine, session, document)
             differs = bool(listing.unpublished(session, [publish.get_journey(session, self.journey.id)]))
-        return saved, issues, cards.hints(self.speech, visit.engine.palette, document), differs
+        return saved, issues, cards.hints(self.t, context.engine.palette, document), differs
 
     async def keep_mine(self) -> None:
         """After a conflict: what is on this page replaces what somebody else saved."""
-        stored = await asyncio.to_thread(fetch, self.visit)
+        stored = await asyncio.to_thread(fetch, self.context)
         self.revision, self.status = stored.revision, "unsaved"
         self._changed += 1
         await self.save()
 
     async def take_theirs(self) -> None:
         """After a conflict: what somebody else saved replaces what is on this page."""
-        stored = await asyncio.to_thread(fetch, self.visit)
+        stored = await asyncio.to_thread(fetch, self.context)
         self.revision, self.issues, self.hints, self.differs = stored.revision, stored.issues, stored.hints, stored.unpublished
         self.draft = Draft(stored.document)
         self.selection, self.status = (), "saved"
@@ -850,7 +850,7 @@ class Editor(AutosavingEditor):
                     self._store(document, revision)
                     return
                 except Conflict:
-                    with self.visit.engine.db.read() as session:
+                    with self.context.engine.db.read() as session:
                         since = drafts.since(session, publish.get_journey(session, self.journey.id), revision)
                     if since is None:
                         raise
@@ -872,9 +872,9 @@ class Editor(AutosavingEditor):
         self.tell("feed", "panel", "outline")
 
     def _known(self, document: dict[str, Any]) -> tuple[Knowledge, list[Issue]]:
-        visit = self.visit
-        with visit.engine.db.read() as session:
-            return knowledge.load(session, self.speech), publish.check_draft(visit.engine, session, document)
+        context = self.context
+        with context.engine.db.read() as session:
+            return knowledge.load(session, self.t), publish.check_draft(context.engine, session, document)
 
     # Publishing
 
@@ -887,20 +887,20 @@ class Editor(AutosavingEditor):
         self.review = review = await asyncio.to_thread(self._review)
         self.tell("head")
         if not review.errors:
-            found = await looked(self.visit, self.journey.id, self.draft.document())
+            found = await looked(self.context, self.journey.id, self.draft.document())
             if self.review is review:
                 self.review = replace(review, ahead=found)
                 self.tell("head")
 
     def _review(self) -> Review:
-        visit = self.visit
-        with visit.engine.db.read() as session:
+        context = self.context
+        with context.engine.db.read() as session:
             journey = publish.get_journey(session, self.journey.id)
-            issues = publish.check_draft(visit.engine, session, journey.draft)
+            issues = publish.check_draft(context.engine, session, journey.draft)
             changes = []
             if journey.live_version:
                 live = publish.get_version(session, journey.id, journey.live_version)
-                changes = [one.text for one in told(self.speech, visit.engine.palette, live.document, journey.draft)]
+                changes = [one.text for one in told(self.t, context.engine.palette, live.document, journey.draft)]
             inside = tally.read(session, journey.id).inside
         errors = [issue for issue in issues if issue.severity == "error"]
         return Review(journey.live_version is None, changes, errors, [one for one in issues if one.severity != "error"], inside)
@@ -916,29 +916,29 @@ class Editor(AutosavingEditor):
         except Conflict as error:
             await self.catch_up()
             self.notify(
-                (self.speech("Somebody saved this journey meanwhile: look over once more what goes live."), False)
+                (self.t("Somebody saved this journey meanwhile: look over once more what goes live."), False)
                 if "by" in error.details
-                else (error.say(self.speech.translate), False)
+                else (error.say(self.t.translate), False)
             )
         except PfadwerkError as error:
-            self.notify((error.say(self.speech.translate), False))
+            self.notify((error.say(self.t.translate), False))
         else:
             self.state, self.live_version = "paused" if self.state == "paused" else "live", number
             self.versions = (number, *(one for one in self.versions if one != number))
-            self.differs, self.since = False, self.since or self.visit.house.now()
+            self.differs, self.since = False, self.since or self.context.app.now()
             self.live_goal = bool(self.draft.parts.get("goal"))
-            self.notify((self.speech("Version {number} is live.", number=number), True))
+            self.notify((self.t("Version {number} is live.", number=number), True))
         self.review = None
         self.tell("head")
 
     def _publish(self, note: str) -> int:
-        visit = self.visit
-        allowed(visit, "journey.change")
-        with visit.engine.db.write() as session:
+        context = self.context
+        allowed(context, "journey.change")
+        with context.engine.db.write() as session:
             journey = publish.get_journey(session, self.journey.id, locked=True)
             if journey.revision != self.revision:
                 raise Conflict("Somebody else saved this journey in the meantime.", by=journey.updated_by)
-            return publish.publish(visit.engine, session, journey.id, visit.by, note, visit.house.now()).number
+            return publish.publish(context.engine, session, journey.id, context.by, note, context.app.now()).number
 
     # Numbers
 
@@ -983,8 +983,8 @@ class Editor(AutosavingEditor):
             await asyncio.sleep(COUNT_EVERY_SECONDS)
 
     def _counted(self, version: int | None) -> dict[str, numbers.Figures]:
-        with self.visit.engine.db.read() as session:
-            return numbers.figures(self.speech, tally.read(session, self.journey.id, version), self.live_goal)
+        with self.context.engine.db.read() as session:
+            return numbers.figures(self.t, tally.read(session, self.journey.id, version), self.live_goal)
 
     # Secrets
 
@@ -996,25 +996,25 @@ class Editor(AutosavingEditor):
         try:
             names = await asyncio.to_thread(self._put_secret, name, value)
         except PfadwerkError as error:
-            self.notify((error.say(self.speech.translate), False))
+            self.notify((error.say(self.t.translate), False))
         else:
             self.knowledge = replace(self.knowledge, choices={**self.knowledge.choices, "secret": [(one, one) for one in names]})
             self.generation += 1
-            self.notify((self.speech("Secret saved."), True))
+            self.notify((self.t("Secret saved."), True))
         self.tell("head", "panel")
 
     def _put_secret(self, name: str, value: str) -> list[str]:
-        visit = self.visit
-        allowed(visit, "secret.change")
-        with visit.engine.db.write() as session:
-            secrets.put(session, visit.engine.address_keys, name, value, visit.by, visit.house.now())
+        context = self.context
+        allowed(context, "secret.change")
+        with context.engine.db.write() as session:
+            secrets.put(session, context.engine.address_keys, name, value, context.by, context.app.now())
             return secrets.names(session)
 
     # One contact's way
 
     def follow_somebody(self, run_id: str = "") -> None:
         """Shows the way of a run in place of the drawing, or first asks for whom."""
-        self.path = Pathway(self.visit, self.journey.id, lambda: self.tell("path"), self.spawn)
+        self.path = Pathway(self.context, self.journey.id, lambda: self.tell("path"), self.spawn)
         if run_id:
             self.spawn(self.path.choose, run_id)
         self.tell("head", "path")
@@ -1027,20 +1027,20 @@ class Editor(AutosavingEditor):
         self.tell("head", "path")
 
 
-def fetch(visit: PageContext) -> Stored:
+def fetch(context: PageContext) -> Stored:
     """Everything the builder begins with.
 
     Raises: NotFound.
     """
-    with visit.engine.db.read() as session:
-        journey: Journey = publish.get_journey(session, visit.arguments["key"])
+    with context.engine.db.read() as session:
+        journey: Journey = publish.get_journey(session, context.arguments["key"])
         if journey.archived_at is not None:
             raise NotFound("This journey is archived.")
-        issues = publish.check_draft(visit.engine, session, journey.draft)
-        known = knowledge.load(session, visit.speech)
-        hints = cards.hints(visit.speech, visit.engine.palette, journey.draft)
+        issues = publish.check_draft(context.engine, session, journey.draft)
+        known = knowledge.load(session, context.t)
+        hints = cards.hints(context.t, context.engine.palette, journey.draft)
         parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))
-        live = visit.engine.index(session).by_id.get(journey.id)
+        live = context.engine.index(session).by_id.get(journey.id)
         return Stored(
             *parts,
             issues,
@@ -1060,11 +1060,11 @@ def _versions(session: Session, journey: Journey) -> tuple[int, ...]:
     return tuple(session.scalars(numbers))
 
 
-def counted(speech: Translator, errors: int, hints: int) -> str:
+def counted(t: Translator, errors: int, hints: int) -> str:
     """`1 problem, 2 hints`; what there is none of is not said."""
     problems = "1 problem" if errors == 1 else "{count} problems"
     more = "1 hint" if hints == 1 else "{count} hints"
-    said = [speech(text, count=speech.number(count)) for text, count in ((problems, errors), (more, hints)) if count]
+    said = [t(text, count=t.number(count)) for text, count in ((problems, errors), (more, hints)) if count]
     return ", ".join(said)
 
 

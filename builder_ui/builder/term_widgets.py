@@ -85,38 +85,38 @@ def fresh_on_event() -> dict[str, Any]:
 
 
 def _words(place: Place, widget: shape.Words) -> Element:
-    return html.span(place.form.speech(widget.text))
+    return html.span(place.form.t(widget.text))
 
 
 def _choose(place: Place, widget: shape.Choose) -> Element:
     stored, offered = place.present(widget.key, widget.default), [one for one, _ in widget.choices]
     former = [(one, text) for one, text in widget.former if one == stored and one not in offered]
-    label = place.form.speech(widget.label)
+    label = place.form.t(widget.label)
     return forms.select(place.form, place.inside(widget.key), [*widget.choices, *former], stored, label=label)
 
 
 def _write(place: Place, widget: shape.Write) -> Element:
     offered = forms.suggested(widget.offered) if widget.offered else ""
-    return forms.text(place.form, place.inside(widget.key), offered=offered, label=place.form.speech(widget.label))
+    return forms.text(place.form, place.inside(widget.key), offered=offered, label=place.form.t(widget.label))
 
 
 def _number(place: Place, widget: shape.Number) -> Element:
     bounds = {"type": "integer", "minimum": 0} if widget.whole else {}
-    stored, label = place.present(widget.key, widget.default), place.form.speech(widget.label)
+    stored, label = place.present(widget.key, widget.default), place.form.t(widget.label)
     return forms.number(place.form, place.inside(widget.key), stored, bounds, label=label)
 
 
 def _span(place: Place, widget: shape.Span) -> Element:
-    label = place.form.speech(widget.label)
+    label = place.form.t(widget.label)
     return forms.duration(place.form, place.inside(widget.key), place.present(widget.key), label=label)
 
 
 def _tick(place: Place, widget: shape.Tick) -> Element:
-    return forms.checkbox(place.form, place.inside(widget.key), bool(place.present(widget.key)), place.form.speech(widget.text))
+    return forms.checkbox(place.form, place.inside(widget.key), bool(place.present(widget.key)), place.form.t(widget.text))
 
 
 def _pick(place: Place, widget: shape.Pick) -> Element:
-    offered, label = place.form.knowledge.offered(widget.noun, {}), place.form.speech(widget.label)
+    offered, label = place.form.knowledge.offered(widget.noun, {}), place.form.t(widget.label)
     return forms.picker(place.form, place.inside(widget.key), offered, False, value=widget.default, label=label)
 
 
@@ -130,15 +130,15 @@ def _pick_message(place: Place, widget: shape.PickMessage) -> Element:
     return forms.select(
         replace(form, edit=chosen),
         place.inside(widget.key),
-        [(ANY, form.speech(widget.any)), *steps],
+        [(ANY, form.t(widget.any)), *steps],
         ANY if stored is None else stored,
-        label=form.speech(widget.label),
+        label=form.t(widget.label),
         own=True,
     )
 
 
 def _where(place: Place, widget: shape.Where) -> Element:
-    speech, path = place.form.speech, place.inside(widget.key)
+    t, path = place.form.t, place.inside(widget.key)
 
     def begin(_event: Any) -> None:
         place.change(path, {"combinator": "and", "rules": [fresh_on_event()]}, True)
@@ -148,12 +148,12 @@ def _where(place: Place, widget: shape.Where) -> Element:
 
     if isinstance(place.present(widget.key), Mapping):
         return html._(
-            html.span({"className": "pfb-legend"}, speech("where")),
+            html.span({"className": "pfb-legend"}, t("where")),
             place.where(path, str(place.present(widget.event) or "")),
-            forms.small(speech("Remove “where”"), end, tone="danger") if place.form.editable else None,
+            forms.small(t("Remove “where”"), end, tone="danger") if place.form.editable else None,
         )
     may = place.form.editable and not place.deepest
-    return forms.small(speech("Only with certain properties"), begin) if may else None
+    return forms.small(t("Only with certain properties"), begin) if may else None
 
 
 # A field, how it is compared, and with what
@@ -170,7 +170,7 @@ def _comparison(place: Place, widget: shape.Comparison) -> Element:
         place.change(place.path, {k: v for k, v in kept.items() if k != widget.value or v is not None}, True)
 
     return html._(
-        forms.text(form, place.inside(widget.field), offered=offered, label=form.speech("Field")),
+        forms.text(form, place.inside(widget.field), offered=offered, label=form.t("Field")),
         listed,
         _operator(replace(form, edit=chosen), place.inside(widget.operator), operator, spec),
         _value(form, place.inside(widget.value), operator, spec),
@@ -187,7 +187,7 @@ def _fields(place: Place) -> tuple[str, Element]:
 def _operator(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Element:
     fitting = _FITTING.get(spec.type if spec else "any", tuple(shape.OPERATORS))
     choices = [(one, text) for one, text in shape.OPERATORS.items() if one in fitting or one == operator]
-    return forms.select(form, path, choices, operator, label=form.speech("Comparison"))
+    return forms.select(form, path, choices, operator, label=form.t("Comparison"))
 
 
 def _spec(place: Place, name: str) -> FieldSpec | None:
@@ -214,20 +214,20 @@ def _blank(operator: str, value: Any) -> Any:
 
 
 def _value(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Element:
-    speech = form.speech
+    t = form.t
     if operator in ("null", "notNull"):
         return None
     if operator in ("withinLast", "withinNext"):
-        return forms.duration(form, path, form.value(path), label=speech("Value"))
+        return forms.duration(form, path, form.value(path), label=t("Value"))
     if operator in ("in", "notIn"):
         return forms.words_list(form, path, form.value(path) or ())
     if operator == "between":
-        return html._(_plain(form, (*path, 0), spec), html.span(speech("and")), _plain(form, (*path, 1), spec))
+        return html._(_plain(form, (*path, 0), spec), html.span(t("and")), _plain(form, (*path, 1), spec))
     return _plain(form, path, spec)
 
 
 def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
-    label, kind = form.speech("Value"), spec.type if spec else "any"
+    label, kind = form.t("Value"), spec.type if spec else "any"
     if kind == "boolean":
         return forms.select(form, path, [(True, "yes"), (False, "no")], form.value(path), label=label)
     if kind == "number":
@@ -237,7 +237,7 @@ def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
     if kind == "datetime":
         return forms.instant(form, path, label)
     if spec and spec.values:
-        names = [(one, form.speech.language_of(str(one)) if spec.name == "locale" else str(one)) for one in spec.values]
+        names = [(one, form.t.language_of(str(one)) if spec.name == "locale" else str(one)) for one in spec.values]
         return forms.select(form, path, names, form.value(path), label=label)
     if kind == "string":
         return forms.text(form, path, label=label)

@@ -81,5 +81,5 @@ CANVAS = (
 )
 
 
-def for_canvas(speech: Translator) -> dict[str, str]:
-    return {text: speech(text) for text in CANVAS}
+def for_canvas(t: Translator) -> dict[str, str]:
+    return {text: t(text) for text in CANVAS}

@@ -55,10 +55,10 @@ class Told:
 
 
 @component
-def Chosen(visit: PageContext, live: Mapping[str, str], acts: Acts, ids: tuple[str, ...]) -> Element:
+def Chosen(context: PageContext, live: Mapping[str, str], acts: Acts, ids: tuple[str, ...]) -> Element:
     """The bar over what is chosen: tags with their way back, a journey with a look ahead, a file."""
     told, set_told = use_state(Told())
-    speech = visit.speech
+    t = context.t
 
     def tagging(added: bool, undo: tuple[str, tuple[str, ...], bool] | None = None) -> Callable[..., Any]:
         async def handler(*event: Any) -> None:
@@ -73,9 +73,9 @@ def Chosen(visit: PageContext, live: Mapping[str, str], acts: Acts, ids: tuple[s
     async def look_ahead(*_event: Any) -> None:
         set_told(
             await looked(
-                visit,
+                context,
                 acts,
-                lambda ahead, session, journey: ahead.enrolment_of(session, journey, ids, visit.house.now()),
+                lambda ahead, session, journey: ahead.enrolment_of(session, journey, ids, context.app.now()),
             )
         )
 
@@ -87,24 +87,24 @@ def Chosen(visit: PageContext, live: Mapping[str, str], acts: Acts, ids: tuple[s
         set_told(Told())
 
     return html.div(
-        {"className": "bulk", "role": "region", "aria-label": speech("With selected")},
-        html.b(speech("{count} selected", count=speech.number(len(ids)))),
-        tag_field(visit, acts, tagging) if visit.may("contact.change") else None,
-        journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
-        html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, speech("Export CSV"))
-        if visit.may("list.export")
+        {"className": "bulk", "role": "region", "aria-label": t("With selected")},
+        html.b(t("{count} selected", count=t.number(len(ids)))),
+        tag_field(context, acts, tagging) if context.may("contact.change") else None,
+        journey_field(context, live, acts, look_ahead) if context.may("run.start_many") else None,
+        html.a({"className": "button", "href": f"/ui/export/contacts.csv?ids={','.join(ids)}"}, t("Export CSV"))
+        if context.may("list.export")
         else None,
-        said(speech, told),
-        components.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
-        components.button(speech("Undo"), tagging(not told.undo[2], told.undo), None) if told.undo else None,
+        said(t, told),
+        components.button(t("Enrol now"), enrol, "route", "main") if told.journey else None,
+        components.button(t("Undo"), tagging(not told.undo[2], told.undo), None) if told.undo else None,
     )
 
 
 @component
-def Everyone(visit: PageContext, live: Mapping[str, str], acts: Acts, wanted: ContactFilter, count: int) -> Element:
+def Everyone(context: PageContext, live: Mapping[str, str], acts: Acts, wanted: ContactFilter, count: int) -> Element:
     """The same for all whom the filters find, however many: the work goes on page by page when this page is long closed."""
     told, set_told = use_state(Told())
-    speech = visit.speech
+    t = context.t
 
     def begun(act: str, doing: Callable[[list[str]], Do]) -> Callable[..., Any]:
         async def handler(*event: Any) -> None:
@@ -120,9 +120,9 @@ def Everyone(visit: PageContext, live: Mapping[str, str], acts: Acts, wanted: Co
     async def look_ahead(*_event: Any) -> None:
         set_told(
             await looked(
-                visit,
+                context,
                 acts,
-                lambda ahead, session, journey: ahead.enrolment(session, journey, wanted, visit.house.now()),
+                lambda ahead, session, journey: ahead.enrolment(session, journey, wanted, context.app.now()),
             )
         )
 
@@ -130,20 +130,20 @@ def Everyone(visit: PageContext, live: Mapping[str, str], acts: Acts, wanted: Co
     sample = told.ahead is not None and not (told.ahead.forecast.is_exact and not told.ahead.forecast.at_least)
     enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs, version))
     return html.div(
-        {"className": "bulk", "role": "region", "aria-label": speech("With selected")},
-        html.b(all_of(speech, count)),
-        tag_field(visit, acts, tagging, speech("For all of them, page by page. This cannot be undone."))
-        if visit.may("contact.tag_many")
+        {"className": "bulk", "role": "region", "aria-label": t("With selected")},
+        html.b(all_of(t, count)),
+        tag_field(context, acts, tagging, t("For all of them, page by page. This cannot be undone."))
+        if context.may("contact.tag_many")
         else None,
-        journey_field(visit, live, acts, look_ahead) if visit.may("run.start_many") else None,
-        said(speech, told),
-        counting(visit, told, wanted, count) if sample else None,
-        components.button(speech("Enrol now"), enrol, "route", "main") if told.journey else None,
-        html.a({"className": "button", "href": "/ui/settings/work"}, speech("View progress")) if told.job else None,
+        journey_field(context, live, acts, look_ahead) if context.may("run.start_many") else None,
+        said(t, told),
+        counting(context, told, wanted, count) if sample else None,
+        components.button(t("Enrol now"), enrol, "route", "main") if told.journey else None,
+        html.a({"className": "button", "href": "/ui/settings/work"}, t("View progress")) if told.job else None,
     )
 
 
-def counting(visit: PageContext, told: Told, wanted: ContactFilter, count: int) -> Element:
+def counting(context: PageContext, told: Told, wanted: ContactFilter, count: int) -> Element:
     """The exact count of what was estimated."""
     ahead = told.ahead
     assert ahead is not None
@@ -151,24 +151,24 @@ def counting(visit: PageContext, told: Told, wanted: ContactFilter, count: int) 
     question = Question(ahead.journey_id, "run.start_many", input, count if count <= MAX_COUNTED else None)
 
     def tell(found: Forecast) -> list[consequences.Line]:
-        values = {"count": visit.speech.number(found.begins + found.held_out), "all": visit.speech.number(found.population)}
-        first = consequences.Line(visit.speech("{count} of {all} would enter.", **values))
-        return [first, *consequences.entering(visit.speech, ahead.nodes, found)]
+        values = {"count": context.t.number(found.begins + found.held_out), "all": context.t.number(found.population)}
+        first = consequences.Line(context.t("{count} of {all} would enter.", **values))
+        return [first, *consequences.entering(context.t, ahead.nodes, found)]
 
-    return Exact(visit, question, tell, key=question.key)
+    return Exact(context, question, tell, key=question.key)
 
 
-def all_of(speech: Translator, count: int) -> str:
+def all_of(t: Translator, count: int) -> str:
     """How the filters' whole find is called."""
     if count > MAX_COUNTED:
-        return speech("All matching, more than {count}", count=speech.number(MAX_COUNTED))
-    return speech("All {count} matching", count=speech.number(count))
+        return t("All matching, more than {count}", count=t.number(MAX_COUNTED))
+    return t("All {count} matching", count=t.number(count))
 
 
 def begin_tagging(wanted: ContactFilter, tag: str, added: bool, count: int, jobs: list[str]) -> Do:
-    def do(visit: PageContext) -> Wakeups:
+    def do(context: PageContext) -> Wakeups:
         input = {WANTED: wanted.kept(), "tag": profile.read_tag(tag), "added": added}
-        return begin(visit, "bulk_tag", "contacts", input, count, jobs)
+        return begin(context, "bulk_tag", "contacts", input, count, jobs)
 
     return do
 
@@ -176,43 +176,43 @@ def begin_tagging(wanted: ContactFilter, tag: str, added: bool, count: int, jobs
 def begin_enrolling(journey_id: str, wanted: ContactFilter, count: int, jobs: list[str], looked_at: int | None) -> Do:
     """Refused where another version is live by now than was looked at."""
 
-    def do(visit: PageContext) -> Wakeups:
-        still_live(visit, journey_id, looked_at)
-        return begin(visit, "bulk_enrol", f"journey:{journey_id}", {WANTED: wanted.kept(), "journey_id": journey_id}, count, jobs)
+    def do(context: PageContext) -> Wakeups:
+        still_live(context, journey_id, looked_at)
+        return begin(context, "bulk_enrol", f"journey:{journey_id}", {WANTED: wanted.kept(), "journey_id": journey_id}, count, jobs)
 
     return do
 
 
-def still_live(visit: PageContext, journey_id: str, looked_at: int | None) -> None:
+def still_live(context: PageContext, journey_id: str, looked_at: int | None) -> None:
     """Raises: Invalid, which says so on the page, if another version is live by now than was looked at."""
-    with visit.engine.db.read() as session:
-        live = manual.published(visit.engine, session, journey_id)
+    with context.engine.db.read() as session:
+        live = manual.published(context.engine, session, journey_id)
     if looked_at is not None and live.version_number != looked_at:
         raise Invalid("Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number)
 
 
-def begin(visit: PageContext, kind: str, subject: str, input: dict[str, Any], count: int, jobs: list[str]) -> Wakeups:
+def begin(context: PageContext, kind: str, subject: str, input: dict[str, Any], count: int, jobs: list[str]) -> Wakeups:
     """Queues a job, whose id goes into `jobs`."""
-    with visit.engine.db.write() as session:
+    with context.engine.db.write() as session:
         total = count if count <= MAX_COUNTED else None
-        job = add_job(session, kind, subject, input, visit.by, visit.house.now(), total)
+        job = add_job(session, kind, subject, input, context.by, context.app.now(), total)
     jobs.append(job.id)
     return Wakeups()
 
 
-def tag_field(visit: PageContext, acts: Acts, tagging: Callable[[bool], Callable[..., Any]], hint: str = "") -> Element:
-    speech = visit.speech
-    ways = [(speech("Add tag"), tagging(True)), (speech("Remove tag"), tagging(False))]
-    return components.choose(speech("Tags"), hint, ways, "flag", components.kept(acts, "tag", speech("Name of the tag"), 120))
+def tag_field(context: PageContext, acts: Acts, tagging: Callable[[bool], Callable[..., Any]], hint: str = "") -> Element:
+    t = context.t
+    ways = [(t("Add tag"), tagging(True)), (t("Remove tag"), tagging(False))]
+    return components.choose(t("Tags"), hint, ways, "flag", components.kept(acts, "tag", t("Name of the tag"), 120))
 
 
-def journey_field(visit: PageContext, live: Mapping[str, str], acts: Acts, look_ahead: Callable[..., Any]) -> Element:
-    speech = visit.speech
-    field = components.kept_choice(acts, "into", speech("Journey"), {"": "–", **live})
+def journey_field(context: PageContext, live: Mapping[str, str], acts: Acts, look_ahead: Callable[..., Any]) -> Element:
+    t = context.t
+    field = components.kept_choice(acts, "into", t("Journey"), {"": "–", **live})
     return components.choose(
-        speech("Enrol"),
-        speech("No one enters until you have seen who would."),
-        [(speech("Preview who enters"), look_ahead)],
+        t("Enrol"),
+        t("No one enters until you have seen who would."),
+        [(t("Preview who enters"), look_ahead)],
         "route",
         field,
     )
@@ -222,59 +222,59 @@ Look = Callable[[Forecaster, Session, str], Forecast]
 """(who looks ahead, session, journey id) -> what would happen"""
 
 
-async def looked(visit: PageContext, acts: Acts, look: Look) -> Told:
+async def looked(context: PageContext, acts: Acts, look: Look) -> Told:
     """What enrolling in the journey that is chosen would come to. One look at a time for each person."""
     key = acts.drafts.get("into", "")
     if not key:
-        return Told((visit.speech("Choose a journey first."),))
+        return Told((context.t("Choose a journey first."),))
     try:
-        async with visit.house.turns.of(visit.by):
-            return await asyncio.to_thread(foretell, visit, key, look)
+        async with context.app.turns.of(context.by):
+            return await asyncio.to_thread(foretell, context, key, look)
     except PfadwerkError as error:
-        return Told((error.say(visit.speech.translate),))
+        return Told((error.say(context.t.translate),))
 
 
-def foretell(visit: PageContext, key: str, look: Look) -> Told:
+def foretell(context: PageContext, key: str, look: Look) -> Told:
     """Who would enter a journey now, who would get what at once, and why the others would not. Raises: PfadwerkError."""
-    speech = visit.speech
-    with visit.engine.db.read() as session:
+    t = context.t
+    with context.engine.db.read() as session:
         journey = session.scalar(select(Journey).where(Journey.key == key))
         if journey is None:
-            return Told((speech("This journey does not exist any more."),))
-        live = manual.published(visit.engine, session, journey.id)
-        found = look(consequences.forecaster(visit), session, journey.id)
-        called = consequences.names(visit, session, found)
+            return Told((t("This journey does not exist any more."),))
+        live = manual.published(context.engine, session, journey.id)
+        found = look(consequences.forecaster(context), session, journey.id)
+        called = consequences.names(context, session, found)
     enter = found.begins + found.held_out
-    values = {"count": speech.number(round(enter * found.scale)), "all": speech.number(found.population), "name": journey.name}
-    first = speech("{count} of {all} would enter “{name}”.", **values)
+    values = {"count": t.number(round(enter * found.scale)), "all": t.number(found.population), "name": journey.name}
+    first = t("{count} of {all} would enter “{name}”.", **values)
     if found.at_least:
         text = "{count} of {judged} who were judged would enter “{name}”. More than {all} fit."
-        first = speech(text, **{**values, "judged": speech.number(found.judged), "all": speech.number(MAX_COUNTED)})
+        first = t(text, **{**values, "judged": t.number(found.judged), "all": t.number(MAX_COUNTED)})
     elif not found.is_exact:
-        first = speech("About {count} of {all} would enter “{name}”.", **values)
-    lines = tuple(consequences.entering(speech, live.program.nodes, found))
+        first = t("About {count} of {all} would enter “{name}”.", **values)
+    lines = tuple(consequences.entering(t, live.program.nodes, found))
     ahead = Ahead(found, journey.id, live.version_number, live.program.nodes, lines, called)
     return Told((first,), journey=journey.id if enter or not found.is_exact else "", ahead=ahead)
 
 
-def said(speech: Translator, told: Told) -> Element:
+def said(t: Translator, told: Told) -> Element:
     ahead = told.ahead
     return html.div(
         {"role": "status"},
         [html.p({"key": line}, line) for line in told.lines],
-        consequences.listed(speech, list(ahead.lines), ahead.forecast, ahead.called) if ahead and ahead.lines else None,
+        consequences.listed(t, list(ahead.lines), ahead.forecast, ahead.called) if ahead and ahead.lines else None,
     )
 
 
 def tag_all(ids: Sequence[str], tag: str, added: bool, changed: list[str]) -> Do:
     """Adds a tag or takes it away, for those where that changes something; their ids go into `changed`."""
 
-    def do(visit: PageContext) -> Wakeups:
-        now, wakeups = visit.house.now(), Wakeups()
+    def do(context: PageContext) -> Wakeups:
+        now, wakeups = context.app.now(), Wakeups()
         profile.read_tag(tag)
         for few in batched(sorted(ids), AT_ONCE):
-            with visit.engine.db.write() as session:
-                woken, those = manual.tag_some(visit.engine, session, few, tag, added, now, visit.by)
+            with context.engine.db.write() as session:
+                woken, those = manual.tag_some(context.engine, session, few, tag, added, now, context.by)
             wakeups.add(woken)
             changed.extend(those)
         return wakeups
@@ -289,12 +289,12 @@ def batched(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
 def enrol_all(journey_id: str, ids: Sequence[str], looked_at: int | None) -> Do:
     """Enrols those who may enter, each in a transaction of its own; refused where another version is live by now than was looked at."""
 
-    def do(visit: PageContext) -> Wakeups:
+    def do(context: PageContext) -> Wakeups:
         wakeups, occasion = Wakeups(), f"chosen:{new_id()}"
-        still_live(visit, journey_id, looked_at)
+        still_live(context, journey_id, looked_at)
         for id in ids:
-            with visit.engine.db.write() as session:
-                answer = manual.enrol_contact(visit.engine, session, journey_id, id, {}, visit.house.now(), visit.by, occasion)
+            with context.engine.db.write() as session:
+                answer = manual.enrol_contact(context.engine, session, journey_id, id, {}, context.app.now(), context.by, occasion)
                 if isinstance(answer, Entered):
                     wakeups.add(answer.wakeups)
         return wakeups

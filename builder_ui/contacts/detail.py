@@ -82,12 +82,12 @@ class Data:
     """Field -> its title in this workspace, where it has one."""
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        contact = get(session, visit.arguments["id"])
-        kind = visit.query.get("kind", "")
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        contact = get(session, context.arguments["id"])
+        kind = context.query.get("kind", "")
         kinds = (kind,) if kind else KINDS
-        page = timeline(session, contact.id, before=visit.query.get("before"), text=visit.query.get("q", "")[:100], kinds=kinds)
+        page = timeline(session, contact.id, before=context.query.get("before"), text=context.query.get("q", "")[:100], kinds=kinds)
         return Data(
             contact,
             page,
@@ -98,11 +98,11 @@ def load(visit: PageContext) -> Data:
             list_runs(session, RunFilter(contact_id=contact.id, status="open", limit=20)),
             {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))},
             member_names(session),
-            _steps(visit, session, page),
-            history(session, contact.id)[-500:] if visit.query.get("view") == "consents" else [],
+            _steps(context, session, page),
+            history(session, contact.id)[-500:] if context.query.get("view") == "consents" else [],
             newest_merge(session, contact.id),
-            listed_names.labels(session, "purposes", visit.speech.language),
-            suppressions(visit, session, contact),
+            listed_names.labels(session, "purposes", context.t.language),
+            suppressions(context, session, contact),
             list_runs(session, RunFilter(contact_id=contact.id, status="ended", limit=10)),
             subjects(session, page),
             origin.names_of(session, {one.data["source"] for one in page.items if one.kind == "event"}),
@@ -110,8 +110,8 @@ def load(visit: PageContext) -> Data:
         )
 
 
-def suppressions(visit: PageContext, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
-    keys = visit.engine.address_keys
+def suppressions(context: PageContext, session: Any, contact: Contact) -> dict[str, mailbox.Refused]:
+    keys = context.engine.address_keys
     pairs = [(channel, mailbox.address_of(contact, channel)) for channel in ADDRESSED]
     found = {channel: mailbox.refused(session, keys, channel, address) for channel, address in pairs if address}
     return {channel: one for channel, one in found.items() if one}
@@ -123,18 +123,16 @@ def subjects(session: Any, page: TimelinePage) -> dict[str, str]:
     return dict(session.execute(select(Message.id, Message.subject).where(col(Message.id).in_(ids))).all()) if ids else {}
 
 
-def _steps(visit: PageContext, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
+def _steps(context: PageContext, session: Any, page: TimelinePage) -> dict[tuple[str, str], str]:
     versions = {one.data["version_id"] for one in page.items if one.kind == "run"}
-    programs = {id: visit.engine.program(session, id) for id in sorted(versions)}
-    return {
-        (id, node_id): name for id, program in programs.items() for node_id, name in labels.names_of(visit.speech, program.nodes).items()
-    }
+    programs = {id: context.engine.program(session, id) for id in sorted(versions)}
+    return {(id, node_id): name for id, program in programs.items() for node_id, name in labels.names_of(context.t, program.nodes).items()}
 
 
-def stamp(visit: PageContext) -> object:
+def stamp(context: PageContext) -> object:
     """Whatever happens to a contact is an event or a step of a run; messages change by themselves."""
-    with visit.engine.db.read() as session:
-        id = get(session, visit.arguments["id"]).id
+    with context.engine.db.read() as session:
+        id = get(session, context.arguments["id"]).id
         newest = session.scalar(select(func.max(Event.id)).where(Event.contact_id == id))
         fates = session.execute(
             select(Message.status, Message.opened_at, Message.clicked_at)
@@ -146,79 +144,77 @@ def stamp(visit: PageContext) -> object:
         return newest, [tuple(fate) for fate in fates], runs
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, contact = visit.speech, data.contact
-    views = [("", speech("Timeline"), None), ("consents", speech("Consents"), len(data.consents))]
-    if visit.may("contact.change") and contact.erased_at is None:
-        views.append(("edit", speech("Change"), None))
-    shown = {"consents": consent_view, "edit": edit.view}.get(visit.query.get("view", ""), story)
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, contact = context.t, data.contact
+    views = [("", t("Timeline"), None), ("consents", t("Consents"), len(data.consents))]
+    if context.may("contact.change") and contact.erased_at is None:
+        views.append(("edit", t("Change"), None))
+    shown = {"consents": consent_view, "edit": edit.view}.get(context.query.get("view", ""), story)
     return html._(
         components.head(
-            called(contact) or speech("Contact {id}", id=contact.id[-6:]),
+            called(contact) or t("Contact {id}", id=contact.id[-6:]),
             contact.email if called(contact) != contact.email else None,
-            back=("/ui/contacts", speech("Contacts")),
+            back=("/ui/contacts", t("Contacts")),
             state=components.badge(contact.lifecycle_stage, "quiet", "user") if contact.lifecycle_stage else None,
-            actions=heading_actions(visit, data),
+            actions=heading_actions(context, data),
         ),
-        html.p({"className": "notice bad"}, components.icon("ban"), speech("This contact was erased.")) if contact.erased_at else None,
-        [blocked(visit, channel, why) for channel, why in data.suppressed.items()],
-        html.div({"className": "bar"}, components.tabs(visit, "view", views, speech("Views"))),
+        html.p({"className": "notice bad"}, components.icon("ban"), t("This contact was erased.")) if contact.erased_at else None,
+        [blocked(context, channel, why) for channel, why in data.suppressed.items()],
+        html.div({"className": "bar"}, components.tabs(context, "view", views, t("Views"))),
         html.div(
             {"className": "columns"},
-            html.section({"className": "panel"}, shown(visit, data, acts)),
-            html.section({"className": "panel side-panel"}, components.facts(profile(visit, data))),
+            html.section({"className": "panel"}, shown(context, data, acts)),
+            html.section({"className": "panel side-panel"}, components.facts(profile(context, data))),
         ),
     )
 
 
-def heading_actions(visit: PageContext, data: Data) -> list[Element]:
-    speech, id = visit.speech, data.contact.id
+def heading_actions(context: PageContext, data: Data) -> list[Element]:
+    t, id = context.t, data.contact.id
     offered: list[Element] = []
-    if visit.may("contact.change"):
+    if context.may("contact.change"):
         address = f"/ui/tasks?owner=all&contact={id}"
-        offered.append(html.a({"className": "button", "href": address}, components.icon("check-square"), speech("New task")))
-    if visit.may("contact.export"):
-        offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, speech("Export all data")))
+        offered.append(html.a({"className": "button", "href": address}, components.icon("check-square"), t("New task")))
+    if context.may("contact.export"):
+        offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, t("Export all data")))
     return offered
 
 
-def story(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    kinds = [("", speech("Everything"), None), *[(kind, speech(name), None) for kind, name in KIND_NAMES.items()]]
-    everything = not visit.query.get("kind")
-    items = [item(visit, data, one) for one in data.page.items if not (everything and (is_noise(one) or is_unmet(one)))]
+def story(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    kinds = [("", t("Everything"), None), *[(kind, t(name), None) for kind, name in KIND_NAMES.items()]]
+    everything = not context.query.get("kind")
+    items = [item(context, data, one) for one in data.page.items if not (everything and (is_noise(one) or is_unmet(one)))]
     return html._(
         html.div(
-            {"className": "bar"}, components.tabs(visit, "kind", kinds, speech("Kind")), components.search(visit, speech("Search timeline"))
+            {"className": "bar"}, components.tabs(context, "kind", kinds, t("Kind")), components.search(context, t("Search timeline"))
         ),
-        html.ol({"className": "timeline"}, items) if items else components.empty("clock", nothing(visit), None),
-        components.pager(visit, data.page.next_before),
+        html.ol({"className": "timeline"}, items) if items else components.empty("clock", nothing(context), None),
+        components.pager(context, data.page.next_before),
     )
 
 
-def nothing(visit: PageContext) -> str:
-    return visit.speech("No results.") if visit.query.get("q") or visit.query.get("kind") else visit.speech("Nothing happened yet.")
+def nothing(context: PageContext) -> str:
+    return context.t("No results.") if context.query.get("q") or context.query.get("kind") else context.t("Nothing happened yet.")
 
 
-def consent_view(visit: PageContext, data: Data, acts: Acts) -> Element:
+def consent_view(context: PageContext, data: Data, acts: Acts) -> Element:
     """What holds now, and under it every statement with its wording and proof, newest first."""
-    speech = visit.speech
-    columns = (speech("Channel"), speech("Purpose"), speech("Now"), speech("Since"))
+    t = context.t
+    columns = (t("Channel"), t("Purpose"), t("Now"), t("Since"))
     now = [
         [
-            coded(speech, CHANNELS, one.channel),
+            coded(t, CHANNELS, one.channel),
             one.purpose,
-            html.b(coded(speech, CONSENT_STATES, one.state)),
-            components.moment(speech, one.said_at),
+            html.b(coded(t, CONSENT_STATES, one.state)),
+            components.moment(t, one.said_at),
         ]
         for one in sorted(data.consents, key=lambda one: (one.channel, one.purpose))
     ]
     return html._(
-        components.table(speech("Current consent"), columns, now, "consents")
-        if now
-        else components.empty("check-square", speech("no answer"), None),
-        html.h2({"className": "apart"}, speech("All consent records")) if data.said else None,
-        html.ol({"className": "timeline"}, [statement(visit, one) for one in reversed(data.said)]),
+        components.table(t("Current consent"), columns, now, "consents") if now else components.empty("check-square", t("no answer"), None),
+        html.h2({"className": "apart"}, t("All consent records")) if data.said else None,
+        html.ol({"className": "timeline"}, [statement(context, one) for one in reversed(data.said)]),
     )
 
 
@@ -230,14 +226,14 @@ LIFTS = {
 LIFTS_OTHERS = "Only this address is suppressed. An administrator can unsuppress it under Change once the address works again."
 
 
-def blocked(visit: PageContext, channel: str, why: mailbox.Refused) -> Element:
+def blocked(context: PageContext, channel: str, why: mailbox.Refused) -> Element:
     """What is blocked, why, since when, and what lifts it."""
-    speech, marketing = visit.speech, why.reason == "unsubscribe"
+    t, marketing = context.t, why.reason == "unsubscribe"
     text = "The address gets no marketing by {channel}: {reason}" if marketing else "The address gets nothing by {channel}: {reason}"
-    said = speech(text, channel=coded(speech, CHANNELS, channel), reason=coded(speech, REASONS, f"suppressed_{why.reason}"))
-    since = html._(" ", speech("Since"), " ", components.moment(speech, why.since), ".") if why.since else None
-    ordered = html._(" ", speech("Transactional messages still arrive.")) if marketing else None
-    lifts = speech(LIFTS.get(why.reason, LIFTS_OTHERS))
+    said = t(text, channel=coded(t, CHANNELS, channel), reason=coded(t, REASONS, f"suppressed_{why.reason}"))
+    since = html._(" ", t("Since"), " ", components.moment(t, why.since), ".") if why.since else None
+    ordered = html._(" ", t("Transactional messages still arrive.")) if marketing else None
+    lifts = t(LIFTS.get(why.reason, LIFTS_OTHERS))
     return html.div(
         {"className": "notice bad", "key": channel},
         components.icon("ban"),
@@ -245,8 +241,8 @@ def blocked(visit: PageContext, channel: str, why: mailbox.Refused) -> Element:
     )
 
 
-def statement(visit: PageContext, one: Consent) -> Element:
-    speech = visit.speech
+def statement(context: PageContext, one: Consent) -> Element:
+    t = context.t
     proof = {name: value for name, value in one.proof.items() if name != "applied"}
     late = one.proof.get("applied") is False
     return html.li(
@@ -257,15 +253,13 @@ def statement(visit: PageContext, one: Consent) -> Element:
             html.div(
                 {"className": "event-head"},
                 html.div(
-                    tell_consent(visit, None, one.model_dump()),
-                    html.p(
-                        {"className": "quiet"}, speech("Proof: {proof}", proof="; ".join(f"{k}: {short(v, 60)}" for k, v in proof.items()))
-                    )
+                    tell_consent(context, None, one.model_dump()),
+                    html.p({"className": "quiet"}, t("Proof: {proof}", proof="; ".join(f"{k}: {short(v, 60)}" for k, v in proof.items())))
                     if proof
                     else None,
-                    html.p({"className": "quiet"}, speech("Too late to count: there was a more recent answer.")) if late else None,
+                    html.p({"className": "quiet"}, t("Too late to count: there was a more recent answer.")) if late else None,
                 ),
-                components.moment(speech, one.said_at),
+                components.moment(t, one.said_at),
             ),
         ),
     )
@@ -274,39 +268,39 @@ def statement(visit: PageContext, one: Consent) -> Element:
 # Who they are
 
 
-def profile(visit: PageContext, data: Data) -> list[tuple[str, Element]]:
-    speech, contact = visit.speech, data.contact
-    pairs: list[tuple[str, Element]] = [(speech("In journeys"), open_runs(visit, data))]
+def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
+    t, contact = context.t, data.contact
+    pairs: list[tuple[str, Element]] = [(t("In journeys"), open_runs(context, data))]
     if data.ended:
-        pairs.append((speech("Finished journeys"), html.ul([ended_run(visit, data, run) for run in data.ended])))
-    pairs += [(coded(speech, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
-    pairs.append((speech("Allowed"), html.ul([consent(visit, one) for one in data.consents]) if data.consents else speech("no answer")))
+        pairs.append((t("Finished journeys"), html.ul([ended_run(context, data, run) for run in data.ended])))
+    pairs += [(coded(t, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
+    pairs.append((t("Allowed"), html.ul([consent(context, one) for one in data.consents]) if data.consents else t("no answer")))
     if data.tags:
         pairs.append(
             (
-                speech("Tags"),
+                t("Tags"),
                 html.span(
                     {"className": "tags"},
                     [html.a({"className": "tag", "key": tag, "href": f"/ui/contacts?tag={tag}"}, tag) for tag in data.tags],
                 ),
             )
         )
-    pairs += [(speech("Score {group}", group=group), speech.number(value)) for group, value in data.scores.items()]
+    pairs += [(t("Score {group}", group=group), t.number(value)) for group, value in data.scores.items()]
     if contact.owner:
-        pairs.append((speech("Owner"), data.members.get(contact.owner, contact.owner)))
+        pairs.append((t("Owner"), data.members.get(contact.owner, contact.owner)))
     pairs += [
         (title, value)
         for title, value in (
-            (speech("Language"), speech.language_of(contact.locale) if contact.locale else ""),
-            (speech("Time zone"), contact.timezone),
+            (t("Language"), t.language_of(contact.locale) if contact.locale else ""),
+            (t("Time zone"), contact.timezone),
         )
         if value
     ]
     known = sorted(contact.attributes.items())[:40]
-    pairs += [(labels.field_name(speech, name, data.titles), short(labels.attribute(speech, value))) for name, value in known]
-    pairs.append((speech("Created"), components.moment(speech, contact.created_at)))
+    pairs += [(labels.field_name(t, name, data.titles), short(labels.attribute(t, value))) for name, value in known]
+    pairs.append((t("Created"), components.moment(t, contact.created_at)))
     seen = contact.last_seen_at
-    pairs.append((speech("Last seen"), components.relative(visit, seen) if seen else speech("never, as far as tracking shows")))
+    pairs.append((t("Last seen"), components.relative(context, seen) if seen else t("never, as far as tracking shows")))
     return pairs
 
 
@@ -322,50 +316,48 @@ def named(kind: str, value: str) -> Element:
     return html.a({"href": f"{scheme}:{value}"}, value) if scheme else value
 
 
-def ended_run(visit: PageContext, data: Data, run: Mapping[str, Any]) -> Element:
-    speech = visit.speech
+def ended_run(context: PageContext, data: Data, run: Mapping[str, Any]) -> Element:
+    t = context.t
     return html.li(
         {"key": run["id"]},
         html.a({"href": f"/ui/runs/{run['id']}"}, data.journeys.get(run["journey_id"], ("", "?"))[1]),
-        html.span({"className": "quiet"}, " ", components.moment(speech, run["ended_at"]), " · ", coded(speech, REASONS, run["reason"])),
+        html.span({"className": "quiet"}, " ", components.moment(t, run["ended_at"]), " · ", coded(t, REASONS, run["reason"])),
     )
 
 
-def open_runs(visit: PageContext, data: Data) -> Element:
-    speech = visit.speech
+def open_runs(context: PageContext, data: Data) -> Element:
+    t = context.t
     if not data.runs:
-        return speech("in no journey now")
+        return t("in no journey now")
     links = [
         html.li(
             {"key": run["id"]},
             html.a({"href": f"/ui/runs/{run['id']}"}, data.journeys.get(run["journey_id"], ("", "?"))[1]),
             " ",
-            state(visit, run),
+            state(context, run),
             " ",
             html.a(
                 {"href": f"/ui/journeys/{data.journeys.get(run['journey_id'], ('', '?'))[0]}/edit?run={run['id']}"},
-                speech("Show on the canvas"),
+                t("Show on the canvas"),
             ),
-            html.span({"className": "quiet"}, " ", speech("next:"), " ", components.relative(visit, run["due_at"]))
-            if run["due_at"]
-            else None,
+            html.span({"className": "quiet"}, " ", t("next:"), " ", components.relative(context, run["due_at"])) if run["due_at"] else None,
         )
         for run in data.runs
     ]
     return html.ul(links)
 
 
-def state(visit: PageContext, run: dict[str, Any]) -> Element:
-    return components.badge(visit.speech(RUN_STATES[run["status"]][0]), *RUN_STATES[run["status"]][1:])
+def state(context: PageContext, run: dict[str, Any]) -> Element:
+    return components.badge(context.t(RUN_STATES[run["status"]][0]), *RUN_STATES[run["status"]][1:])
 
 
-def consent(visit: PageContext, one: ConsentState) -> Element:
-    speech = visit.speech
+def consent(context: PageContext, one: ConsentState) -> Element:
+    t = context.t
     return html.li(
         {"key": f"{one.channel}.{one.purpose}"},
-        coded(speech, CHANNELS, one.channel),
+        coded(t, CHANNELS, one.channel),
         f" ({one.purpose}): ",
-        html.b(coded(speech, CONSENT_STATES, one.state)),
+        html.b(coded(t, CONSENT_STATES, one.state)),
     )
 
 
@@ -377,13 +369,13 @@ def short(value: Any, most: int = 120) -> str:
 # What happened
 
 
-def item(visit: PageContext, data: Data, one: Item) -> Element:
-    content = TELLERS[one.kind](visit, data, one.data)
+def item(context: PageContext, data: Data, one: Item) -> Element:
+    content = TELLERS[one.kind](context, data, one.data)
     return html.li(
         {"className": "event small", "key": f"{one.kind}.{'.'.join(map(str, one.key))}"},
         html.span({"className": "step-icon"}, components.icon(ICONS[one.kind])),
         html.div(
-            {"className": "event-body"}, html.div({"className": "event-head"}, html.div(content), components.moment(visit.speech, one.at))
+            {"className": "event-body"}, html.div({"className": "event-head"}, html.div(content), components.moment(context.t, one.at))
         ),
     )
 
@@ -415,28 +407,28 @@ def is_unmet(one: Item) -> bool:
     return one.kind == "refusal" and one.data["reason"] == "condition"
 
 
-def tell_event(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_event(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """The event's name and its first few values; ids say nothing to people."""
     if row["type"] == "system" and row["name"] in OURS:
-        return OURS[row["name"]](visit, data, row)
+        return OURS[row["name"]](context, data, row)
     said = [
-        f"{name}: {short(labels.found(visit.speech, value), 60)}"
+        f"{name}: {short(labels.found(context.t, value), 60)}"
         for name, value in row["properties"].items()
         if not (isinstance(value, dict | list) or value in (None, "") or name.endswith("_id") or name in INNER.get(row["type"], ()))
     ]
-    told = " · ".join([*said[:6], *came_from(visit, data, row)])
-    return html._(html.b(row["name"]), html.p({"className": "quiet"}, told) if told else None, left_out(visit, row))
+    told = " · ".join([*said[:6], *came_from(context, data, row)])
+    return html._(html.b(row["name"]), html.p({"className": "quiet"}, told) if told else None, left_out(context, row))
 
 
-def came_from(visit: PageContext, data: Data, row: Mapping[str, Any]) -> list[str]:
+def came_from(context: PageContext, data: Data, row: Mapping[str, Any]) -> list[str]:
     """The key or the file that an event came with, as it is called today."""
     name = data.sources.get(row["source"])
-    return [visit.speech("Source: {source}", source=name)] if name else []
+    return [context.t("Source: {source}", source=name)] if name else []
 
 
-def tell_read(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_read(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """An open or a click: of which message, by whom or what, and where the click led."""
-    speech, properties = visit.speech, row["properties"]
+    t, properties = context.t, row["properties"]
     clicked, machine = row["name"] == "Message Clicked", bool(properties.get("machine"))
     text = "Clicked" if clicked else "Opened"
     if machine:
@@ -444,47 +436,47 @@ def tell_read(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element
     link = str(properties.get("link") or "")
     id = str(properties.get("message_id") or "")
     return html._(
-        html.b(speech(text)),
+        html.b(t(text)),
         ": ",
-        html.a({"href": f"/ui/messages/{id}"}, data.messages.get(id) or speech("a message")) if id else None,
-        html.p({"className": "quiet"}, speech("link to {address}", address=short(link))) if link else None,
+        html.a({"href": f"/ui/messages/{id}"}, data.messages.get(id) or t("a message")) if id else None,
+        html.p({"className": "quiet"}, t("link to {address}", address=short(link))) if link else None,
     )
 
 
-def tell_change(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_change(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """Which fields and tags, and from what to what where it is known."""
-    speech, properties = visit.speech, row["properties"]
+    t, properties = context.t, row["properties"]
     changes = properties.get("changes") if isinstance(properties.get("changes"), Mapping) else {}
     lines = [
-        changed_line(visit, labels.field_name(speech, str(name), data.titles), changes.get(name))
+        changed_line(context, labels.field_name(t, str(name), data.titles), changes.get(name))
         for name in list(properties.get("fields", ()))[:20]
     ]
     for text, key in (("Tag added: {tags}", "tags_added"), ("Tag removed: {tags}", "tags_removed")):
         if tags := properties.get(key):
-            lines.append(speech(text, tags=", ".join(map(str, tags))))
+            lines.append(t(text, tags=", ".join(map(str, tags))))
     return html._(
-        html.b(speech("Contact changed")),
+        html.b(t("Contact changed")),
         html.ul({"className": "quiet"}, [html.li({"key": str(n)}, short(line, 300)) for n, line in enumerate(lines)]) if lines else None,
-        left_out(visit, row),
+        left_out(context, row),
     )
 
 
-def changed_line(visit: PageContext, name: str, pair: Any) -> str:
+def changed_line(context: PageContext, name: str, pair: Any) -> str:
     """`name` as people call the field."""
-    speech = visit.speech
+    t = context.t
     if not (isinstance(pair, list) and len(pair) == 2):
         return name
-    before, after = ("–" if value is None else labels.attribute(speech, value) for value in pair)
+    before, after = ("–" if value is None else labels.attribute(t, value) for value in pair)
     return f"{name}: {short(before)} → {short(after)}"
 
 
-def tell_entry(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+def tell_entry(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """Into which journey, and which version of it."""
-    speech, properties = visit.speech, row["properties"]
+    t, properties = context.t, row["properties"]
     key = str(properties.get("journey") or "")
     name = next((name for known, name in data.journeys.values() if known == key), key)
     link = html.a({"href": f"/ui/runs/{properties['run_id']}"}, name) if properties.get("run_id") else html.b(name)
-    return html._(link, " ", speech("entered (version {number})", number=properties.get("version", "–")))
+    return html._(link, " ", t("entered (version {number})", number=properties.get("version", "–")))
 
 
 OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = {
@@ -496,14 +488,14 @@ OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = 
 """Events of ours that say more in words than as names and values."""
 
 
-def left_out(visit: PageContext, row: Mapping[str, Any]) -> Element:
+def left_out(context: PageContext, row: Mapping[str, Any]) -> Element:
     """What the sender of a call wanted and did not get; a client's own property of this name is none of our business."""
     refused = row["properties"].get("refused")
     if row["type"] not in TELLS_REFUSED or not isinstance(refused, Mapping):
         return None
-    speech, table = visit.speech, labels.LEFT_OUT
-    told = [f"{name} ({coded(speech, table, reason if reason in table else 'unusable')})" for name, reason in refused.items()]
-    return html.p({"className": "quiet"}, speech("Left out: {what}", what=short(", ".join(told), 300)))
+    t, table = context.t, labels.LEFT_OUT
+    told = [f"{name} ({coded(t, table, reason if reason in table else 'unusable')})" for name, reason in refused.items()]
+    return html.p({"className": "quiet"}, t("Left out: {what}", what=short(", ".join(told), 300)))
 
 
 TELLS_REFUSED = frozenset({"identify", "group", "alias", "system"})
@@ -511,23 +503,21 @@ INNER = {"system": ("journey", "node", "channel", "machine")}
 """Properties of our own events that another line of the timeline shows better."""
 
 
-def tell_message(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
-    speech = visit.speech
-    subject = row["subject"] or coded(speech, CHANNELS, row["channel"])
+def tell_message(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    t = context.t
+    subject = row["subject"] or coded(t, CHANNELS, row["channel"])
     if row["test"]:
         return html._(
-            components.badge(speech("Test"), "quiet", "mail"),
+            components.badge(t("Test"), "quiet", "mail"),
             " ",
             html.a({"href": f"/ui/messages/{row['id']}"}, subject),
-            html.p(
-                {"className": "quiet"}, speech("A test for the team, filled in with this contact's values. The contact did not get it.")
-            ),
+            html.p({"className": "quiet"}, t("A test for the team, filled in with this contact's values. The contact did not get it.")),
         )
     return html._(
-        html.a({"href": f"/ui/outbox/{row['id']}"}, subject) if row["body_id"] and visit.may("message.read_body") else html.b(subject),
+        html.a({"href": f"/ui/outbox/{row['id']}"}, subject) if row["body_id"] and context.may("message.read_body") else html.b(subject),
         " ",
-        components.badge(speech(MESSAGE_STATES[row["status"]][0]), *MESSAGE_STATES[row["status"]][1:]),
-        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if row["reason"] else None,
+        components.badge(t(MESSAGE_STATES[row["status"]][0]), *MESSAGE_STATES[row["status"]][1:]),
+        html.p({"className": "quiet"}, coded(t, REASONS, row["reason"])) if row["reason"] else None,
     )
 
 
@@ -544,76 +534,76 @@ RUN_WORDS = {
 }
 
 
-def tell_run(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
-    speech = visit.speech
+def tell_run(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    t = context.t
     words_of_it = {
         "node": data.steps.get((row["version_id"], row["node"]), row["node"]),
-        "outlet": coded(speech, OUTLETS, row["outlet"]),
-        "reason": coded(speech, REASONS, row["detail"].get("reason", "")),
+        "outlet": coded(t, OUTLETS, row["outlet"]),
+        "reason": coded(t, REASONS, row["detail"].get("reason", "")),
     }
-    said = speech(RUN_WORDS[row["what"]], **words_of_it) if row["what"] in RUN_WORDS else row["what"]
+    said = t(RUN_WORDS[row["what"]], **words_of_it) if row["what"] in RUN_WORDS else row["what"]
     return html._(html.a({"href": f"/ui/runs/{row['run_id']}"}, data.journeys.get(row["journey_id"], ("", "?"))[1]), " ", said)
 
 
-def tell_consent(visit: PageContext, data: Data | None, row: Mapping[str, Any]) -> Element:
-    speech = visit.speech
+def tell_consent(context: PageContext, data: Data | None, row: Mapping[str, Any]) -> Element:
+    t = context.t
     return html._(
-        html.b(coded(speech, CHANNELS, row["channel"]), f" ({row['purpose']}): ", coded(speech, CONSENT_STATES, row["state"])),
+        html.b(coded(t, CHANNELS, row["channel"]), f" ({row['purpose']}): ", coded(t, CONSENT_STATES, row["state"])),
         html.p(
             {"className": "quiet"},
-            speech("Source: {source}", source=row["source"]),
+            t("Source: {source}", source=row["source"]),
             f" · {short(row['wording'])}" if row["wording"] else None,
         ),
     )
 
 
-def tell_refusal(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
-    speech = visit.speech
+def tell_refusal(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    t = context.t
     key, name = data.journeys.get(row["journey_id"], ("", "?"))
-    asked = [labels.term(speech, term, {}) for term in row["detail"].get("rule", []) if not term.get("result")]
+    asked = [labels.term(t, term, {}) for term in row["detail"].get("rule", []) if not term.get("result")]
     return html._(
-        html.span(speech("did not enter"), " ", html.a({"href": f"/ui/journeys/{key}?tab=refused"}, name)),
+        html.span(t("did not enter"), " ", html.a({"href": f"/ui/journeys/{key}?tab=refused"}, name)),
         html.p(
             {"className": "quiet"},
-            coded(speech, REFUSALS, row["reason"]),
+            coded(t, REFUSALS, row["reason"]),
             " ",
             "; ".join(f"{question.replace('*', '')} — {answer}" for question, answer in asked),
         ),
     )
 
 
-def tell_task(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
-    speech = visit.speech
+def tell_task(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    t = context.t
     who = data.members.get(row["by"].removeprefix("member:"), "")
-    outcome = coded(speech, OUTLETS, row["detail"].get("outcome", ""))
-    gone = meant_for(speech, data.members, row["detail"].get("instead_of"))
+    outcome = coded(t, OUTLETS, row["detail"].get("outcome", ""))
+    gone = meant_for(t, data.members, row["detail"].get("instead_of"))
     note = row["note"] if row["what"] == "finished" else ""
     return html._(
-        html.b(coded(speech, TASK_CHANGES, row["what"])),
+        html.b(coded(t, TASK_CHANGES, row["what"])),
         f": {row['title']}",
         html.p({"className": "quiet"}, " · ".join(part for part in (who, outcome, gone) if part)) if who or outcome or gone else None,
         html.p({"className": "note"}, note) if note else None,
     )
 
 
-def tell_score(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
-    speech = visit.speech
-    signed = ("+" if row["points"] > 0 else "") + speech.number(row["points"])
+def tell_score(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    t = context.t
+    signed = ("+" if row["points"] > 0 else "") + t.number(row["points"])
     return html._(
-        html.b(speech("Score {group}", group=row["score_group"]), f": {signed}"),
+        html.b(t("Score {group}", group=row["score_group"]), f": {signed}"),
         html.p(
             {"className": "quiet"},
-            speech("now {value}", value=speech.number(row["value"])),
+            t("now {value}", value=t.number(row["value"])),
             f" · {row['reason']}" if row["reason"] else None,
         ),
     )
 
 
-def tell_merge(visit: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
-    speech = visit.speech
+def tell_merge(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    t = context.t
     return html._(
-        html.b(speech("Merged with another contact")),
-        html.p({"className": "quiet"}, speech("It was contact {id} ({reason}).", id=row["loser_id"][-6:], reason=row["reason"])),
+        html.b(t("Merged with another contact")),
+        html.p({"className": "quiet"}, t("It was contact {id} ({reason}).", id=row["loser_id"][-6:], reason=row["reason"])),
     )
 
 
@@ -629,9 +619,9 @@ TELLERS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]]
 }
 
 
-def name(visit: PageContext) -> str:
-    with visit.engine.db.read() as session:
-        return called(get(session, visit.arguments["id"]))
+def name(context: PageContext) -> str:
+    with context.engine.db.read() as session:
+        return called(get(session, context.arguments["id"]))
 
 
 PAGE = Page("/ui/contacts/{id}", "Contact", "contacts", "contact.read", load, view, stamp, every_seconds=3.0, name=name)

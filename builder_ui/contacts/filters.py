@@ -37,7 +37,7 @@ class Filters:
     chips: list[tuple[str, tuple[str, ...]]]
 
 
-def read_filters(session: Session, query: Mapping[str, str], now: datetime, speech: Translator) -> Filters:
+def read_filters(session: Session, query: Mapping[str, str], now: datetime, t: Translator) -> Filters:
     """What the query of an address asks for. What cannot be understood asks for nothing and is not shown as a filter."""
     chips: list[tuple[str, tuple[str, ...]]] = []
 
@@ -49,26 +49,26 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, spee
 
     text, tag, stage, owner = given("q"), given("tag"), given("stage"), given("owner")
     if text:
-        chip(speech("Name or address begins with “{beginning}”", beginning=text), "q")
+        chip(t("Name or address begins with “{beginning}”", beginning=text), "q")
     if tag:
-        chip(speech("Tag {tag}", tag=tag), "tag")
+        chip(t("Tag {tag}", tag=tag), "tag")
     if stage:
-        chip(speech("Stage {stage}", stage=stage), "stage")
+        chip(t("Stage {stage}", stage=stage), "stage")
     if owner:
-        chip(speech("Owner {name}", name=member_names(session).get(owner, "?")), "owner")
+        chip(t("Owner {name}", name=member_names(session).get(owner, "?")), "owner")
     consent = _consent(query)
     if consent:
-        said = {"channel": coded(speech, CHANNELS, consent[0]), "state": coded(speech, CONSENT_STATES, consent[1])}
-        chip(speech("{channel} (marketing): {state}", **said), "channel", "consent")
+        said = {"channel": coded(t, CHANNELS, consent[0]), "state": coded(t, CONSENT_STATES, consent[1])}
+        chip(t("{channel} (marketing): {state}", **said), "channel", "consent")
     score = _score(query)
     if score:
-        chip(speech("Score {group} at least {points}", group=score[0], points=speech.number(score[1])), "group", "score")
+        chip(t("Score {group} at least {points}", group=score[0], points=t.number(score[1])), "group", "score")
     after, before = _seen(query, now)
     if after or before:
-        chip(speech(SEEN[query["seen"]]), "seen")
-    since = _since(query, speech)
+        chip(t(SEEN[query["seen"]]), "seen")
+    since = _since(query, t)
     if since:
-        chip(speech("Created on {day}", day=speech.written(since.astimezone(speech.zone).date())), "since")
+        chip(t("Created on {day}", day=t.written(since.astimezone(t.zone).date())), "since")
     equal, field, value = None, given("field"), given("value")
     if field and value:
         with suppress(Invalid):
@@ -77,7 +77,7 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, spee
             chip(f"{field} = {value}", "field", "value")
     journey = session.scalar(select(Journey).where(Journey.key == given("journey"))) if given("journey") else None
     if journey is not None:
-        chip(speech("In the journey “{name}”", name=journey.name), "journey")
+        chip(t("In the journey “{name}”", name=journey.name), "journey")
     wanted = ContactFilter(text or "", tag, stage, owner, equal, consent, score, after, before, since, journey.id if journey else None)
     return Filters(wanted, chips)
 
@@ -104,10 +104,10 @@ def _seen(query: Mapping[str, str], now: datetime) -> tuple[datetime | None, dat
     return (None, moment) if chosen.startswith("-") else (moment, None)
 
 
-def _since(query: Mapping[str, str], speech: Translator) -> datetime | None:
+def _since(query: Mapping[str, str], t: Translator) -> datetime | None:
     """The beginning of a day in the zone of whoever asks."""
     with suppress(ValueError):
         day = date.fromisoformat(query.get("since", ""))
         if date(1971, 1, 1) < day < date(9000, 1, 1):
-            return datetime.combine(day, time(), speech.zone).astimezone(UTC)
+            return datetime.combine(day, time(), t.zone).astimezone(UTC)
     return None

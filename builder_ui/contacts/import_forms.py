@@ -31,9 +31,9 @@ START = "/ui/contacts/import"
 PARTS = START + "/parts"
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """Where the forms lead. Each answers with a redirect to the page that goes on."""
-    router, forms = APIRouter(include_in_schema=False), _Forms(house)
+    router, forms = APIRouter(include_in_schema=False), _Forms(app)
     router.add_api_route(START, forms.take, methods=["POST"], **does("contact.import"))
     router.add_api_route(PARTS, forms.begin, methods=["POST"], **does("contact.import"))
     router.add_api_route(PARTS + "/{id}/done", forms.finish, methods=["POST"], **does("contact.import"))
@@ -47,9 +47,9 @@ def routes(house: AppContext) -> APIRouter:
 class _Forms:
     """Checks who asks and does it."""
 
-    def __init__(self, house: AppContext) -> None:
-        self.house = house
-        self.host = Host(house, ())
+    def __init__(self, app: AppContext) -> None:
+        self.app = app
+        self.host = Host(app, ())
 
     async def take(self, request: Request) -> Response:
         member = await self._editor(request)
@@ -59,8 +59,8 @@ class _Forms:
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
                 return _to(START, "missing")
-            name, content = file.filename, await file.read(self.house.max_upload_bytes + 1)
-        if len(content) > self.house.max_upload_bytes:
+            name, content = file.filename, await file.read(self.app.max_upload_bytes + 1)
+        if len(content) > self.app.max_upload_bytes:
             return _to(START, "large")
         try:
             id = await run_in_threadpool(self._take, member, name, content)
@@ -69,28 +69,28 @@ class _Forms:
         return _to(f"{START}/{id}")
 
     def _take(self, member: Member, name: str, content: bytes) -> str:
-        db = self.house.engine.db
+        db = self.app.engine.db
         with db.read() as session:
             types = imports.field_types(session)
         sent = uploads.read_sent(name, content, types)
         with db.write() as session:
-            return uploads.take(session, sent, f"member:{member.id}", self.house.now()).id
+            return uploads.take(session, sent, f"member:{member.id}", self.app.now()).id
 
     async def begin(self, request: Request) -> Response:
         """Makes room for a file that comes in parts."""
 
         def do(member: Member, body: bytes) -> Response:
             wanted = _Announced.model_validate_json(body)
-            part_bytes = min(files.PART_BYTES, self.house.max_upload_bytes)
-            with self.house.engine.db.write() as session:
-                row = uploads.begin_upload(session, wanted.name, wanted.size, _by(member), self.house.now(), self.house.room, part_bytes)
+            part_bytes = min(files.PART_BYTES, self.app.max_upload_bytes)
+            with self.app.engine.db.write() as session:
+                row = uploads.begin_upload(session, wanted.name, wanted.size, _by(member), self.app.now(), self.app.room, part_bytes)
                 return JSONResponse({"id": row.id, "part_bytes": row.part_bytes}, 201)
 
         return await self._sending(request, do)
 
     async def part(self, request: Request, id: str, number: int) -> Response:
         def do(member: Member, body: bytes) -> Response:
-            with self.house.engine.db.write() as session:
+            with self.app.engine.db.write() as session:
                 files.add_part(session, id[:32], number, body, _by(member))
             return Response(status_code=204)
 
@@ -100,7 +100,7 @@ class _Forms:
         """Looks through the file; where the import goes on."""
 
         def do(member: Member, body: bytes) -> Response:
-            made = uploads.finish_upload(self.house.engine.db, id[:32], _by(member), self.house.now())
+            made = uploads.finish_upload(self.app.engine.db, id[:32], _by(member), self.app.now())
             return JSONResponse({"location": f"{START}/{made}"}, 201)
 
         return await self._sending(request, do)
@@ -109,7 +109,7 @@ class _Forms:
         """The person stopped sending."""
 
         def do(member: Member, body: bytes) -> Response:
-            with self.house.engine.db.write() as session:
+            with self.app.engine.db.write() as session:
                 uploads.drop_upload(session, id[:32], _by(member))
             return Response(status_code=204)
 
@@ -149,17 +149,17 @@ class _Forms:
 
     def _decide(self, member: Member, id: str, form: Mapping[str, str]) -> bool:
         """Stores what was chosen and begins the dry run; False if the person is to look first: they asked to, or the table is another now."""
-        now, by = self.house.now(), _by(member)
-        with self.house.engine.db.read() as session:
+        now, by = self.app.now(), _by(member)
+        with self.app.engine.db.read() as session:
             row = get_import(session, id)
         draft = _draft(row, form)
         anew = uploads.reads_anew(row, draft)
-        row = uploads.decide(self.house.engine.db, id, draft)
+        row = uploads.decide(self.app.engine.db, id, draft)
         if anew or form.get("act") == "look":
             return False
         if issues := uploads.problems(row):
             raise Invalid("The columns of the file cannot be read.", issues=issues)
-        with self.house.engine.db.write() as session:
+        with self.app.engine.db.write() as session:
             uploads.begin(session, id, member.role, dry=True)
             add_job(session, "import", f"import:{id}", {"import_id": id, "dry": True}, by, now, row.mapping["rows"])
         return True
@@ -171,20 +171,20 @@ class _Forms:
             return self.host.stranger(request)
         if not may(known[1], "contact.import"):
             return Response(status_code=403)
-        speech = self.host.speech(known[1], request.headers)
+        t = self.host.t(known[1], request.headers)
         try:
-            name, lines = await run_in_threadpool(self._faulty, id[:32], speech)
+            name, lines = await run_in_threadpool(self._faulty, id[:32], t)
         except NotFound:
             return _to(f"{START}/{id[:32]}", "gone")
         headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
         return StreamingResponse(lines, 200, headers, "text/csv; charset=utf-8")
 
-    def _faulty(self, id: str, speech: Translator) -> tuple[str, Iterator[str]]:
-        with self.house.engine.db.read() as session:
+    def _faulty(self, id: str, t: Translator) -> tuple[str, Iterator[str]]:
+        with self.app.engine.db.read() as session:
             row = get_import(session, id)
-        lines = uploads.faulty_rows(self.house.engine.db, row, reasons(speech))
+        lines = uploads.faulty_rows(self.app.engine.db, row, reasons(t))
         first = next(lines)  # whether the file is there is known before the answer begins
-        return f"{speech('faulty-rows')}-{id[-6:]}.csv", chain((first,), lines)
+        return f"{t('faulty-rows')}-{id[-6:]}.csv", chain((first,), lines)
 
     async def _editor(self, request: Request) -> Member | Response:
         known = await self.host.member(request.cookies)

@@ -67,16 +67,16 @@ class Data:
     preview: list[Shown] = field(default_factory=list)
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        row = get_import(session, visit.arguments["id"])
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        row = get_import(session, context.arguments["id"])
         job, there = newest_job(session, f"import:{row.id}"), uploads.has_file(session, row)
         if row.state not in ("draft", "checked") or not there:
             return Data(row, job, there, waits(session, job))
         known = load_catalogue(session).fields
     fixed = {*NAMES, *FIELDS}
     attributes = sorted(name for name in known if name not in fixed and "." not in name)[:300]
-    db = visit.engine.db
+    db = context.engine.db
     return Data(
         row,
         job,
@@ -84,38 +84,38 @@ def load(visit: PageContext) -> Data:
         columns=uploads.columns_of(db, row),
         attributes=attributes,
         issues=uploads.problems(row),
-        preview=uploads.preview(db, row, visit.house.now()),
+        preview=uploads.preview(db, row, context.app.now()),
     )
 
 
-def stamp(visit: PageContext) -> object:
-    with visit.engine.db.read() as session:
-        row = get_import(session, visit.arguments["id"])
+def stamp(context: PageContext) -> object:
+    with context.engine.db.read() as session:
+        row = get_import(session, context.arguments["id"])
         return row.state, row.cursor, uploads.has_file(session, row), has_worker(session)
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, row = visit.speech, data.row
-    problem = PROBLEMS.get(visit.query.get("problem", ""))
-    mapping = row.state == "draft" or (row.state == "checked" and visit.query.get("step") == "columns")
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, row = context.t, data.row
+    problem = PROBLEMS.get(context.query.get("problem", ""))
+    mapping = row.state == "draft" or (row.state == "checked" and context.query.get("step") == "columns")
     return html._(
-        components.head(row.file_name, back=("/ui/contacts/import", speech("Import contacts")), state=state(visit, row.state)),
-        steps(visit, 1 if mapping else STEP_OF.get(row.state, 4)),
-        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
-        ended_early(speech, data.job, "The import failed before it finished: {reason}"),
-        no_worker(speech, data.waits),
-        columns_form(visit, data, acts)
+        components.head(row.file_name, back=("/ui/contacts/import", t("Import contacts")), state=state(context, row.state)),
+        steps(context, 1 if mapping else STEP_OF.get(row.state, 4)),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem)) if problem else None,
+        ended_early(t, data.job, "The import failed before it finished: {reason}"),
+        no_worker(t, data.waits),
+        columns_form(context, data, acts)
         if mapping
-        else under_way(visit, data, acts)
+        else under_way(context, data, acts)
         if row.state in ("checking", "running")
-        else outcome(visit, data, acts),
+        else outcome(context, data, acts),
     )
 
 
-def steps(visit: PageContext, here: int) -> Element:
-    speech = visit.speech
+def steps(context: PageContext, here: int) -> Element:
+    t = context.t
     return html.ol(
-        {"className": "wizard", "aria-label": speech("Steps")},
+        {"className": "wizard", "aria-label": t("Steps")},
         [
             html.li(
                 {
@@ -124,7 +124,7 @@ def steps(visit: PageContext, here: int) -> Element:
                 },
                 components.icon("check") if n < here else None,
                 f"{n + 1}. ",
-                speech(text),
+                t(text),
             )
             for n, text in enumerate(STEPS)
         ],
@@ -134,69 +134,67 @@ def steps(visit: PageContext, here: int) -> Element:
 # The columns
 
 
-def columns_form(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, about = visit.speech, data.row.mapping
+def columns_form(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, about = context.t, data.row.mapping
     if not data.has_file:
-        return gone(visit)
-    if not visit.may("contact.import"):
-        return components.empty("ban", speech("Your role can view imports but not start one."), None)
-    rows = [line(visit, data, n, column) for n, column in enumerate(data.columns)]
-    header = (speech("Column"), speech("First values"), speech("Becomes"), speech("or something else"))
-    form = {"className": "mapping", "method": "post", "action": visit.path}
+        return gone(context)
+    if not context.may("contact.import"):
+        return components.empty("ban", t("Your role can view imports but not start one."), None)
+    rows = [line(context, data, n, column) for n, column in enumerate(data.columns)]
+    header = (t("Column"), t("First values"), t("Becomes"), t("or something else"))
+    form = {"className": "mapping", "method": "post", "action": context.path}
     return html._(
-        mistakes(visit, data) if visit.query.get("problem") == "columns" else None,
-        reading_form.recognised(visit, data.row),
-        html.p(
-            speech("{rows} rows. Check what each column becomes; columns you leave out are not stored.", rows=speech.number(about["rows"]))
-        ),
+        mistakes(context, data) if context.query.get("problem") == "columns" else None,
+        reading_form.recognised(context, data.row),
+        html.p(t("{rows} rows. Check what each column becomes; columns you leave out are not stored.", rows=t.number(about["rows"]))),
         html.form(
             form,
-            components.table(speech("Columns"), header, rows, "mapped"),
-            reading_form.reading(visit, data.row),
-            html.div({"className": "panel lines"}, *choices(visit, data)),
+            components.table(t("Columns"), header, rows, "mapped"),
+            reading_form.reading(context, data.row),
+            html.div({"className": "panel lines"}, *choices(context, data)),
             html.div(
                 {"className": "actions"},
-                html.button({"className": "button main"}, speech("Continue with a dry run")),
-                html.button({"className": "button", "name": "act", "value": "look"}, speech("Show what the rows become")),
+                html.button({"className": "button main"}, t("Continue with a dry run")),
+                html.button({"className": "button", "name": "act", "value": "look"}, t("Show what the rows become")),
             ),
         ),
-        reading_form.preview(visit, data.preview),
-        discard(visit, data, acts),
+        reading_form.preview(context, data.preview),
+        discard(context, data, acts),
     )
 
 
-def line(visit: PageContext, data: Data, number: int, column: Column) -> list[Element]:
-    speech = visit.speech
+def line(context: PageContext, data: Data, number: int, column: Column) -> list[Element]:
+    t = context.t
     index = data.row.mapping["header"].index(column.header)
-    name = speech("Becomes: {column}", column=column.header)
+    name = t("Becomes: {column}", column=column.header)
     other = {"name": f"other-{index}", "maxLength": 200, "placeholder": "external:shop", "list": "types", "defaultValue": ""}
     return [
         html.b(column.header),
         html.ul({"className": "samples"}, [html.li({"key": str(n)}, value) for n, value in enumerate(column.samples)])
         if column.samples
-        else html.span({"className": "quiet"}, speech("empty")),
+        else html.span({"className": "quiet"}, t("empty")),
         html.select(
-            {"name": f"target-{index}", "aria-label": name, "defaultValue": shown_target(visit, column)}, targets(visit, data, column)
+            {"name": f"target-{index}", "aria-label": name, "defaultValue": shown_target(context, column)}, targets(context, data, column)
         ),
-        html.input({**other, "aria-label": speech("Other target: {column}", column=column.header)}),
+        html.input({**other, "aria-label": t("Other target: {column}", column=column.header)}),
     ]
 
 
-def targets(visit: PageContext, data: Data, column: Column) -> list[Element]:
+def targets(context: PageContext, data: Data, column: Column) -> list[Element]:
     """Everything a column can become, in groups; what is chosen now is always among it."""
-    speech = visit.speech
+    t = context.t
     groups = [
-        (speech("Identity"), {name: speech(title) for name, title in NAMES.items()}),
-        (speech("Fields"), {name: speech(title) for name, title in FIELDS.items()}),
-        (speech("Attributes"), {name: name for name in data.attributes}),
+        (t("Identity"), {name: t(title) for name, title in NAMES.items()}),
+        (t("Fields"), {name: t(title) for name, title in FIELDS.items()}),
+        (t("Attributes"), {name: name for name in data.attributes}),
     ]
-    if visit.may("consent.record"):
-        groups.append((speech("Consents"), consents(visit)))
+    if context.may("consent.record"):
+        groups.append((t("Consents"), consents(context)))
     known = {name for _, options in groups for name in options}
-    first = [("", speech("– leave out –"))]
-    target = shown_target(visit, column)
+    first = [("", t("– leave out –"))]
+    target = shown_target(context, column)
     if target and target not in known:
-        first.append((target, speech("Attribute “{name}”", name=target)))
+        first.append((target, t("Attribute “{name}”", name=target)))
     options = [option(value, text, target) for value, text in first]
     return options + [
         optgroup({"label": title, "key": title}, [option(value, text, target) for value, text in options.items()])
@@ -205,52 +203,52 @@ def targets(visit: PageContext, data: Data, column: Column) -> list[Element]:
     ]
 
 
-def shown_target(visit: PageContext, column: Column) -> str:
+def shown_target(context: PageContext, column: Column) -> str:
     """What a column becomes; nothing where only somebody with another role may say so."""
-    return "" if is_consent(column.target) and not visit.may("consent.record") else column.target
+    return "" if is_consent(column.target) and not context.may("consent.record") else column.target
 
 
 def option(value: str, text: str, present: str) -> Element:
     return html.option({"value": value, "key": value, "selected": value == present}, text)
 
 
-def consents(visit: PageContext) -> dict[str, str]:
-    speech = visit.speech
+def consents(context: PageContext) -> dict[str, str]:
+    t = context.t
     said = {
-        f"consent_{channel}_marketing{part}": speech(text, channel=speech(name), purpose="marketing")
+        f"consent_{channel}_marketing{part}": t(text, channel=t(name), purpose="marketing")
         for channel, name in ASKED.items()
         for part, text in CONSENTS.items()
     }
-    said |= {f"optout_{channel}_marketing": speech(OPTED_OUT, channel=speech(name), purpose="marketing") for channel, name in ASKED.items()}
-    return said | {f"suppress_{DEFAULT}": speech(SUPPRESSED, channel=speech(ASKED[DEFAULT]))}
+    said |= {f"optout_{channel}_marketing": t(OPTED_OUT, channel=t(name), purpose="marketing") for channel, name in ASKED.items()}
+    return said | {f"suppress_{DEFAULT}": t(SUPPRESSED, channel=t(ASKED[DEFAULT]))}
 
 
-def choices(visit: PageContext, data: Data) -> list[Element]:
+def choices(context: PageContext, data: Data) -> list[Element]:
     """What holds for all rows."""
-    speech, about = visit.speech, data.row.mapping
+    t, about = context.t, data.row.mapping
     return [
         html.label(
-            speech("Source of the consents, unless a column names it"),
+            t("Source of the consents, unless a column names it"),
             html.input(
                 {
                     "name": "source",
                     "maxLength": 200,
                     "defaultValue": about.get("source", ""),
-                    "placeholder": speech("Newsletter form, fair in Basel …"),
+                    "placeholder": t("Newsletter form, fair in Basel …"),
                 }
             ),
         ),
         html.label(
-            speech("Tags for everyone in this file (separated by commas)"),
+            t("Tags for everyone in this file (separated by commas)"),
             html.input({"name": "tags", "maxLength": 300, "defaultValue": ", ".join(about.get("tags", []))}),
         ),
         html.label(
             {"className": "check"},
             html.input({"type": "checkbox", "name": "wake", "value": "yes", "defaultChecked": about.get("wake", False)}),
             html.span(
-                html.b(speech("Start journeys")),
+                html.b(t("Start journeys")),
                 html.br(),
-                speech(
+                t(
                     "If ticked, every change counts as if it happened now: contacts who match a live journey enter it and may get messages within minutes. If not, the file is treated as history and no one gets a message."
                 ),
             ),
@@ -258,30 +256,30 @@ def choices(visit: PageContext, data: Data) -> list[Element]:
         datalist({"id": "types"}, [html.option({"value": f"number_of_orders:{type}", "key": type}) for type in TYPES]),
         html.p(
             {"className": "quiet"},
-            speech(
+            t(
                 "“Something else” takes any target: external:shop for the id in another system, or a field with its type such as orders:number, birthday:date or member:boolean."
             ),
         ),
     ]
 
 
-def mistakes(visit: PageContext, data: Data) -> Element:
-    speech = visit.speech
-    found = [html.li({"key": str(n)}, issue.say(speech.translate)) for n, issue in enumerate(data.issues)]
+def mistakes(context: PageContext, data: Data) -> Element:
+    t = context.t
+    found = [html.li({"key": str(n)}, issue.say(t.translate)) for n, issue in enumerate(data.issues)]
     return html.div(
         {"className": "notice bad", "role": "alert"},
         components.icon("alert"),
-        html.ul(found or [html.li(speech("The columns can be read again; something else changed meanwhile."))]),
+        html.ul(found or [html.li(t("The columns can be read again; something else changed meanwhile."))]),
     )
 
 
 # Under way
 
 
-def under_way(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, row = visit.speech, data.row
+def under_way(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, row = context.t, data.row
     total = row.mapping["rows"]
-    text = speech("Reading every row without storing anything …") if row.state == "checking" else speech("Importing …")
+    text = t("Reading every row without storing anything …") if row.state == "checking" else t("Importing …")
     cancel = acts.act("contact.import", cancelling(row.id), "The job was stopped.")
     return html.section(
         {"className": "panel"},
@@ -289,23 +287,23 @@ def under_way(visit: PageContext, data: Data, acts: Acts) -> Element:
         html.progress({"max": total, "value": min(row.cursor, total), "aria-label": text}),
         html.p(
             {"className": "quiet"},
-            speech(
+            t(
                 "{done} of {rows} rows, {failed} refused",
-                done=speech.number(row.cursor),
-                rows=speech.number(total),
-                failed=speech.number(row.rows_failed),
+                done=t.number(row.cursor),
+                rows=t.number(total),
+                failed=t.number(row.rows_failed),
             ),
         ),
-        html.p({"className": "quiet"}, speech("You can leave this page; the job continues, even after a server restart.")),
+        html.p({"className": "quiet"}, t("You can leave this page; the job continues, even after a server restart.")),
         components.ask(
-            speech("Cancel"),
-            speech("Rows imported so far stay. The rest is not imported."),
-            speech("Stop the import"),
+            t("Cancel"),
+            t("Rows imported so far stay. The rest is not imported."),
+            t("Stop the import"),
             cancel,
             "square",
             "danger",
         )
-        if visit.may("contact.import") and data.job is not None
+        if context.may("contact.import") and data.job is not None
         else None,
     )
 
@@ -313,29 +311,29 @@ def under_way(visit: PageContext, data: Data, acts: Acts) -> Element:
 # What came of it
 
 
-def outcome(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, row = visit.speech, data.row
+def outcome(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, row = context.t, data.row
     counts = row.mapping.get("counts", {})
     made = counts.get("created", 0)
     numbers = (
-        (speech("new"), made, ""),
-        (speech("updated"), row.rows_ok - made, ""),
-        (speech("refused"), row.rows_failed, "bad" if row.rows_failed else ""),
-        (speech("cells left out"), counts.get("cells", 0), "warn" if counts.get("cells") else ""),
-        (speech("consents withheld"), counts.get("withheld", 0), ""),
+        (t("new"), made, ""),
+        (t("updated"), row.rows_ok - made, ""),
+        (t("refused"), row.rows_failed, "bad" if row.rows_failed else ""),
+        (t("cells left out"), counts.get("cells", 0), "warn" if counts.get("cells") else ""),
+        (t("consents withheld"), counts.get("withheld", 0), ""),
     )
     return html._(
-        html.p(SAID[row.state] and speech(SAID[row.state])),
-        html.div({"className": "numbers five"}, [number(visit, *one) for one in numbers]),
+        html.p(SAID[row.state] and t(SAID[row.state])),
+        html.div({"className": "numbers five"}, [number(context, *one) for one in numbers]),
         html.p(
             {"className": "quiet"},
-            speech("Consents are withheld where the contact had withdrawn and the file has no date: such a line proves nothing."),
+            t("Consents are withheld where the contact had withdrawn and the file has no date: such a line proves nothing."),
         )
         if counts.get("withheld")
         else None,
-        reading_form.left_out(visit, row),
-        errors(visit, data) if row.errors else None,
-        html.div({"className": "actions apart"}, *ways_on(visit, data, acts)),
+        reading_form.left_out(context, row),
+        errors(context, data) if row.errors else None,
+        html.div({"className": "actions apart"}, *ways_on(context, data, acts)),
     )
 
 
@@ -347,17 +345,17 @@ SAID = {
 }
 
 
-def number(visit: PageContext, text: str, count: int, tone: str) -> Element:
-    return html.div({"className": f"number {tone}", "key": text}, html.b(visit.speech.number(count)), html.span(text))
+def number(context: PageContext, text: str, count: int, tone: str) -> Element:
+    return html.div({"className": f"number {tone}", "key": text}, html.b(context.t.number(count)), html.span(text))
 
 
-def errors(visit: PageContext, data: Data) -> Element:
-    speech, row = visit.speech, data.row
-    say = reasons(speech)
-    taken, refused = speech("row taken, cell left out"), speech("row refused")
+def errors(context: PageContext, data: Data) -> Element:
+    t, row = context.t, data.row
+    say = reasons(t)
+    taken, refused = t("row taken, cell left out"), t("row refused")
     lines = [
         [
-            speech.number(error["line"]),
+            t.number(error["line"]),
             error["column"] or "–",
             say.get(error["reason"], say["invalid"]),
             taken if error.get("taken") else refused,
@@ -365,85 +363,85 @@ def errors(visit: PageContext, data: Data) -> Element:
         for error in row.errors[:SHOWN_ERRORS]
     ]
     more = row.rows_failed + row.mapping.get("counts", {}).get("cells", 0) - len(lines)
-    header = (speech("Line"), speech("Column"), speech("Reason"), speech("Outcome"))
+    header = (t("Line"), t("Column"), t("Reason"), t("Outcome"))
     return html._(
-        html.h2({"className": "apart"}, speech("Problems")),
-        components.table(speech("Problems"), header, lines, "errors"),
-        html.p({"className": "quiet"}, speech("… and {count} more problems.", count=speech.number(more))) if more > 0 else None,
+        html.h2({"className": "apart"}, t("Problems")),
+        components.table(t("Problems"), header, lines, "errors"),
+        html.p({"className": "quiet"}, t("… and {count} more problems.", count=t.number(more))) if more > 0 else None,
         html.p(
             {"className": "quiet"},
-            speech("Lines are counted as in the file. The file of these rows holds at most the first 1,000 problems."),
+            t("Lines are counted as in the file. The file of these rows holds at most the first 1,000 problems."),
         ),
     )
 
 
-def ways_on(visit: PageContext, data: Data, acts: Acts) -> list[Element]:
-    speech, row = visit.speech, data.row
-    if not visit.may("contact.import"):
+def ways_on(context: PageContext, data: Data, acts: Acts) -> list[Element]:
+    t, row = context.t, data.row
+    if not context.may("contact.import"):
         return []
     offered: list[Element] = []
     if row.state == "checked" and data.has_file:
         if row.rows_ok:
-            text = speech("Import {count} rows", count=speech.number(row.rows_ok))
+            text = t("Import {count} rows", count=t.number(row.rows_ok))
             offered.append(
                 components.button(text, acts.act("contact.import", running(row.id), "The import is in progress."), "play", "main")
             )
         offered.append(
-            html.a({"className": "button", "href": f"{visit.path}?step=columns"}, components.icon("pencil"), speech("Change the columns"))
+            html.a({"className": "button", "href": f"{context.path}?step=columns"}, components.icon("pencil"), t("Change the columns"))
         )
     if row.errors and data.has_file:
-        offered.append(html.a({"className": "button", "href": f"{visit.path}/faulty.csv"}, speech("Download rows with problems")))
-    offered.append(html.a({"className": "button", "href": "/ui/contacts"}, speech("View contacts")))
-    offered.append(discard(visit, data, acts))
+        offered.append(html.a({"className": "button", "href": f"{context.path}/faulty.csv"}, t("Download rows with problems")))
+    offered.append(html.a({"className": "button", "href": "/ui/contacts"}, t("View contacts")))
+    offered.append(discard(context, data, acts))
     return offered
 
 
-def discard(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
+def discard(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
     if not data.has_file:
         return None
     return components.ask(
-        speech("Delete the file"),
-        speech("The uploaded file is deleted. Imported contacts stay."),
-        speech("Delete it"),
+        t("Delete the file"),
+        t("The uploaded file is deleted. Imported contacts stay."),
+        t("Delete it"),
         acts.act("contact.import", discarding(data.row.id), "The file is deleted."),
         "ban",
         "danger",
     )
 
 
-def gone(visit: PageContext) -> Element:
-    speech = visit.speech
-    again = html.a({"className": "button", "href": "/ui/contacts/import"}, speech("Upload it again"))
-    return components.empty("clock", speech("The file of this import is gone; upload it again."), again)
+def gone(context: PageContext) -> Element:
+    t = context.t
+    again = html.a({"className": "button", "href": "/ui/contacts/import"}, t("Upload it again"))
+    return components.empty("clock", t("The file of this import is gone; upload it again."), again)
 
 
 def running(import_id: str) -> Do:
     """Turns a checked import into a real one."""
 
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            row = uploads.begin(session, import_id, visit.member.role, dry=False)
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            row = uploads.begin(session, import_id, context.member.role, dry=False)
             wanted = {"import_id": import_id, "dry": False}
-            add_job(session, "import", f"import:{import_id}", wanted, visit.by, visit.house.now(), row.mapping["rows"])
+            add_job(session, "import", f"import:{import_id}", wanted, context.by, context.app.now(), row.mapping["rows"])
 
     return do
 
 
 def cancelling(import_id: str) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
             job = newest_job(session, f"import:{import_id}")
             if job is not None:
-                cancel_job(session, job.id, visit.by, visit.house.now())
+                cancel_job(session, job.id, context.by, context.app.now())
 
     return do
 
 
 def discarding(import_id: str) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            uploads.discard(session, import_id, visit.by, visit.house.now())
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            uploads.discard(session, import_id, context.by, context.app.now())
 
     return do
 

@@ -7,7 +7,7 @@ from crm.imports import imports
 from crm.people import contacts
 
 
-def reasons(speech: Translator) -> dict[str, str]:
+def reasons(t: Translator) -> dict[str, str]:
     """Code of a problem -> sentence, and the words of the two columns of the file of such rows."""
     sentences = {**contacts.REASONS, **imports.REASONS}
-    return {code: speech(text) for code, text in sentences.items()} | {"line": speech("Line"), "reason": speech("Reason")}
+    return {code: t(text) for code, text in sentences.items()} | {"line": t("Line"), "reason": t("Reason")}

@@ -37,93 +37,93 @@ class Data:
     imports: list[Import]
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
         return Data(list_imports(session))
 
 
-def stamp(visit: PageContext) -> object:
-    return [(row.id, row.state, row.cursor) for row in load(visit).imports]
+def stamp(context: PageContext) -> object:
+    return [(row.id, row.state, row.cursor) for row in load(context).imports]
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    problem = PROBLEMS.get(visit.query.get("problem", ""))
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    problem = PROBLEMS.get(context.query.get("problem", ""))
     return html._(
-        components.head(speech("Import contacts"), back=("/ui/contacts", speech("Contacts"))),
-        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
-        sending(visit)
-        if visit.may("contact.import")
-        else html.p({"className": "quiet"}, speech("Your role can view imports but not start one.")),
-        html.h2({"className": "apart"}, speech("Earlier imports")),
-        earlier(visit, data) if data.imports else components.empty("clock", speech("No imports yet."), None),
+        components.head(t("Import contacts"), back=("/ui/contacts", t("Contacts"))),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem)) if problem else None,
+        sending(context)
+        if context.may("contact.import")
+        else html.p({"className": "quiet"}, t("Your role can view imports but not start one.")),
+        html.h2({"className": "apart"}, t("Earlier imports")),
+        earlier(context, data) if data.imports else components.empty("clock", t("No imports yet."), None),
     )
 
 
-def sending(visit: PageContext) -> Element:
+def sending(context: PageContext) -> Element:
     """Files go by a form of their own and not over the socket: in parts, which `upload.js` sends."""
-    speech = visit.speech
-    most = speech.number(visit.house.room.file_bytes // 1_000_000)
+    t = context.t
+    most = t.number(context.app.room.file_bytes // 1_000_000)
     return html.section(
         {"className": "panel"},
-        html.p(speech("A CSV file with a line of column names and one person per row. The next step shows what each column becomes.")),
+        html.p(t("A CSV file with a line of column names and one person per row. The next step shows what each column becomes.")),
         html.form(
             {
                 "className": "lines",
                 "method": "post",
-                "action": visit.path,
+                "action": context.path,
                 "encType": "multipart/form-data",
-                "data-parts": f"{visit.path}/parts",
+                "data-parts": f"{context.path}/parts",
             },
             html.label(
-                speech("File (CSV, at most {megabytes} MB)", megabytes=most),
+                t("File (CSV, at most {megabytes} MB)", megabytes=most),
                 html.input(
                     {
                         "type": "file",
                         "name": "file",
                         "accept": ",".join((*KINDS_OF_FILE, "text/csv")),
                         "required": True,
-                        "data-most-bytes": str(visit.house.room.file_bytes),
-                        "data-too-large": speech(PROBLEMS["large"]),
+                        "data-most-bytes": str(context.app.room.file_bytes),
+                        "data-too-large": t(PROBLEMS["large"]),
                     }
                 ),
             ),
-            html.button({"className": "button main"}, speech("Upload and continue")),
+            html.button({"className": "button main"}, t("Upload and continue")),
             html.div(
                 {"className": "sending", "hidden": True},
-                html.progress({"max": 1, "value": 0, "aria-label": speech("Sending the file")}),
-                html.span({"data-reading": speech("Reading the file …"), "role": "status"}, speech("Sending the file …")),
-                html.button({"type": "button", "className": "button"}, speech("Cancel")),
+                html.progress({"max": 1, "value": 0, "aria-label": t("Sending the file")}),
+                html.span({"data-reading": t("Reading the file …"), "role": "status"}, t("Sending the file …")),
+                html.button({"type": "button", "className": "button"}, t("Cancel")),
             ),
         ),
         html.p(
             {"className": "quiet"},
-            speech("The file is deleted as soon as it is imported without errors, and after seven days in any case."),
+            t("The file is deleted as soon as it is imported without errors, and after seven days in any case."),
         ),
     )
 
 
-def earlier(visit: PageContext, data: Data) -> Element:
-    speech = visit.speech
-    columns = (speech("File"), speech("State"), speech("Rows"), speech("With errors"), speech("Uploaded"))
-    return components.table(speech("Earlier imports"), columns, [line(visit, row) for row in data.imports], "imports")
+def earlier(context: PageContext, data: Data) -> Element:
+    t = context.t
+    columns = (t("File"), t("State"), t("Rows"), t("With errors"), t("Uploaded"))
+    return components.table(t("Earlier imports"), columns, [line(context, row) for row in data.imports], "imports")
 
 
-def line(visit: PageContext, row: Import) -> list[Element]:
-    speech = visit.speech
+def line(context: PageContext, row: Import) -> list[Element]:
+    t = context.t
     by_hand = "upload" in row.mapping
     return [
         html.a({"href": f"/ui/contacts/import/{row.id}"}, row.file_name) if by_hand else row.file_name,
-        state(visit, row.state),
-        speech.number(row.rows_ok + row.rows_failed),
-        speech.number(row.rows_failed),
-        components.moment(speech, row.created_at),
+        state(context, row.state),
+        t.number(row.rows_ok + row.rows_failed),
+        t.number(row.rows_failed),
+        components.moment(t, row.created_at),
     ]
 
 
-def state(visit: PageContext, code: str) -> Element:
+def state(context: PageContext, code: str) -> Element:
     text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
-    return components.badge(visit.speech(text), tone, symbol)
+    return components.badge(context.t(text), tone, symbol)
 
 
 PAGE = Page("/ui/contacts/import", "Import contacts", "contacts", "contact.read", load, view, stamp, every_seconds=3.0)

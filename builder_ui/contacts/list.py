@@ -36,10 +36,10 @@ class Data:
     """(key, name, state) of journeys that can have people in them."""
 
 
-def load(visit: PageContext) -> Data:
-    query = visit.query
-    with visit.engine.db.read() as session:
-        filters = read_filters(session, query, visit.house.now(), visit.speech)
+def load(context: PageContext) -> Data:
+    query = context.query
+    with context.engine.db.read() as session:
+        filters = read_filters(session, query, context.app.now(), context.t)
         page = search(session, filters.wanted, before=query.get("before"), sort=query.get("sort", "created"))
         journeys = (
             select(Journey.key, Journey.name, Journey.state).where(col(Journey.state).in_(JOURNEYS)).order_by(Journey.name).limit(200)
@@ -53,43 +53,39 @@ def load(visit: PageContext) -> Data:
         )
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
     return html._(
-        components.head(speech("Contacts"), actions=actions(visit)),
-        filter_form(visit, data),
-        chips(visit, data),
-        People(visit, data, acts) if data.page.contacts else nothing(visit),
-        components.pager(visit, data.page.next_before),
+        components.head(t("Contacts"), actions=actions(context)),
+        filter_form(context, data),
+        chips(context, data),
+        People(context, data, acts) if data.page.contacts else nothing(context),
+        components.pager(context, data.page.next_before),
     )
 
 
-def actions(visit: PageContext) -> list[Element]:
-    speech = visit.speech
+def actions(context: PageContext) -> list[Element]:
+    t = context.t
     offered: list[Element] = []
-    offered.append(components.export(visit, "contacts"))
-    offered.append(
-        html.a({"className": "button", "href": "/ui/contacts/duplicates"}, components.icon("people"), speech("Possible duplicates"))
-    )
-    if visit.may("contact.import"):
-        offered.append(html.a({"className": "button", "href": "/ui/contacts/import"}, components.icon("people"), speech("Import")))
-    if visit.may("contact.change"):
-        offered.append(
-            html.a({"className": "button main", "href": "/ui/contacts/new"}, components.icon("user-plus"), speech("New contact"))
-        )
+    offered.append(components.export(context, "contacts"))
+    offered.append(html.a({"className": "button", "href": "/ui/contacts/duplicates"}, components.icon("people"), t("Possible duplicates")))
+    if context.may("contact.import"):
+        offered.append(html.a({"className": "button", "href": "/ui/contacts/import"}, components.icon("people"), t("Import")))
+    if context.may("contact.change"):
+        offered.append(html.a({"className": "button main", "href": "/ui/contacts/new"}, components.icon("user-plus"), t("New contact")))
     return offered
 
 
 # The filters
 
 
-def filter_form(visit: PageContext, data: Data) -> Element:
+def filter_form(context: PageContext, data: Data) -> Element:
     """A plain form: its state is the address, which can be kept and sent on."""
-    speech, query = visit.speech, visit.query
-    states = {code: speech(text) for code, text in CONSENT_STATES.items()}
-    channels = {code: coded(speech, CHANNELS, code) for code in ASKED}
+    t, query = context.t, context.query
+    states = {code: t(text) for code, text in CONSENT_STATES.items()}
+    channels = {code: coded(t, CHANNELS, code) for code in ASKED}
     return html.form(
-        {"method": "get", "action": visit.path, "role": "search", "key": urlencode(dict(query))},
+        {"method": "get", "action": context.path, "role": "search", "key": urlencode(dict(query))},
         html.div(
             {"className": "bar"},
             html.div(
@@ -100,45 +96,45 @@ def filter_form(visit: PageContext, data: Data) -> Element:
                         "type": "search",
                         "name": "q",
                         "defaultValue": query.get("q", ""),
-                        "placeholder": speech("Search by name or e-mail"),
-                        "aria-label": speech("Search by name or e-mail"),
+                        "placeholder": t("Search by name or e-mail"),
+                        "aria-label": t("Search by name or e-mail"),
                         "maxLength": 200,
                     }
                 ),
             ),
-            pick(visit, "sort", speech("Sort by"), {code: speech(text) for code, text in SORTS.items()}, none=False),
-            html.button({"className": "button"}, speech("Show")),
+            pick(context, "sort", t("Sort by"), {code: t(text) for code, text in SORTS.items()}, none=False),
+            html.button({"className": "button"}, t("Show")),
         ),
         html.details(
             {"className": "sieve", "open": any(name in query for _, names in data.filters.chips for name in names if name != "q")},
-            html.summary(speech("Filters")),
+            html.summary(t("Filters")),
             html.div(
                 {"className": "fields"},
-                typed(visit, "tag", speech("With the tag")),
-                typed(visit, "stage", speech("Stage")),
-                pick(visit, "owner", speech("Owner"), {member.id: member.name for member in data.members}),
-                pick(visit, "journey", speech("In the journey"), {key: name for key, name, _ in data.journeys}),
-                pick(visit, "channel", speech("Channel"), channels),
-                pick(visit, "consent", speech("Consent"), states),
-                typed(visit, "group", speech("Score group")),
-                typed(visit, "score", speech("Score at least"), inputMode="decimal"),
-                pick(visit, "seen", speech("Last seen"), {code: speech(text) for code, text in SEEN.items()}),
-                typed(visit, "since", speech("Created"), type="date"),
-                typed(visit, "field", speech("Field"), placeholder="plan"),
-                typed(visit, "value", speech("has the value"), placeholder="pro"),
+                typed(context, "tag", t("With the tag")),
+                typed(context, "stage", t("Stage")),
+                pick(context, "owner", t("Owner"), {member.id: member.name for member in data.members}),
+                pick(context, "journey", t("In the journey"), {key: name for key, name, _ in data.journeys}),
+                pick(context, "channel", t("Channel"), channels),
+                pick(context, "consent", t("Consent"), states),
+                typed(context, "group", t("Score group")),
+                typed(context, "score", t("Score at least"), inputMode="decimal"),
+                pick(context, "seen", t("Last seen"), {code: t(text) for code, text in SEEN.items()}),
+                typed(context, "since", t("Created"), type="date"),
+                typed(context, "field", t("Field"), placeholder="plan"),
+                typed(context, "value", t("has the value"), placeholder="pro"),
             ),
-            html.button({"className": "button main"}, speech("Apply filters")),
+            html.button({"className": "button main"}, t("Apply filters")),
         ),
     )
 
 
-def typed(visit: PageContext, name: str, label: str, **more: str) -> Element:
-    field = {"name": name, "defaultValue": visit.query.get(name, ""), "maxLength": 200, **more}
+def typed(context: PageContext, name: str, label: str, **more: str) -> Element:
+    field = {"name": name, "defaultValue": context.query.get(name, ""), "maxLength": 200, **more}
     return html.label(label, html.input(field))
 
 
-def pick(visit: PageContext, name: str, label: str, options: dict[str, str], none: bool = True) -> Element:
-    present = visit.query.get(name, "")
+def pick(context: PageContext, name: str, label: str, options: dict[str, str], none: bool = True) -> Element:
+    present = context.query.get(name, "")
     choices = {"": "–", **options} if none else options
     return html.label(
         {"className": "pick"},
@@ -150,16 +146,12 @@ def pick(visit: PageContext, name: str, label: str, options: dict[str, str], non
     )
 
 
-def chips(visit: PageContext, data: Data) -> Element:
+def chips(context: PageContext, data: Data) -> Element:
     """What is asked for in words, each with a way to take it back, and how many fit."""
-    speech = visit.speech
+    t = context.t
     more = data.count > MAX_COUNTED
-    said = (
-        speech("more than {count} contacts", count=speech.number(MAX_COUNTED))
-        if more
-        else speech("{count} contacts", count=speech.number(data.count))
-    )
-    unsorted = data.page.sort != visit.query.get("sort", "created") and visit.query.get("sort") in SORTS
+    said = t("more than {count} contacts", count=t.number(MAX_COUNTED)) if more else t("{count} contacts", count=t.number(data.count))
+    unsorted = data.page.sort != context.query.get("sort", "created") and context.query.get("sort") in SORTS
     return html._(
         html.div(
             {"className": "chips", "role": "status"},
@@ -170,25 +162,25 @@ def chips(visit: PageContext, data: Data) -> Element:
                     text,
                     html.a(
                         {
-                            "href": visit.link(**dict.fromkeys(names)),
-                            "aria-label": speech("Remove filter: {filter}", filter=text),
+                            "href": context.link(**dict.fromkeys(names)),
+                            "aria-label": t("Remove filter: {filter}", filter=text),
                         },
                         "×",
                     ),
                 )
                 for text, names in data.filters.chips
             ],
-            html.a({"className": "button plain", "href": visit.path}, speech("Show all")) if data.filters.chips else None,
+            html.a({"className": "button plain", "href": context.path}, t("Show all")) if data.filters.chips else None,
         ),
-        html.p({"className": "quiet"}, speech("This many contacts are only shown newest first; filter the list to sort it."))
+        html.p({"className": "quiet"}, t("This many contacts are only shown newest first; filter the list to sort it."))
         if unsorted
         else None,
     )
 
 
-def nothing(visit: PageContext) -> Element:
-    speech = visit.speech
-    text = speech("No matching contacts.") if visit.query else speech("No contacts yet. They arrive with events, imports and the API.")
+def nothing(context: PageContext) -> Element:
+    t = context.t
+    text = t("No matching contacts.") if context.query else t("No contacts yet. They arrive with events, imports and the API.")
     return components.empty("people", text, None)
 
 
@@ -196,7 +188,7 @@ def nothing(visit: PageContext) -> Element:
 
 
 @component
-def People(visit: PageContext, data: Data, acts: Acts) -> Element:
+def People(context: PageContext, data: Data, acts: Acts) -> Element:
     """Remembers who is chosen; everything else it draws is given.
 
     The boxes belong to the browser: one that waited for the server would lose a quick second click. Where the server changes them all it
@@ -205,8 +197,8 @@ def People(visit: PageContext, data: Data, acts: Acts) -> Element:
     picked, set_picked = use_state(Picked())
     shown = [contact.id for contact in data.page.contacts]
     here = tuple(id for id in shown if id in picked.ids)
-    speech = visit.speech
-    marks = visit.may("contact.change") or visit.may("run.start_many") or visit.may("list.export")
+    t = context.t
+    marks = context.may("contact.change") or context.may("run.start_many") or context.may("list.export")
 
     def pick_one(id: str) -> Callable[[Any], None]:
         return lambda event: set_picked(lambda now: now.one(id, bool(event["target"].get("checked"))))
@@ -215,31 +207,31 @@ def People(visit: PageContext, data: Data, acts: Acts) -> Element:
         key = f"{id}.{picked.round}"
         return html.input({"type": "checkbox", "key": key, "defaultChecked": checked, "aria-label": label, "onChange": change})
 
-    columns: list[Any] = [speech("Name"), speech("E-mail"), speech("Phone"), speech("Stage"), speech("Last seen")]
-    rows = [row(visit, contact) for contact in data.page.contacts]
+    columns: list[Any] = [t("Name"), t("E-mail"), t("Phone"), t("Stage"), t("Last seen")]
+    rows = [row(context, contact) for contact in data.page.contacts]
     if marks:
-        columns = [speech("Choose"), *columns]
-        named = [(contact.id, speech("Choose {name}", name=called(contact) or contact.id[-6:])) for contact in data.page.contacts]
+        columns = [t("Choose"), *columns]
+        named = [(contact.id, t("Choose {name}", name=called(contact) or contact.id[-6:])) for contact in data.page.contacts]
         boxes = [box(id, label, pick_one(id), id in picked.ids) for id, label in named]
         rows = [[one, *cells] for one, cells in zip(boxes, rows, strict=True)]
     live = {key: name for key, name, state in data.journeys if state == "live"}
     bar = None
     if picked.everyone:
-        bar = Everyone(visit, live, acts, data.filters.wanted, data.count)
+        bar = Everyone(context, live, acts, data.filters.wanted, data.count)
     elif here:
-        bar = Chosen(visit, live, acts, here)
+        bar = Chosen(context, live, acts, here)
     return html._(
         html.div(
             {"className": "actions"},
-            components.button(speech("Choose all on this page"), lambda _event: set_picked(lambda now: now.all(shown)), "check-square"),
-            components.button(all_of(speech, data.count), lambda _event: set_picked(lambda now: now.all(shown, True)), "people")
-            if (visit.may("contact.tag_many") or visit.may("run.start_many")) and data.count > len(shown)
+            components.button(t("Choose all on this page"), lambda _event: set_picked(lambda now: now.all(shown)), "check-square"),
+            components.button(all_of(t, data.count), lambda _event: set_picked(lambda now: now.all(shown, True)), "people")
+            if (context.may("contact.tag_many") or context.may("run.start_many")) and data.count > len(shown)
             else None,
-            components.button(speech("Clear selection"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
+            components.button(t("Clear selection"), lambda _event: set_picked(lambda now: now.all(())), "square") if here else None,
         )
         if marks
         else None,
-        components.table(speech("Contacts"), columns, rows, "people"),
+        components.table(t("Contacts"), columns, rows, "people"),
         bar,
     )
 
@@ -259,15 +251,15 @@ class Picked:
         return Picked(frozenset(ids), self.round + 1, everyone)
 
 
-def row(visit: PageContext, contact: Contact) -> list[Element]:
-    speech = visit.speech
+def row(context: PageContext, contact: Contact) -> list[Element]:
+    t = context.t
     stage = contact.lifecycle_stage
     return [
-        contact_link(speech, contact.id, called(contact)),
+        contact_link(t, contact.id, called(contact)),
         contact.email or "–",
         contact.phone or "–",
-        html.a({"href": visit.link(stage=stage)}, stage) if stage else "–",
-        components.relative(visit, contact.last_seen_at) if contact.last_seen_at else "–",
+        html.a({"href": context.link(stage=stage)}, stage) if stage else "–",
+        components.relative(context, contact.last_seen_at) if contact.last_seen_at else "–",
     ]
 
 

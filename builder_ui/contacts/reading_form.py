@@ -40,124 +40,120 @@ STATES = {"": "nothing", "granted": "yes, they agreed", "withdrawn": "no, they w
 CELL_CHARACTERS = 60
 
 
-def recognised(visit: PageContext, row: Import) -> Element:
+def recognised(context: PageContext, row: Import) -> Element:
     """Whose export the file looks like, and what that means for consents."""
     recipe = uploads.recipe_of(row)
     if recipe is None:
         return None
-    speech = visit.speech
+    t = context.t
     return html.div(
         {"className": "notice", "role": "note"},
         components.icon("clipboard-check"),
         html.div(
-            html.b(speech("This looks like an export: {title}.", title=recipe.title)),
-            html.p(speech(recipe.meaning)),
+            html.b(t("This looks like an export: {title}.", title=recipe.title)),
+            html.p(t(recipe.meaning)),
         ),
     )
 
 
-def reading(visit: PageContext, row: Import) -> Element:
+def reading(context: PageContext, row: Import) -> Element:
     """Every choice about how the table is cut and its cells are read."""
-    speech, now = visit.speech, uploads.proposed(row)[0]
+    t, now = context.t, uploads.proposed(row)[0]
     decided = row.mapping.get("decided", True)
     why = {name: reason for name, reason in uploads.reasons_of(row).items() if not decided or not getattr(now, name)}
-    whose = {"": speech("nobody’s"), **{key: recipe.title for key, recipe in recipes().items()}}
+    whose = {"": t("nobody’s"), **{key: recipe.title for key, recipe in recipes().items()}}
     encodings = {name: ENCODING_NAMES[name] for name in ENCODINGS}
     fields = [
-        _choice(speech, why, "recipe", "Exported from", whose, now.recipe or ""),
-        _choice(speech, why, "encoding", "Encoding", encodings, now.encoding or "utf-8"),
-        _choice(speech, why, "separator", "Separator", _said(speech, SEPARATORS), SIGNS[now.separator or ","]),
-        _number(speech, why, "header_line", "Line with the column names (0: none)", now.header_line),
-        _number(speech, why, "footer_rows", "Lines at the end that are not rows", now.footer_rows),
-        _choice(speech, why, "date_order", "Order of dates", _open(speech, ORDERS), now.date_order or ""),
-        _choice(speech, why, "decimal", "Decimal sign", _open(speech, DECIMALS), now.decimal or ""),
-        _choice(speech, why, "region", "Country of phone numbers without a country code", _regions(speech), now.region or ""),
-        _text(speech, "zone", "Time zone of times that name none", now.zone),
-        _choice(speech, why, "empty", "An empty cell", _said(speech, EMPTY), now.empty),
+        _choice(t, why, "recipe", "Exported from", whose, now.recipe or ""),
+        _choice(t, why, "encoding", "Encoding", encodings, now.encoding or "utf-8"),
+        _choice(t, why, "separator", "Separator", _said(t, SEPARATORS), SIGNS[now.separator or ","]),
+        _number(t, why, "header_line", "Line with the column names (0: none)", now.header_line),
+        _number(t, why, "footer_rows", "Lines at the end that are not rows", now.footer_rows),
+        _choice(t, why, "date_order", "Order of dates", _open(t, ORDERS), now.date_order or ""),
+        _choice(t, why, "decimal", "Decimal sign", _open(t, DECIMALS), now.decimal or ""),
+        _choice(t, why, "region", "Country of phone numbers without a country code", _regions(t), now.region or ""),
+        _text(t, "zone", "Time zone of times that name none", now.zone),
+        _choice(t, why, "empty", "An empty cell", _said(t, EMPTY), now.empty),
     ]
     return html._(
         html.section(
             {"className": "panel"},
-            html.h2(speech("How the file is read")),
+            html.h2(t("How the file is read")),
             html.div({"className": "lines two"}, *fields),
             html.p(
                 {"className": "quiet"},
-                speech(
+                t(
                     "Two-digit years: 00 to 29 are 2000 to 2029, 30 to 99 are 1930 to 1999. A birthday without a year is stored with the year 1604. What could be read in two ways is reported and left out until you choose."
                 ),
             ),
         ),
-        everybody(speech, now),
-        left_out(visit, row),
+        everybody(t, now),
+        left_out(context, row),
     )
 
 
-def everybody(speech: Translator, now: Reading) -> Element:
+def everybody(t: Translator, now: Reading) -> Element:
     """The consent that stands in no column."""
     one = now.everybody[0] if now.everybody else None
     said = one or Everybody()
-    channels = {name: speech(title) for name, title in ASKED.items()}
+    channels = {name: t(title) for name, title in ASKED.items()}
     return html.section(
         {"className": "panel"},
-        html.h2(speech("Consent of everyone in this file")),
+        html.h2(t("Consent of everyone in this file")),
         html.div(
             {"className": "lines two"},
-            _choice(speech, {}, "everybody", "Everyone answered", _said(speech, STATES), one.state if one else ""),
-            _choice(speech, {}, "everybody-channel", "Channel", channels, said.channel),
-            _text(speech, "everybody-purpose", "Purpose", said.purpose),
-            _text(speech, "everybody-said_at", "On this day", said.said_at.isoformat() if said.said_at else "", type="date"),
-            _text(speech, "everybody-source", "Source", said.source),
-            _text(speech, "everybody-wording", "Wording they agreed to", said.wording, most=4_000),
+            _choice(t, {}, "everybody", "Everyone answered", _said(t, STATES), one.state if one else ""),
+            _choice(t, {}, "everybody-channel", "Channel", channels, said.channel),
+            _text(t, "everybody-purpose", "Purpose", said.purpose),
+            _text(t, "everybody-said_at", "On this day", said.said_at.isoformat() if said.said_at else "", type="date"),
+            _text(t, "everybody-source", "Source", said.source),
+            _text(t, "everybody-wording", "Wording they agreed to", said.wording, most=4_000),
         ),
         html.p(
             {"className": "quiet"},
-            speech(
+            t(
                 "A different answer in a row takes precedence, and so does the date in its own column. Without a date, no withdrawal is overridden."
             ),
         ),
     )
 
 
-def left_out(visit: PageContext, row: Import) -> Element:
+def left_out(context: PageContext, row: Import) -> Element:
     """Lines before the header and after the last row."""
-    speech, lines = visit.speech, row.mapping.get("left_out", [])
+    t, lines = context.t, row.mapping.get("left_out", [])
     if not lines:
         return None
     return html.details(
         {"className": "panel"},
-        html.summary(
-            speech("{count} lines are left out: they are before the header or after the last row", count=speech.number(len(lines)))
-        ),
-        html.ul([html.li({"key": str(number)}, speech("line {line}", line=speech.number(number)), ": ", text) for number, text in lines]),
+        html.summary(t("{count} lines are left out: they are before the header or after the last row", count=t.number(len(lines)))),
+        html.ul([html.li({"key": str(number)}, t("line {line}", line=t.number(number)), ": ", text) for number, text in lines]),
     )
 
 
-def preview(visit: PageContext, rows: Sequence[Shown]) -> Element:
+def preview(context: PageContext, rows: Sequence[Shown]) -> Element:
     """What the first rows become, beside what they were."""
-    speech = visit.speech
+    t = context.t
     if not rows:
         return None
     header = next(([cell.column for cell in row.cells] for row in rows if row.cells), [])
-    say = reasons(speech)
-    lines = [_row(speech, row, len(header), say) for row in rows]
+    say = reasons(t)
+    lines = [_row(t, row, len(header), say) for row in rows]
     return html._(
-        html.h2({"className": "apart"}, speech("What the first rows become")),
-        components.table(speech("What the first rows become"), (speech("Line"), *header), lines, "preview"),
+        html.h2({"className": "apart"}, t("What the first rows become")),
+        components.table(t("What the first rows become"), (t("Line"), *header), lines, "preview"),
     )
 
 
-def _row(speech: Translator, row: Shown, columns: int, say: Mapping[str, str]) -> list[Element]:
-    number: Element = speech.number(row.line)
+def _row(t: Translator, row: Shown, columns: int, say: Mapping[str, str]) -> list[Element]:
+    number: Element = t.number(row.line)
     if row.refused:
         number = html.div(number, html.p({"className": "problem"}, say.get(row.refused, say["invalid"])))
-    cells = [
-        _cell(speech, cell.was.strip(), cell.value, say.get(cell.problem, say["invalid"]) if cell.problem else "") for cell in row.cells
-    ]
+    cells = [_cell(t, cell.was.strip(), cell.value, say.get(cell.problem, say["invalid"]) if cell.problem else "") for cell in row.cells]
     return [number, *cells, *[""] * (columns - len(cells))]
 
 
-def _cell(speech: Translator, was: str, value: Any, problem: str) -> Element:
-    becomes = _spoken(speech, value)
+def _cell(t: Translator, was: str, value: Any, problem: str) -> Element:
+    becomes = _spoken(t, value)
     shown = was[:CELL_CHARACTERS] + ("…" if len(was) > CELL_CHARACTERS else "")
     told = html.p({"className": "problem"}, problem) if problem else None
     if becomes == was and not problem:
@@ -167,54 +163,54 @@ def _cell(speech: Translator, was: str, value: Any, problem: str) -> Element:
     return html.div(html.span({"className": "was"}, shown), " → ", html.b(becomes[:CELL_CHARACTERS]), told)
 
 
-def _spoken(speech: Translator, value: Any) -> str | None:
+def _spoken(t: Translator, value: Any) -> str | None:
     """A value as its reader writes it; None where the cell says nothing."""
     match value:
         case None:
             return None
         case "":
-            return speech("cleared")
+            return t("cleared")
         case bool():
-            return speech("yes") if value else speech("no")
+            return t("yes") if value else t("no")
         case int() | float():
-            return speech.number(value)
+            return t.number(value)
         case datetime():
-            return speech.moment(value)
+            return t.moment(value)
         case list():
             return ", ".join(map(str, value))
         case "granted" | "withdrawn" | "pending":
-            return speech(CONSENT_STATES[str(value)])
+            return t(CONSENT_STATES[str(value)])
     found = dates.read(value)
-    return speech.written(found) if found else str(value)
+    return t.written(found) if found else str(value)
 
 
-def _said(speech: Translator, texts: Mapping[str, str]) -> dict[str, str]:
-    return {value: speech(text) for value, text in texts.items()}
+def _said(t: Translator, texts: Mapping[str, str]) -> dict[str, str]:
+    return {value: t(text) for value, text in texts.items()}
 
 
-def _open(speech: Translator, texts: Mapping[str, str]) -> dict[str, str]:
-    return {"": speech("– please choose –"), **_said(speech, texts)}
+def _open(t: Translator, texts: Mapping[str, str]) -> dict[str, str]:
+    return {"": t("– please choose –"), **_said(t, texts)}
 
 
-def _regions(speech: Translator) -> dict[str, str]:
-    territories: Mapping[str, str] = Locale.parse(speech.locale).territories
+def _regions(t: Translator) -> dict[str, str]:
+    territories: Mapping[str, str] = Locale.parse(t.locale).territories
     countries = sorted((name, code) for code, name in territories.items() if len(code) == 2 and code.isalpha())
-    return {"": speech("none: they are reported and left out"), **{code: name for name, code in countries}}
+    return {"": t("none: they are reported and left out"), **{code: name for name, code in countries}}
 
 
-def _choice(speech: Translator, why: Mapping[str, Issue], name: str, label: str, options: Mapping[str, str], present: str) -> Element:
+def _choice(t: Translator, why: Mapping[str, Issue], name: str, label: str, options: Mapping[str, str], present: str) -> Element:
     drawn = [html.option({"value": value, "key": value, "selected": value == present}, text) for value, text in options.items()]
-    return html.label(speech(label), html.select({"name": name, "defaultValue": present}, drawn), _because(speech, why.get(name)))
+    return html.label(t(label), html.select({"name": name, "defaultValue": present}, drawn), _because(t, why.get(name)))
 
 
-def _number(speech: Translator, why: Mapping[str, Issue], name: str, label: str, present: int | None) -> Element:
+def _number(t: Translator, why: Mapping[str, Issue], name: str, label: str, present: int | None) -> Element:
     field = {"name": name, "type": "number", "min": 0, "max": 1_000, "defaultValue": str(present or 0)}
-    return html.label(speech(label), html.input(field), _because(speech, why.get(name)))
+    return html.label(t(label), html.input(field), _because(t, why.get(name)))
 
 
-def _text(speech: Translator, name: str, label: str, present: str, most: int = 200, type: str = "text") -> Element:
-    return html.label(speech(label), html.input({"name": name, "type": type, "maxLength": most, "defaultValue": present}))
+def _text(t: Translator, name: str, label: str, present: str, most: int = 200, type: str = "text") -> Element:
+    return html.label(t(label), html.input({"name": name, "type": type, "maxLength": most, "defaultValue": present}))
 
 
-def _because(speech: Translator, reason: Issue | None) -> Element:
-    return html.small({"className": "quiet"}, reason.say(speech.translate)) if reason else None
+def _because(t: Translator, reason: Issue | None) -> Element:
+    return html.small({"className": "quiet"}, reason.say(t.translate)) if reason else None

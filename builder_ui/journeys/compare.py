@@ -41,7 +41,7 @@ class Line:
 class Drawn:
     """What the page shows. `before` and `after` are version numbers as text, or `draft`; without `before` nothing is compared."""
 
-    visit: PageContext
+    context: PageContext
     key: str
     name: str
     live: int | None
@@ -53,29 +53,29 @@ class Drawn:
     lines: list[Line]
 
 
-def fetch_diff(visit: PageContext) -> Drawn:
+def fetch_diff(context: PageContext) -> Drawn:
     """Raises: NotFound."""
-    with visit.engine.db.read() as session:
-        journey, numbers = _journey(session, visit)
+    with context.engine.db.read() as session:
+        journey, numbers = _journey(session, context)
         live = str(journey.live_version or DRAFT)
-        before, after = visit.query.get("from") or live, visit.query.get("to") or DRAFT
+        before, after = context.query.get("from") or live, context.query.get("to") or DRAFT
         old, new = _document(session, journey, before), _document(session, journey, after)
-    graph, marks, lines = compared(visit, old, new)
-    return Drawn(visit, journey.key, journey.name, journey.live_version, numbers, before, after, graph, marks, lines)
+    graph, marks, lines = compared(context, old, new)
+    return Drawn(context, journey.key, journey.name, journey.live_version, numbers, before, after, graph, marks, lines)
 
 
-def fetch_drawing(visit: PageContext) -> Drawn:
+def fetch_drawing(context: PageContext) -> Drawn:
     """Raises: NotFound."""
-    with visit.engine.db.read() as session:
-        journey, numbers = _journey(session, visit)
-        after = visit.query.get("version") or str(journey.live_version or DRAFT)
+    with context.engine.db.read() as session:
+        journey, numbers = _journey(session, context)
+        after = context.query.get("version") or str(journey.live_version or DRAFT)
         document = _document(session, journey, after)
-    graph = cards.drawing(visit.speech, visit.engine.palette, Draft(document))
-    return Drawn(visit, journey.key, journey.name, journey.live_version, numbers, "", after, graph, {}, [])
+    graph = cards.drawing(context.t, context.engine.palette, Draft(document))
+    return Drawn(context, journey.key, journey.name, journey.live_version, numbers, "", after, graph, {}, [])
 
 
-def _journey(session: Session, visit: PageContext) -> tuple[Journey, list[int]]:
-    journey = publish.get_journey(session, visit.arguments["key"])
+def _journey(session: Session, context: PageContext) -> tuple[Journey, list[int]]:
+    journey = publish.get_journey(session, context.arguments["key"])
     numbers = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(MOST_VERSIONS)
     return journey, list(session.scalars(numbers))
 
@@ -88,14 +88,14 @@ def _document(session: Session, journey: Journey, which: str) -> dict[str, Any]:
     return dict(publish.get_version(session, journey.id, int(which)).document)
 
 
-def compared(visit: PageContext, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], Marks, list[Line]]:
+def compared(context: PageContext, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], Marks, list[Line]]:
     """Both documents in one graph, what is gone included, with a mark on whatever differs, and every difference in words."""
-    speech, palette = visit.speech, visit.engine.palette
+    t, palette = context.t, context.engine.palette
     old, new = Draft(before), Draft(after)
-    found = changes(speech, palette, before, after)
-    graph = _merged(cards.drawing(speech, palette, old), cards.drawing(speech, palette, new))
+    found = changes(t, palette, before, after)
+    graph = _merged(cards.drawing(t, palette, old), cards.drawing(t, palette, new))
     lines = [_line(one) for one in found]
-    marks = _node_marks(visit, [one.difference for one in found], lines) | _edge_marks(visit, old, new)
+    marks = _node_marks(context, [one.difference for one in found], lines) | _edge_marks(context, old, new)
     return graph, marks, lines
 
 
@@ -120,31 +120,31 @@ def _is_start(one: Difference) -> bool:
     return one.what == "setting_changed" and one.place == "start"
 
 
-def _node_marks(visit: PageContext, differences: list[Difference], lines: list[Line]) -> Marks:
+def _node_marks(context: PageContext, differences: list[Difference], lines: list[Line]) -> Marks:
     """A step that is new or gone says so; one that stays lists what changed in it. A changed edge is no change of a step."""
     found: Marks = {}
     for one, line in zip(differences, lines, strict=True):
         if not one.what.startswith("edge_") and not _is_start(one):
-            mark = found.setdefault(line.node, _sign(visit, line.tone))
+            mark = found.setdefault(line.node, _sign(context, line.tone))
             mark["lines"] += [line.text] if line.tone == "changed" else []
     return found
 
 
-def _edge_marks(visit: PageContext, old: Draft, new: Draft) -> Marks:
+def _edge_marks(context: PageContext, old: Draft, new: Draft) -> Marks:
     before, after = set(old.edges.items()), set(new.edges.items())
-    added = {f"{source}:{outlet}": _sign(visit, "added") for (source, outlet), _ in after - before}
-    removed = {f"{source}:{outlet}:gone": _sign(visit, "removed") for (source, outlet), _ in before - after}
+    added = {f"{source}:{outlet}": _sign(context, "added") for (source, outlet), _ in after - before}
+    removed = {f"{source}:{outlet}:gone": _sign(context, "removed") for (source, outlet), _ in before - after}
     return added | removed
 
 
-def _sign(visit: PageContext, tone: str) -> dict[str, Any]:
-    return {"tone": tone, "sign": SIGNS[tone], "said": visit.speech(WORDS[tone]), "lines": []}
+def _sign(context: PageContext, tone: str) -> dict[str, Any]:
+    return {"tone": tone, "sign": SIGNS[tone], "said": context.t(WORDS[tone]), "lines": []}
 
 
 # The pages
 
 
-def view(visit: PageContext, drawn: Drawn, _acts: Acts) -> Element:
+def view(context: PageContext, drawn: Drawn, _acts: Acts) -> Element:
     return sheet(drawn)
 
 
@@ -152,7 +152,7 @@ def view(visit: PageContext, drawn: Drawn, _acts: Acts) -> Element:
 def sheet(drawn: Drawn) -> Element:
     """The drawing, and beside it what differs; an entry of the list leads to its card, a card to its entries."""
     focus, set_focus = use_state((0, ""))
-    visit, speech = drawn.visit, drawn.visit.speech
+    context, t = drawn.context, drawn.context.t
 
     def show(node: str) -> None:
         set_focus(lambda before: (before[0] + 1, node))
@@ -168,14 +168,14 @@ def sheet(drawn: Drawn) -> Element:
         {"className": "pfb"},
         html.header(
             {"className": "pfb-head"},
-            html.a({"className": "back", "href": f"/ui/journeys/{drawn.key}"}, "← ", speech("Journey")),
+            html.a({"className": "back", "href": f"/ui/journeys/{drawn.key}"}, "← ", t("Journey")),
             html.h1(drawn.name),
             _choice(drawn),
         ),
         html.div(
             {"className": "pfb-body" if side else "pfb-body alone"},
-            html.div({"className": "pfb-work"}, look.viewer(visit, name, drawn.graph, drawn.marks, focus, heard)),
-            html.aside({"className": "pfb-side", "aria-label": speech("Differences")}, html.div({"className": "pfb-panel"}, side))
+            html.div({"className": "pfb-work"}, look.viewer(context, name, drawn.graph, drawn.marks, focus, heard)),
+            html.aside({"className": "pfb-side", "aria-label": t("Differences")}, html.div({"className": "pfb-panel"}, side))
             if side
             else None,
         ),
@@ -184,47 +184,47 @@ def sheet(drawn: Drawn) -> Element:
 
 def _choice(drawn: Drawn) -> Element:
     """Which version, or which two. A plain form: it works while the connection is away."""
-    speech = drawn.visit.speech
+    t = drawn.context.t
     if not drawn.before:
         compare = f"/ui/journeys/{drawn.key}/diff?from={drawn.after}&to={DRAFT}"
         return html.form(
             {"className": "pfb-choice", "method": "get", "action": f"/ui/journeys/{drawn.key}/drawing"},
-            _versions(drawn, "version", speech("Version"), drawn.after),
-            html.button({"className": "button"}, speech("Show")),
-            html.a({"className": "button", "href": compare}, speech("Compare with the draft")) if drawn.after != DRAFT else None,
+            _versions(drawn, "version", t("Version"), drawn.after),
+            html.button({"className": "button"}, t("Show")),
+            html.a({"className": "button", "href": compare}, t("Compare with the draft")) if drawn.after != DRAFT else None,
         )
     return html.form(
         {"className": "pfb-choice", "method": "get", "action": f"/ui/journeys/{drawn.key}/diff"},
-        _versions(drawn, "from", speech("From version"), drawn.before),
-        _versions(drawn, "to", speech("To version"), drawn.after),
-        html.button({"className": "button"}, speech("Compare")),
+        _versions(drawn, "from", t("From version"), drawn.before),
+        _versions(drawn, "to", t("To version"), drawn.after),
+        html.button({"className": "button"}, t("Compare")),
     )
 
 
 def _versions(drawn: Drawn, name: str, label: str, present: str) -> Element:
-    speech = drawn.visit.speech
-    offered = [(DRAFT, speech("Draft")), *((str(number), _version(drawn, number)) for number in drawn.numbers)]
+    t = drawn.context.t
+    offered = [(DRAFT, t("Draft")), *((str(number), _version(drawn, number)) for number in drawn.numbers)]
     options = [html.option({"key": value, "value": value}, text) for value, text in offered]
     return html.label(label, " ", html.select({"name": name, "defaultValue": present}, options))
 
 
 def _version(drawn: Drawn, number: int) -> str:
-    speech = drawn.visit.speech
-    said = speech("Version {number}", number=number)
-    return f"{said} ({speech('live')})" if number == drawn.live else said
+    t = drawn.context.t
+    said = t("Version {number}", number=number)
+    return f"{said} ({t('live')})" if number == drawn.live else said
 
 
 def _differences(drawn: Drawn, here: str, show: Any) -> list[Element]:
-    speech = drawn.visit.speech
+    t = drawn.context.t
     legend = [
-        html.li({"key": tone, "className": f"pfb-t-{tone}"}, html.b({"aria-hidden": "true"}, sign), " ", speech(WORDS[tone]))
+        html.li({"key": tone, "className": f"pfb-t-{tone}"}, html.b({"aria-hidden": "true"}, sign), " ", t(WORDS[tone]))
         for tone, sign in SIGNS.items()
     ]
     if not drawn.lines:
-        return [html.h2(speech("Differences")), html.p(speech("None: both do the same. The position of steps does not matter."))]
+        return [html.h2(t("Differences")), html.p(t("None: both do the same. The position of steps does not matter."))]
     return [
-        html.h2(speech("Differences")),
-        html.ul({"className": "pfb-legend", "aria-label": speech("Signs")}, legend),
+        html.h2(t("Differences")),
+        html.ul({"className": "pfb-legend", "aria-label": t("Signs")}, legend),
         html.ul({"className": "pfb-differences"}, [_entry(drawn, line, n, here, show) for n, line in enumerate(drawn.lines)]),
     ]
 
@@ -236,7 +236,7 @@ def _entry(drawn: Drawn, line: Line, number: int, here: str, show: Any) -> Eleme
         "aria-pressed": str(line.node == here).lower(),
         "onClick": lambda _event: show(line.node),
     }
-    word = html.span({"className": "hidden"}, drawn.visit.speech(WORDS[line.tone]), ": ")
+    word = html.span({"className": "hidden"}, drawn.context.t(WORDS[line.tone]), ": ")
     return html.li(
         {"key": str(number)}, html.button(attributes, html.b({"aria-hidden": "true"}, SIGNS[line.tone]), word, html.span(line.text))
     )

@@ -50,9 +50,9 @@ class Data:
     templates: list[Row]
 
 
-def load(visit: PageContext, session: Session, journey: Journey) -> Data:
-    last = tally.day_of(visit.house.now())
-    first = days_before(last, span(visit))
+def load(context: PageContext, session: Session, journey: Journey) -> Data:
+    last = tally.day_of(context.app.now())
+    first = days_before(last, span(context))
 
     def rows(by: Grouping) -> list[Row]:
         return journey_metrics(session, journey.id, by, first, last)
@@ -60,64 +60,64 @@ def load(visit: PageContext, session: Session, journey: Journey) -> Data:
     return Data(tally.first_day(session, journey.id), rows("day")[::-1], rows("channel"), rows("template_version"))
 
 
-def span(visit: PageContext) -> int:
-    chosen = visit.query.get("span", "")
+def span(context: PageContext) -> int:
+    chosen = context.query.get("span", "")
     return next((days for days in SPANS if str(days) == chosen), DEFAULT_DAYS)
 
 
-def view(visit: PageContext, data: Data, steps: Mapping[str, str]) -> Element:
+def view(context: PageContext, data: Data, steps: Mapping[str, str]) -> Element:
     """`steps`: node id -> what people call the step."""
-    speech = visit.speech
-    spans = [(str(days), speech("{count} days", count=speech.number(days)), None) for days in SPANS]
+    t = context.t
+    spans = [(str(days), t("{count} days", count=t.number(days)), None) for days in SPANS]
     if not data.days:
-        found = components.empty("clock", speech("Nothing happened in this period."), None)
+        found = components.empty("clock", t("Nothing happened in this period."), None)
     else:
-        found = html._(by_day(speech, data.days), by_channel(speech, data.channels), by_template(speech, data.templates, steps))
+        found = html._(by_day(t, data.days), by_channel(t, data.channels), by_template(t, data.templates, steps))
     return html._(
-        html.div({"className": "bar"}, components.tabs(visit, "span", spans, speech("Period"))),
-        html.p({"className": "quiet"}, note(speech, data.counted_since)),
+        html.div({"className": "bar"}, components.tabs(context, "span", spans, t("Period"))),
+        html.p({"className": "quiet"}, note(t, data.counted_since)),
         found,
     )
 
 
-def note(speech: Translator, counted_since: date | None) -> str:
+def note(t: Translator, counted_since: date | None) -> str:
     if counted_since is None:
-        return speech(IN_UTC)
-    return speech(
+        return t(IN_UTC)
+    return t(
         COUNTED_IN_UTC,
-        day=speech.calendar_day(counted_since),
+        day=t.calendar_day(counted_since),
     )
 
 
-def by_day(speech: Translator, rows: Sequence[Row]) -> Element:
+def by_day(t: Translator, rows: Sequence[Row]) -> Element:
     names = {**JOURNEY, **MESSAGES}
-    columns = (speech("Day"), *(speech(name) for name in names.values()))
-    lines = [[speech.calendar_day(row.group.day), *numbers(speech, row, names)] for row in rows if row.group.day]
-    return components.table(speech("By day"), columns, lines, "metrics")
+    columns = (t("Day"), *(t(name) for name in names.values()))
+    lines = [[t.calendar_day(row.group.day), *numbers(t, row, names)] for row in rows if row.group.day]
+    return components.table(t("By day"), columns, lines, "metrics")
 
 
-def by_channel(speech: Translator, rows: Sequence[Row]) -> Element:
+def by_channel(t: Translator, rows: Sequence[Row]) -> Element:
     if not rows:
         return None
-    columns = (speech("Channel"), *(speech(name) for name in MESSAGES.values()))
-    lines = [[coded(speech, CHANNELS, row.group.channel), *numbers(speech, row, MESSAGES)] for row in rows]
-    return html._(html.h2(speech("By channel")), components.table(speech("By channel"), columns, lines, "metrics"))
+    columns = (t("Channel"), *(t(name) for name in MESSAGES.values()))
+    lines = [[coded(t, CHANNELS, row.group.channel), *numbers(t, row, MESSAGES)] for row in rows]
+    return html._(html.h2(t("By channel")), components.table(t("By channel"), columns, lines, "metrics"))
 
 
-def by_template(speech: Translator, rows: Sequence[Row], steps: Mapping[str, str]) -> Element:
+def by_template(t: Translator, rows: Sequence[Row], steps: Mapping[str, str]) -> Element:
     if not rows:
         return None
-    columns = (speech("Step"), speech("Template version"), *(speech(name) for name in MESSAGES.values()))
+    columns = (t("Step"), t("Template version"), *(t(name) for name in MESSAGES.values()))
     lines = [
         [
             steps.get(row.group.node, row.group.node),
-            speech.number(row.group.template_version) if row.group.template_version else "–",
-            *numbers(speech, row, MESSAGES),
+            t.number(row.group.template_version) if row.group.template_version else "–",
+            *numbers(t, row, MESSAGES),
         ]
         for row in rows
     ]
-    return html._(html.h2(speech("By template version")), components.table(speech("By template version"), columns, lines, "metrics"))
+    return html._(html.h2(t("By template version")), components.table(t("By template version"), columns, lines, "metrics"))
 
 
-def numbers(speech: Translator, row: Row, names: Mapping[str, str]) -> list[str]:
-    return [speech.number(row.counts[name]) for name in names]
+def numbers(t: Translator, row: Row, names: Mapping[str, str]) -> list[str]:
+    return [t.number(row.counts[name]) for name in names]

@@ -65,14 +65,14 @@ class Data:
     waits: bool = False
     """No worker is alive to do that."""
 
-    def node_name(self, node_id: str, visit: PageContext) -> str:
-        return self.steps.get(node_id, node_id) if node_id else visit.speech("Start")
+    def node_name(self, node_id: str, context: PageContext) -> str:
+        return self.steps.get(node_id, node_id) if node_id else context.t("Start")
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        journey = get_journey(session, visit.arguments["key"])
-        number = _number(visit) or journey.live_version
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        journey = get_journey(session, context.arguments["key"])
+        number = _number(context) or journey.live_version
         version = get_version(session, journey.id, number) if number else None
         raw = version.document if version else journey.draft
         pinned = behaviours_of(version.pins.get("behaviours", ())) if version else None
@@ -82,11 +82,11 @@ def load(visit: PageContext) -> Data:
             journey.id in listing.unpublished(session, [journey]),
             listing.published_since(session, [journey.id]).get(journey.id),
         )
-        graph = build(document, visit.engine.palette, pinned)
-        common = (journey, document, graph, numbers, labels.names_of(visit.speech, graph.nodes), _things(session), differs, since, number)
-        match visit.query.get("tab", ""):
+        graph = build(document, context.engine.palette, pinned)
+        common = (journey, document, graph, numbers, labels.names_of(context.t, graph.nodes), _things(session), differs, since, number)
+        match context.query.get("tab", ""):
             case "runs":
-                found, more = _runs(session, journey.id, visit)
+                found, more = _runs(session, journey.id, context)
                 return Data(
                     *common,
                     runs=found,
@@ -99,15 +99,15 @@ def load(visit: PageContext) -> Data:
                 job = newest_job(session, f"journey:{journey.id}", "resume_stuck")
                 return Data(*common, runs=found, names=contact_names(session, _people(found)), job=job, waits=waits(session, job))
             case "refused":
-                refusals, more = _refusals(session, journey.id, visit)
+                refusals, more = _refusals(session, journey.id, context)
                 named = contact_names(session, [row.contact_id for row in refusals])
                 return Data(*common, refusals=refusals, names=named, next_before=more)
             case "days":
-                return Data(*common, days=days.load(visit, session, journey))
+                return Data(*common, days=days.load(context, session, journey))
             case "versions":
-                return Data(*common, versions=versions.load(visit, session, journey))
+                return Data(*common, versions=versions.load(context, session, journey))
             case _:
-                return Data(*common, waiting=_waiting(session, journey.id, _number(visit)))
+                return Data(*common, waiting=_waiting(session, journey.id, _number(context)))
 
 
 def _things(session: Any) -> dict[str, str]:
@@ -121,9 +121,9 @@ def _things(session: Any) -> dict[str, str]:
     return {f"{noun}:{key}": name for noun, question in asked.items() for key, name in session.execute(question)}
 
 
-def _number(visit: PageContext) -> int | None:
+def _number(context: PageContext) -> int | None:
     """The version that the address asks for."""
-    text = visit.query.get("version", "")
+    text = context.query.get("version", "")
     return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
@@ -131,8 +131,8 @@ def _people(runs: list[dict[str, Any]]) -> list[str]:
     return [row["contact_id"] for row in runs]
 
 
-def _runs(session: Any, journey_id: str, visit: PageContext) -> tuple[list[dict[str, Any]], str | None]:
-    query = visit.query
+def _runs(session: Any, journey_id: str, context: PageContext) -> tuple[list[dict[str, Any]], str | None]:
+    query = context.query
     wanted = RunFilter(
         journey_id, status=query.get("status") or None, node=query.get("node") or None, before=query.get("before"), limit=PAGE_SIZE + 1
     )
@@ -140,9 +140,9 @@ def _runs(session: Any, journey_id: str, visit: PageContext) -> tuple[list[dict[
     return found[:PAGE_SIZE], found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None
 
 
-def _refusals(session: Any, journey_id: str, visit: PageContext) -> tuple[list[Refusal], str | None]:
+def _refusals(session: Any, journey_id: str, context: PageContext) -> tuple[list[Refusal], str | None]:
     """Newest first, of one reason or of all; a search looks for the people first."""
-    text, before, why = visit.query.get("q", "").strip(), visit.query.get("before", ""), visit.query.get("why", "")
+    text, before, why = context.query.get("q", "").strip(), context.query.get("before", ""), context.query.get("why", "")
     statement = select(Refusal).where(Refusal.journey_id == journey_id).order_by(col(Refusal.id).desc()).limit(PAGE_SIZE + 1)
     if why:
         statement = statement.where(UNMET if why == "condition" else col(Refusal.reason) == why)
@@ -160,124 +160,122 @@ def _waiting(session: Any, journey_id: str, number: int | None) -> dict[str, int
     return {node: place.waiting for node, place in tally.read(session, journey_id, number).nodes.items() if place.waiting}
 
 
-def stamp(visit: PageContext) -> object:
+def stamp(context: PageContext) -> object:
     """Whatever moves a run changes the tally: a few rows, however many runs there are."""
-    with visit.engine.db.read() as session:
-        journey = get_journey(session, visit.arguments["key"])
-        more = versions.stamp(session, journey) if visit.query.get("tab") == "versions" else None
+    with context.engine.db.read() as session:
+        journey = get_journey(session, context.arguments["key"])
+        more = versions.stamp(session, journey) if context.query.get("tab") == "versions" else None
         what = (journey.state, journey.live_version, journey.revision, journey.archived_at, journey.name)
         return what, tally.read(session, journey.id), listing.numbers(session, [journey.id]), more
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, journey = visit.speech, data.journey
-    version = (
-        speech("Version {number}", number=journey.live_version) if journey.live_version else speech("Never published; this is the draft")
-    )
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, journey = context.t, data.journey
+    version = t("Version {number}", number=journey.live_version) if journey.live_version else t("Never published; this is the draft")
     tabs = [
-        ("", speech("Steps"), None),
-        ("runs", speech("Runs"), data.numbers.whole.runs),
-        ("stuck", speech("Stuck"), data.numbers.stuck),
-        ("refused", speech("Not entered"), None),
-        ("days", speech("By day"), None),
-        ("versions", speech("Versions"), None),
+        ("", t("Steps"), None),
+        ("runs", t("Runs"), data.numbers.whole.runs),
+        ("stuck", t("Stuck"), data.numbers.stuck),
+        ("refused", t("Not entered"), None),
+        ("days", t("By day"), None),
+        ("versions", t("Versions"), None),
     ]
     shown = {"runs": runs_tab, "stuck": stuck_tab, "refused": refused_tab, "days": days_tab, "versions": versions_tab}.get(
-        visit.query.get("tab", ""), steps_tab
+        context.query.get("tab", ""), steps_tab
     )
     return html._(
         components.head(
             journey.name,
             data.document.description,
             html.span({"className": "quiet"}, version, " · ", journey.key),
-            back=("/ui/journeys", speech("Journeys")),
+            back=("/ui/journeys", t("Journeys")),
             state=html._(
-                components.badge(speech(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
-                not_published(speech, data.unpublished),
+                components.badge(t(JOURNEY_STATES[journey.state][0]), *JOURNEY_STATES[journey.state][1:]),
+                not_published(t, data.unpublished),
             ),
-            actions=[shelve(visit, acts, journey)]
+            actions=[shelve(context, acts, journey)]
             if journey.archived_at
-            else [edit(visit, journey), *switches(visit, acts, journey), shelve(visit, acts, journey)],
+            else [edit(context, journey), *switches(context, acts, journey), shelve(context, acts, journey)],
         ),
-        archived(visit, journey),
-        what_differs(visit, data),
-        stuck_notice(visit, journey.key, journey.name, data.numbers.stuck)
-        if data.numbers.stuck and visit.query.get("tab") != "stuck"
+        archived(context, journey),
+        what_differs(context, data),
+        stuck_notice(context, journey.key, journey.name, data.numbers.stuck)
+        if data.numbers.stuck and context.query.get("tab") != "stuck"
         else None,
-        html.div({"className": "bar"}, tab_links(visit, tabs)),
-        shown(visit, data, acts),
+        html.div({"className": "bar"}, tab_links(context, tabs)),
+        shown(context, data, acts),
     )
 
 
-def days_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
-    return days.view(visit, data.days, data.steps) if data.days else None
+def days_tab(context: PageContext, data: Data, acts: Acts) -> Element:
+    return days.view(context, data.days, data.steps) if data.days else None
 
 
-def versions_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
-    return versions.view(visit, data.journey, data.versions, acts) if data.versions else None
+def versions_tab(context: PageContext, data: Data, acts: Acts) -> Element:
+    return versions.view(context, data.journey, data.versions, acts) if data.versions else None
 
 
-def what_differs(visit: PageContext, data: Data) -> Element:
+def what_differs(context: PageContext, data: Data) -> Element:
     """That contacts go through the live version and not through what was drawn since."""
     if not data.unpublished:
         return None
-    speech, journey = visit.speech, data.journey
-    text = speech("The draft has unpublished changes: contacts still enter version {number}.", number=journey.live_version)
+    t, journey = context.t, data.journey
+    text = t("The draft has unpublished changes: contacts still enter version {number}.", number=journey.live_version)
     compare = {"className": "button plain", "href": f"/ui/journeys/{journey.key}/diff?from={journey.live_version}&to=draft"}
-    return html.p({"className": "notice"}, components.icon("pencil"), html.span(text), html.a(compare, speech("Compare versions")))
+    return html.p({"className": "notice"}, components.icon("pencil"), html.span(text), html.a(compare, t("Compare versions")))
 
 
-def archived(visit: PageContext, journey: Journey) -> Element:
+def archived(context: PageContext, journey: Journey) -> Element:
     if journey.archived_at is None:
         return None
-    text = visit.speech("This journey is archived. Restore it to change it or to publish it again.")
+    text = context.t("This journey is archived. Restore it to change it or to publish it again.")
     return html.p({"className": "notice"}, components.icon("archive"), text)
 
 
-def edit(visit: PageContext, journey: Journey) -> Element:
+def edit(context: PageContext, journey: Journey) -> Element:
     """The way into the builder; those who may not change anything may look."""
-    text = visit.speech("Edit") if visit.may("journey.change") else visit.speech("View canvas")
+    text = context.t("Edit") if context.may("journey.change") else context.t("View canvas")
     return html.a({"className": "button", "href": f"/ui/journeys/{journey.key}/edit"}, components.icon("pencil"), text)
 
 
-def tab_links(visit: PageContext, tabs: list[tuple[str, str, int | None]]) -> Element:
+def tab_links(context: PageContext, tabs: list[tuple[str, str, int | None]]) -> Element:
     """Tabs begin anew: filters of one make no sense in another."""
     bare = PageContext(
-        visit.house, visit.member, visit.token, visit.speech, visit.path, visit.arguments, {"tab": visit.query.get("tab", "")}
+        context.app, context.member, context.token, context.t, context.path, context.arguments, {"tab": context.query.get("tab", "")}
     )
-    return components.tabs(bare, "tab", tabs, visit.speech("Views"))
+    return components.tabs(bare, "tab", tabs, context.t("Views"))
 
 
 # Steps
 
 
-def steps_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, document = visit.speech, data.document
-    ways_out = [labels.way_out(speech, one) for one in document.exit_when]
-    rules = [(speech("Who enters"), sentences(labels.entry(speech, document.entry)))]
+def steps_tab(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, document = context.t, data.document
+    ways_out = [labels.way_out(t, one) for one in document.exit_when]
+    rules = [(t("Who enters"), sentences(labels.entry(t, document.entry)))]
     if ways_out:
-        rules.append((speech("Who exits early"), sentences(ways_out)))
-    rules.append((speech("Goal"), sentences([labels.goal(speech, document.goal)]) if document.goal else "–"))
+        rules.append((t("Who exits early"), sentences(ways_out)))
+    rules.append((t("Goal"), sentences([labels.goal(t, document.goal)]) if document.goal else "–"))
     return html._(
-        not_the_live_one(visit, data),
+        not_the_live_one(context, data),
         html.div(
             {"className": "columns"},
-            html.section({"className": "panel"}, html.h2(speech("Steps")), outline(visit, data), period(visit, data.since)),
+            html.section({"className": "panel"}, html.h2(t("Steps")), outline(context, data), period(context, data.since)),
             html.section({"className": "panel side-panel"}, components.facts(rules)),
         ),
     )
 
 
-def not_the_live_one(visit: PageContext, data: Data) -> Element:
+def not_the_live_one(context: PageContext, data: Data) -> Element:
     """A word above a version that nobody enters any more."""
-    speech, live = visit.speech, data.journey.live_version
+    t, live = context.t, data.journey.live_version
     if data.number == live:
         return None
     return html.p(
         {"className": "notice"},
         components.icon("history"),
-        html.span(speech("You are looking at version {number}. New contacts enter version {live}.", number=data.number, live=live)),
-        html.a({"className": "button plain", "href": visit.path}, speech("Show the current one")),
+        html.span(t("You are looking at version {number}. New contacts enter version {live}.", number=data.number, live=live)),
+        html.a({"className": "button plain", "href": context.path}, t("Show the current one")),
     )
 
 
@@ -285,11 +283,11 @@ def sentences(said: list[str]) -> Element:
     return html.ul([html.li({"key": str(n)}, components.marked(one)) for n, one in enumerate(said)])
 
 
-def outline(visit: PageContext, data: Data) -> Element:
+def outline(context: PageContext, data: Data) -> Element:
     """Every step once, in the order of the ways through; where each outlet leads stands beneath it."""
     order = walk(data.graph)
     places = {node_id: number for number, node_id in enumerate(order, 1)}
-    return html.ol({"className": "outline"}, [step(visit, data, node_id, places) for node_id in order])
+    return html.ol({"className": "outline"}, [step(context, data, node_id, places) for node_id in order])
 
 
 def walk(graph: Graph) -> list[str]:
@@ -306,13 +304,13 @@ def walk(graph: Graph) -> list[str]:
     return [*order, *(node_id for node_id in graph.nodes if node_id not in order)]
 
 
-def step(visit: PageContext, data: Data, node_id: str, places: dict[str, int]) -> Element:
-    speech, node = visit.speech, data.graph.nodes[node_id]
+def step(context: PageContext, data: Data, node_id: str, places: dict[str, int]) -> Element:
+    t, node = context.t, data.graph.nodes[node_id]
     waiting = data.waiting.get(node_id, 0)
     link = html.a(
-        {"className": "waiting", "href": f"{visit.path}?tab=runs&node={node_id}&status=open"},
+        {"className": "waiting", "href": f"{context.path}?tab=runs&node={node_id}&status=open"},
         components.icon("people"),
-        speech("{count} here now", count=speech.number(waiting)),
+        t("{count} here now", count=t.number(waiting)),
     )
     return html.li(
         {"className": "step", "key": node_id, "id": f"step-{node_id}"},
@@ -320,53 +318,51 @@ def step(visit: PageContext, data: Data, node_id: str, places: dict[str, int]) -
             {"className": "step-head"},
             html.span({"className": "step-icon"}, components.icon(node.icon)),
             html.div(
-                html.h3({"title": node_id}, data.node_name(node_id, visit)),
-                html.span({"className": "quiet"}, speech(node.label)) if node.name else None,
+                html.h3({"title": node_id}, data.node_name(node_id, context)),
+                html.span({"className": "quiet"}, t(node.label)) if node.name else None,
             ),
             link if waiting else None,
         ),
-        components.facts(
-            [(title, components.marked(value)) for title, value in labels.fields(speech, node, {**data.steps, **data.things})]
-        ),
-        outlets(visit, data, node_id, node, places),
+        components.facts([(title, components.marked(value)) for title, value in labels.fields(t, node, {**data.steps, **data.things})]),
+        outlets(context, data, node_id, node, places),
     )
 
 
-def outlets(visit: PageContext, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:
+def outlets(context: PageContext, data: Data, node_id: str, node: Node, places: dict[str, int]) -> Element:
     """Where the outlets lead, those with one aim on one line; a step whose only aim is the next line needs none."""
     aims: dict[str | None, list[str]] = {}
     for outlet in node.outlets():
         aims.setdefault(data.graph.next.get((node_id, outlet)), []).append(outlet)
     if [places.get(aim or "") for aim in aims] == [places[node_id] + 1]:
         return None
-    return html.ul({"className": "outlets"}, [outlet_line(visit, data, names, aim, places) for aim, names in aims.items()])
+    return html.ul({"className": "outlets"}, [outlet_line(context, data, names, aim, places) for aim, names in aims.items()])
 
 
-def outlet_line(visit: PageContext, data: Data, outlets: list[str], aim: str | None, places: dict[str, int]) -> Element:
-    speech = visit.speech
-    names = [html.span({"className": "outlet", "key": outlet}, coded(speech, OUTLETS, outlet)) for outlet in outlets]
+def outlet_line(context: PageContext, data: Data, outlets: list[str], aim: str | None, places: dict[str, int]) -> Element:
+    t = context.t
+    names = [html.span({"className": "outlet", "key": outlet}, coded(t, OUTLETS, outlet)) for outlet in outlets]
     if aim not in places:
-        return html.li({"key": str(aim)}, names, " ", speech("leads nowhere"))
-    where = html.a({"href": f"#step-{aim}"}, f"{places[aim]}. {data.node_name(aim, visit)}")
+        return html.li({"key": str(aim)}, names, " ", t("leads nowhere"))
+    where = html.a({"href": f"#step-{aim}"}, f"{places[aim]}. {data.node_name(aim, context)}")
     return html.li({"key": aim}, names, components.icon("arrow"), where)
 
 
 # Runs
 
 
-def runs_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
+def runs_tab(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
     counted = {**data.numbers.by_status(), "held_out": data.held_out}
     statuses = [
-        ("", speech("All"), None),
-        *[(name, speech(RUN_STATES[name][0]), counted[name]) for name in RUN_STATES if counted.get(name)],
+        ("", t("All"), None),
+        *[(name, t(RUN_STATES[name][0]), counted[name]) for name in RUN_STATES if counted.get(name)],
     ]
-    node = visit.query.get("node")
+    node = context.query.get("node")
     filtered = (
         html.p(
             {"className": "filter"},
-            speech("Only at the step “{name}”", name=data.node_name(node, visit)),
-            html.a({"className": "button plain", "href": visit.link(node=None)}, speech("Show all")),
+            t("Only at the step “{name}”", name=data.node_name(node, context)),
+            html.a({"className": "button plain", "href": context.link(node=None)}, t("Show all")),
         )
         if node
         else None
@@ -374,86 +370,80 @@ def runs_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
     return html._(
         html.div(
             {"className": "bar"},
-            components.tabs(visit, "status", statuses, speech("State")),
-            components.export(visit, "runs", journey=data.journey.key),
+            components.tabs(context, "status", statuses, t("State")),
+            components.export(context, "runs", journey=data.journey.key),
         ),
         filtered,
-        runs_table(visit, data) if data.runs else no_run(visit, data),
-        components.pager(visit, data.next_before),
+        runs_table(context, data) if data.runs else no_run(context, data),
+        components.pager(context, data.next_before),
     )
 
 
-def no_run(visit: PageContext, data: Data) -> Element:
-    speech = visit.speech
+def no_run(context: PageContext, data: Data) -> Element:
+    t = context.t
     if data.numbers.whole.runs or data.held_out:
         return components.empty(
-            "search", speech("No matching runs."), html.a({"className": "button", "href": f"{visit.path}?tab=runs"}, speech("Show all"))
+            "search", t("No matching runs."), html.a({"className": "button", "href": f"{context.path}?tab=runs"}, t("Show all"))
         )
     if data.journey.live_version is None:
-        builder = html.a({"className": "button main", "href": f"/ui/journeys/{data.journey.key}/edit"}, speech("Open builder"))
-        return components.empty("route", speech("Contacts cannot enter before the journey is published."), builder)
-    why = html.a({"className": "button", "href": f"{visit.path}?tab=refused"}, speech("Not entered"))
-    return components.empty(
-        "route", speech("No contacts have entered yet. They enter when what is listed under “Who enters” happens."), why
-    )
+        builder = html.a({"className": "button main", "href": f"/ui/journeys/{data.journey.key}/edit"}, t("Open builder"))
+        return components.empty("route", t("Contacts cannot enter before the journey is published."), builder)
+    why = html.a({"className": "button", "href": f"{context.path}?tab=refused"}, t("Not entered"))
+    return components.empty("route", t("No contacts have entered yet. They enter when what is listed under “Who enters” happens."), why)
 
 
-def runs_table(visit: PageContext, data: Data) -> Element:
-    speech = visit.speech
-    columns = (speech("Contact"), speech("State"), speech("Step"), speech("What comes next"), speech("Started"), "")
-    return components.table(speech("Runs"), columns, [run_row(visit, data, row) for row in data.runs], "runs")
+def runs_table(context: PageContext, data: Data) -> Element:
+    t = context.t
+    columns = (t("Contact"), t("State"), t("Step"), t("What comes next"), t("Started"), "")
+    return components.table(t("Runs"), columns, [run_row(context, data, row) for row in data.runs], "runs")
 
 
-def run_row(visit: PageContext, data: Data, row: dict[str, Any]) -> list[Element]:
-    speech = visit.speech
-    reason = coded(speech, REASONS, row["reason"]) if row["reason"] else None
+def run_row(context: PageContext, data: Data, row: dict[str, Any]) -> list[Element]:
+    t = context.t
+    reason = coded(t, REASONS, row["reason"]) if row["reason"] else None
     when = (
-        components.relative(visit, row["due_at"])
-        if row["due_at"] and row["ended_at"] is None
-        else components.moment(speech, row["ended_at"])
+        components.relative(context, row["due_at"]) if row["due_at"] and row["ended_at"] is None else components.moment(t, row["ended_at"])
     )
     return [
-        contact_link(speech, row["contact_id"], data.names.get(row["contact_id"])),
+        contact_link(t, row["contact_id"], data.names.get(row["contact_id"])),
         html.span(
-            components.badge(speech(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]), html.small(reason) if reason else None
+            components.badge(t(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]), html.small(reason) if reason else None
         ),
-        data.node_name(row["node"], visit),
+        data.node_name(row["node"], context),
         when,
-        components.moment(speech, row["started_at"]),
-        html.a({"className": "button plain", "href": f"/ui/runs/{row['id']}"}, speech("Show"), components.icon("arrow")),
+        components.moment(t, row["started_at"]),
+        html.a({"className": "button plain", "href": f"/ui/runs/{row['id']}"}, t("Show"), components.icon("arrow")),
     ]
 
 
 # Stuck runs
 
 
-def stuck_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
+def stuck_tab(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
     if not data.runs:
-        return components.empty("check", speech("No run is stuck."), None)
+        return components.empty("check", t("No run is stuck."), None)
     return html._(
         html.p(
             {"className": "lead"},
-            speech(
-                "A stuck run waits at its step until someone decides: try again once the cause is fixed, skip the step, or end the run."
-            ),
+            t("A stuck run waits at its step until someone decides: try again once the cause is fixed, skip the step, or end the run."),
         ),
-        ended_early(speech, data.job, "The last attempt on all of them failed before it finished: {reason}"),
-        no_worker(speech, data.waits),
-        html.div({"className": "bar"}, everybody(visit, data, acts)) if data.numbers.halted.get("stuck", 0) > 1 else None,
-        html.div({"className": "cards wide"}, [stuck_card(visit, data, row, acts) for row in data.runs]),
+        ended_early(t, data.job, "The last attempt on all of them failed before it finished: {reason}"),
+        no_worker(t, data.waits),
+        html.div({"className": "bar"}, everybody(context, data, acts)) if data.numbers.halted.get("stuck", 0) > 1 else None,
+        html.div({"className": "cards wide"}, [stuck_card(context, data, row, acts) for row in data.runs]),
     )
 
 
-def everybody(visit: PageContext, data: Data, acts: Acts) -> Element:
+def everybody(context: PageContext, data: Data, acts: Acts) -> Element:
     """After a fix: all stuck runs try again, page by page."""
-    if not visit.may("run.mend"):
+    if not context.may("run.mend"):
         return None
-    speech, count = visit.speech, data.numbers.halted.get("stuck", 0)
+    t, count = context.t, data.numbers.halted.get("stuck", 0)
     return components.ask(
-        speech("Try all again"),
-        speech("{count} stuck runs try again from where they are. Do this once the cause is fixed.", count=speech.number(count)),
-        speech("Try all again now"),
+        t("Try all again"),
+        t("{count} stuck runs try again from where they are. Do this once the cause is fixed.", count=t.number(count)),
+        t("Try all again now"),
         acts.act("run.mend", trying_again(data.journey.id, count), "The runs are trying again, page by page."),
         "play",
         "main",
@@ -461,89 +451,89 @@ def everybody(visit: PageContext, data: Data, acts: Acts) -> Element:
 
 
 def trying_again(journey_id: str, count: int) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            add_job(session, "resume_stuck", f"journey:{journey_id}", {"journey_id": journey_id}, visit.by, visit.house.now(), count)
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            add_job(session, "resume_stuck", f"journey:{journey_id}", {"journey_id": journey_id}, context.by, context.app.now(), count)
 
     return do
 
 
-def stuck_card(visit: PageContext, data: Data, row: dict[str, Any], acts: Acts) -> Element:
-    speech, node = visit.speech, data.graph.nodes.get(row["node"])
+def stuck_card(context: PageContext, data: Data, row: dict[str, Any], acts: Acts) -> Element:
+    t, node = context.t, data.graph.nodes.get(row["node"])
     return html.article(
         {"className": "card", "key": row["id"]},
         html.header(
             html.h2(
                 html.a(
                     {"href": f"/ui/runs/{row['id']}"},
-                    data.names.get(row["contact_id"]) or speech("Contact {id}", id=row["contact_id"][-6:]),
+                    data.names.get(row["contact_id"]) or t("Contact {id}", id=row["contact_id"][-6:]),
                 )
             ),
-            components.badge(speech(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]),
+            components.badge(t(RUN_STATES[row["status"]][0]), *RUN_STATES[row["status"]][1:]),
         ),
-        html.p(speech("at the step “{name}”", name=data.node_name(row["node"], visit))),
-        html.p({"className": "quiet"}, coded(speech, REASONS, row["reason"])) if not row["error"].startswith(row["reason"]) else None,
-        html.pre(mistake(speech, row["error"])) if row["error"] else None,
-        html.footer({"className": "actions"}, *run_acts(visit, acts, row, node.outlets() if node else (), data.journey.state)),
+        html.p(t("at the step “{name}”", name=data.node_name(row["node"], context))),
+        html.p({"className": "quiet"}, coded(t, REASONS, row["reason"])) if not row["error"].startswith(row["reason"]) else None,
+        html.pre(mistake(t, row["error"])) if row["error"] else None,
+        html.footer({"className": "actions"}, *run_acts(context, acts, row, node.outlets() if node else (), data.journey.state)),
     )
 
 
 # Refusals
 
 
-def refused_tab(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    columns = (speech("Contact"), speech("Why not"), speech("When"))
-    rows = [refusal_row(visit, data, one) for one in data.refusals]
-    found = components.table(speech("Not entered"), columns, rows) if rows else components.empty("check", speech("No refusals."), None)
+def refused_tab(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    columns = (t("Contact"), t("Why not"), t("When"))
+    rows = [refusal_row(context, data, one) for one in data.refusals]
+    found = components.table(t("Not entered"), columns, rows) if rows else components.empty("check", t("No refusals."), None)
     return html._(
         html.div(
             {"className": "bar"},
-            html.p({"className": "lead"}, speech("Why did a contact not enter? Every time a trigger did not result in an entry.")),
-            components.search(visit, speech("Search by name or e-mail")),
+            html.p({"className": "lead"}, t("Why did a contact not enter? Every time a trigger did not result in an entry.")),
+            components.search(context, t("Search by name or e-mail")),
         ),
-        reasons(visit, data),
+        reasons(context, data),
         found,
-        components.pager(visit, data.next_before),
+        components.pager(context, data.next_before),
     )
 
 
-def reasons(visit: PageContext, data: Data) -> Element:
+def reasons(context: PageContext, data: Data) -> Element:
     """How often for which reason, since the journey was first published; each leads to its contacts."""
-    speech, counted = visit.speech, data.numbers.whole.refused
+    t, counted = context.t, data.numbers.whole.refused
     ranked = sorted(((-count, code) for code, count in counted.items() if count > 0), key=lambda one: one)
     if not ranked:
         return None
-    choices = [("", speech("All reasons"), sum(-count for count, _ in ranked))]
-    choices += [(code, coded(speech, REFUSALS, code).rstrip("."), -count) for count, code in ranked]
-    kept = speech(
+    choices = [("", t("All reasons"), sum(-count for count, _ in ranked))]
+    choices += [(code, coded(t, REFUSALS, code).rstrip("."), -count) for count, code in ranked]
+    kept = t(
         "Every time is counted; of those the trigger's condition kept out, the last {count} are listed.",
-        count=speech.number(unmet.KEPT),
+        count=t.number(unmet.KEPT),
     )
     return html.div(
-        components.tabs(visit, "why", choices, speech("Why not")),
+        components.tabs(context, "why", choices, t("Why not")),
         html.p({"className": "quiet"}, kept) if counted.get("condition", 0) > unmet.KEPT else None,
     )
 
 
-def refusal_row(visit: PageContext, data: Data, one: Refusal) -> list[Element]:
-    speech = visit.speech
-    asked = [labels.term(speech, row, {}) for row in one.detail.get("rule", []) if not row.get("result")]
+def refusal_row(context: PageContext, data: Data, one: Refusal) -> list[Element]:
+    t = context.t
+    asked = [labels.term(t, row, {}) for row in one.detail.get("rule", []) if not row.get("result")]
     why = html.ul(
         {"className": "terms"},
         [html.li({"key": str(n)}, components.marked(question), " — ", html.i(answer)) for n, (question, answer) in enumerate(asked)],
     )
-    earlier = html.a({"href": f"/ui/runs/{one.detail['run']}"}, speech("the earlier run")) if one.detail.get("run") else None
+    earlier = html.a({"href": f"/ui/runs/{one.detail['run']}"}, t("the earlier run")) if one.detail.get("run") else None
     return [
-        contact_link(speech, one.contact_id, data.names.get(one.contact_id)),
-        html.div(coded(speech, REFUSALS, one.reason), " ", earlier, why if asked else None),
-        components.moment(speech, one.refused_at),
+        contact_link(t, one.contact_id, data.names.get(one.contact_id)),
+        html.div(coded(t, REFUSALS, one.reason), " ", earlier, why if asked else None),
+        components.moment(t, one.refused_at),
     ]
 
 
-def name(visit: PageContext) -> str:
-    with visit.engine.db.read() as session:
-        return get_journey(session, visit.arguments["key"]).name
+def name(context: PageContext) -> str:
+    with context.engine.db.read() as session:
+        return get_journey(session, context.arguments["key"]).name
 
 
 PAGE = Page("/ui/journeys/{key}", "Journey", "journeys", "journey.read", load, view, stamp, name=name)

@@ -48,54 +48,54 @@ class Data:
     next_before: str | None
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        journey = get_journey(session, visit.arguments["key"])
-        asked = ask(visit, journey.id)
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        journey = get_journey(session, context.arguments["key"])
+        asked = ask(context, journey.id)
         found, after = people(session, asked)
         document = journey.draft
         if number := asked.version or journey.live_version:
             document = get_version(session, journey.id, number).document
-        title = titled(visit, asked, document.get("nodes", {}))
+        title = titled(context, asked, document.get("nodes", {}))
         return Data(journey.key, journey.name, title, asked, found, contact_names(session, [one.contact_id for one in found]), after)
 
 
-def ask(visit: PageContext, journey_id: str) -> Asked:
+def ask(context: PageContext, journey_id: str) -> Asked:
     """The question in the address.
 
     Raises: NotFound for one that nobody asks.
     """
-    query = visit.query
+    query = context.query
     what, node, version = query.get("what", "entered"), query.get("node", "")[:64], query.get("version", "")
     if what not in (TITLES if node else WHOLE) or (version and not (version.isdecimal() and len(version) <= 9)):
         raise NotFound("There is no such list.")
     return Asked(journey_id, what, node, query.get("outlet", "")[:64], int(version) if version else None, query.get("before", ""))
 
 
-def titled(visit: PageContext, asked: Asked, nodes: dict[str, dict[str, str]]) -> str:
-    speech = visit.speech
+def titled(context: PageContext, asked: Asked, nodes: dict[str, dict[str, str]]) -> str:
+    t = context.t
     if not asked.node:
-        return speech(WHOLE[asked.what])
-    place = labels.names_in(speech, visit.engine.palette, nodes).get(asked.node, asked.node)
-    return speech(TITLES[asked.what], place=speech("“{value}”", value=place))
+        return t(WHOLE[asked.what])
+    place = labels.names_in(t, context.engine.palette, nodes).get(asked.node, asked.node)
+    return t(TITLES[asked.what], place=t("“{value}”", value=place))
 
 
-def view(visit: PageContext, data: Data, _acts: Acts) -> Element:
-    speech, asked = visit.speech, data.asked
+def view(context: PageContext, data: Data, _acts: Acts) -> Element:
+    t, asked = context.t, data.asked
     table = OUTLETS if asked.what == "left" else {**REASONS, **REFUSALS}
-    narrowed = [coded(speech, table, asked.outlet)] if asked.outlet else []
-    narrowed += [speech("Version {number}", number=asked.version)] if asked.version else [speech("All versions")]
-    columns = (speech("Contact"), speech("When"), speech("State"), speech("Why"), speech("Run"))
-    rows = [row(visit, data, one) for one in data.found]
+    narrowed = [coded(t, table, asked.outlet)] if asked.outlet else []
+    narrowed += [t("Version {number}", number=asked.version)] if asked.version else [t("All versions")]
+    columns = (t("Contact"), t("When"), t("State"), t("Why"), t("Run"))
+    rows = [row(context, data, one) for one in data.found]
     shown, cells = filled(columns, rows)
     return html._(
         components.head(
             data.title,
             html.span({"className": "quiet"}, " · ".join([data.name, *narrowed])),
-            back=(f"/ui/journeys/{data.key}/edit", speech("Builder")),
+            back=(f"/ui/journeys/{data.key}/edit", t("Builder")),
         ),
-        components.table(data.title, shown, cells, "people") if rows else components.empty("people", speech("Nobody."), None),
-        components.pager(visit, data.next_before),
+        components.table(data.title, shown, cells, "people") if rows else components.empty("people", t("Nobody."), None),
+        components.pager(context, data.next_before),
     )
 
 
@@ -105,25 +105,25 @@ def filled(columns: Sequence[str], rows: list[list[Element]]) -> tuple[Sequence[
     return [columns[n] for n in kept], [[cells[n] for n in kept] for cells in rows]
 
 
-def row(visit: PageContext, data: Data, one: One) -> list[Element]:
-    speech = visit.speech
+def row(context: PageContext, data: Data, one: One) -> list[Element]:
+    t = context.t
     state = STATES.get(one.status)
-    way = html.a({"href": f"/ui/journeys/{data.key}/edit?run={one.run_id}"}, speech("Show on the canvas")) if one.run_id else None
+    way = html.a({"href": f"/ui/journeys/{data.key}/edit?run={one.run_id}"}, t("Show on the canvas")) if one.run_id else None
     return [
-        contact_link(speech, one.contact_id, data.names.get(one.contact_id)),
-        components.moment(speech, one.at),
-        components.badge(speech(state[0]), *state[1:]) if state else coded(speech, OUTLETS, one.outlet) or NONE,
-        why(visit, one),
-        html.span(html.a({"href": f"/ui/runs/{one.run_id}"}, speech("Run")), " · ", way) if one.run_id else NONE,
+        contact_link(t, one.contact_id, data.names.get(one.contact_id)),
+        components.moment(t, one.at),
+        components.badge(t(state[0]), *state[1:]) if state else coded(t, OUTLETS, one.outlet) or NONE,
+        why(context, one),
+        html.span(html.a({"href": f"/ui/runs/{one.run_id}"}, t("Run")), " · ", way) if one.run_id else NONE,
     ]
 
 
-def why(visit: PageContext, one: One) -> Element:
+def why(context: PageContext, one: One) -> Element:
     """The reason that was written down; for whoever waits, until when."""
     if one.reason:
-        return coded(visit.speech, {**REASONS, **REFUSALS}, one.reason)
+        return coded(context.t, {**REASONS, **REFUSALS}, one.reason)
     if one.due_at is not None:
-        return html.span(visit.speech("Next:"), " ", components.relative(visit, one.due_at))
+        return html.span(context.t("Next:"), " ", components.relative(context, one.due_at))
     return NONE
 
 

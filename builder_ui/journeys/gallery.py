@@ -44,98 +44,98 @@ PROBLEMS = {
 }
 
 
-def load(_visit: PageContext) -> None:
+def load(_context: PageContext) -> None:
     return None
 
 
-def view(visit: PageContext, _data: None, _acts: Acts) -> Element:
-    speech = visit.speech
-    problem = PROBLEMS.get(visit.query.get("problem", ""))
-    if not visit.may("journey.change"):
-        return html._(components.head(speech("New journey")), components.empty("ban", speech("Your role does not allow this."), None))
+def view(context: PageContext, _data: None, _acts: Acts) -> Element:
+    t = context.t
+    problem = PROBLEMS.get(context.query.get("problem", ""))
+    if not context.may("journey.change"):
+        return html._(components.head(t("New journey")), components.empty("ban", t("Your role does not allow this."), None))
     return html._(
-        components.head(speech("New journey"), back=("/ui/journeys", speech("Journeys"))),
-        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
+        components.head(t("New journey"), back=("/ui/journeys", t("Journeys"))),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem)) if problem else None,
         html.div(
             {"className": "aims"},
             html.section(
                 {"className": "aim own", "key": "own", "aria-labelledby": "aim-own"},
                 html.header(
-                    html.h2({"id": "aim-own"}, speech("Start from scratch")),
-                    html.p({"className": "quiet"}, speech("Draw your own, or bring one from elsewhere.")),
+                    html.h2({"id": "aim-own"}, t("Start from scratch")),
+                    html.p({"className": "quiet"}, t("Draw your own, or bring one from elsewhere.")),
                 ),
-                html.div(_blank(visit), _file(visit)),
+                html.div(_blank(context), _file(context)),
             ),
-            [_aimed(visit, aim) for aim in AIMS],
+            [_aimed(context, aim) for aim in AIMS],
         ),
     )
 
 
-def _aimed(visit: PageContext, aim: Aim) -> Element:
+def _aimed(context: PageContext, aim: Aim) -> Element:
     """The journeys that reach one thing, under what they reach."""
-    speech, id = visit.speech, f"aim-{aim.key}"
+    t, id = context.t, f"aim-{aim.key}"
     return html.section(
         {"className": "aim", "key": aim.key, "aria-labelledby": id},
-        html.header(html.h2({"id": id}, speech(aim.title)), html.p({"className": "quiet"}, speech(aim.about))),
-        html.div([_offer(visit, entry) for entry in gallery() if entry.aim == aim]),
+        html.header(html.h2({"id": id}, t(aim.title)), html.p({"className": "quiet"}, t(aim.about))),
+        html.div([_offer(context, entry) for entry in gallery() if entry.aim == aim]),
     )
 
 
-def _blank(visit: PageContext) -> Element:
-    speech = visit.speech
+def _blank(context: PageContext) -> Element:
+    t = context.t
     return html.article(
         {"className": "card", "key": "blank"},
-        html.h3(speech("From nothing")),
-        html.p({"className": "quiet"}, speech("An empty canvas with a start and an exit.")),
-        _naming(visit, "", speech("New journey")),
+        html.h3(t("From nothing")),
+        html.p({"className": "quiet"}, t("An empty canvas with a start and an exit.")),
+        _naming(context, "", t("New journey")),
     )
 
 
-def _naming(visit: PageContext, template: str, name: str) -> Element:
-    speech = visit.speech
+def _naming(context: PageContext, template: str, name: str) -> Element:
+    t = context.t
     return html.form(
         {"className": "pfb-new", "method": "post", "action": "/ui/gallery"},
         html.input({"type": "hidden", "name": "template", "value": template}),
-        html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
-        html.button({"className": "button main"}, speech("Create and draw")),
-        components.own_key(speech, "key", KEY_PATTERN),
+        html.label(t("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
+        html.button({"className": "button main"}, t("Create and draw")),
+        components.own_key(t, "key", KEY_PATTERN),
     )
 
 
-def _file(visit: PageContext) -> Element:
-    speech = visit.speech
+def _file(context: PageContext) -> Element:
+    t = context.t
     form = {"className": "pfb-new", "method": "post", "action": "/ui/gallery/import", "encType": "multipart/form-data"}
     return html.article(
         {"className": "card", "key": "file"},
-        html.h3(speech("From a file")),
-        html.p({"className": "quiet"}, speech("A journey that was exported, here or elsewhere.")),
+        html.h3(t("From a file")),
+        html.p({"className": "quiet"}, t("A journey that was exported, here or elsewhere.")),
         html.form(
             form,
-            html.label(speech("File"), html.input({"type": "file", "name": "file", "accept": ".json,application/json", "required": True})),
-            html.label(speech("Key (empty: as in the file)"), html.input({"name": "key", "pattern": KEY_PATTERN})),
-            html.button({"className": "button"}, speech("Import")),
+            html.label(t("File"), html.input({"type": "file", "name": "file", "accept": ".json,application/json", "required": True})),
+            html.label(t("Key (empty: as in the file)"), html.input({"name": "key", "pattern": KEY_PATTERN})),
+            html.button({"className": "button"}, t("Import")),
         ),
     )
 
 
-def _offer(visit: PageContext, entry: TemplateEntry) -> Element:
-    speech = visit.speech
-    name = speech(entry.name)
+def _offer(context: PageContext, entry: TemplateEntry) -> Element:
+    t = context.t
+    name = t(entry.name)
     return html.article(
         {"className": "card", "key": entry.key},
         html.h3(name),
-        html.p({"className": "quiet"}, speech(entry.description)),
-        html.details(html.summary(speech("View steps")), _steps(visit, entry.document)),
-        _naming(visit, entry.key, name),
+        html.p({"className": "quiet"}, t(entry.description)),
+        html.details(html.summary(t("View steps")), _steps(context, entry.document)),
+        _naming(context, entry.key, name),
     )
 
 
-def _steps(visit: PageContext, document: Mapping[str, Any]) -> Element:
+def _steps(context: PageContext, document: Mapping[str, Any]) -> Element:
     """The steps in the order of their ways."""
-    speech, palette, draft = visit.speech, visit.engine.palette, Draft(document)
-    names = labels.names_in(speech, palette, draft.nodes)
-    views = {id: cards.view_of(speech, palette, id, raw, names) for id, raw in draft.nodes.items()}
-    start = cards.entry_view(speech, draft)
+    t, palette, draft = context.t, context.engine.palette, Draft(document)
+    names = labels.names_in(t, palette, draft.nodes)
+    views = {id: cards.view_of(t, palette, id, raw, names) for id, raw in draft.nodes.items()}
+    start = cards.entry_view(t, draft)
     lines = [start, *(views[id] for id in cards.in_order(draft, views))]
     items = [
         html.li({"key": str(n)}, components.icon(one["icon"]), html.span(html.b(one["called"]), " ", html.small(one["summary"])))
@@ -150,9 +150,9 @@ PAGE = Page("/ui/gallery", "New journey", "journeys", "catalogue.read", load, vi
 # What the forms do
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """Where the forms lead. Each answers with a redirect: into the builder, or back with what was wrong."""
-    router, makers = APIRouter(include_in_schema=False), _Makers(house)
+    router, makers = APIRouter(include_in_schema=False), _Makers(app)
     router.add_api_route("/ui/gallery", makers.create, methods=["POST"], **does("journey.change"))
     router.add_api_route("/ui/gallery/import", makers.take, methods=["POST"], **does("journey.change"))
     router.add_api_route("/ui/journeys/{key}/duplicate", makers.duplicate, methods=["POST"], **does("journey.change"))
@@ -162,9 +162,9 @@ def routes(house: AppContext) -> APIRouter:
 class _Makers:
     """Checks who asks, makes the journey, leads on."""
 
-    def __init__(self, house: AppContext) -> None:
-        self.house = house
-        self.host = Host(house, ())
+    def __init__(self, app: AppContext) -> None:
+        self.app = app
+        self.host = Host(app, ())
 
     async def create(
         self,
@@ -200,28 +200,28 @@ class _Makers:
         entry = next((one for one in gallery() if one.key == template), None)
         if entry is not None:
             self._mails(entry, member)
-            with self.house.engine.db.write() as session:
-                declare_missing(session, entry.fields, entry.events, self.house.now())
-        document = self.house.engine.new_journey.fill(entry.document) if entry else _blank_document(self.house.engine.new_journey)
+            with self.app.engine.db.write() as session:
+                declare_missing(session, entry.fields, entry.events, self.app.now())
+        document = self.app.engine.new_journey.fill(entry.document) if entry else _blank_document(self.app.engine.new_journey)
         name = name.strip()[:120] or key or template or "journey"
-        with self.house.engine.db.read() as session:
+        with self.app.engine.db.read() as session:
             key = key or key_of(name, set(session.scalars(select(Journey.key)).all()), template or "journey")
         return self._store(member, {**document, "key": key, "name": name})
 
     def _mails(self, entry: TemplateEntry, member: Member) -> None:
         """The message templates of a gallery journey; those that are there already stay as they are."""
-        with self.house.engine.db.read() as session:
+        with self.app.engine.db.read() as session:
             present = set(session.scalars(select(Template.key)).all())
         for mail in entry.mails:
             if mail.key not in present:
                 kept: dict[str, Any] = {"name": mail.name, "kind": mail.kind, "message_class": mail.message_class}
                 library.save(
-                    self.house.engine.db,
+                    self.app.engine.db,
                     mail.key,
                     mail.variants,
                     actor=f"member:{member.id}",
-                    now=self.house.now(),
-                    renderer=self.house.renderer,
+                    now=self.app.now(),
+                    renderer=self.app.renderer,
                     **kept,
                 )
 
@@ -230,15 +230,15 @@ class _Makers:
         return self._store(member, {**raw, **({"key": key} if key else {})})
 
     def _duplicate(self, member: Member, key: str, original: str) -> str:
-        with self.house.engine.db.read() as session:
+        with self.app.engine.db.read() as session:
             draft = dict(publish.get_journey(session, original).draft)
             present = dict(session.execute(select(Journey.key, Journey.name)).all())
         name = copy_of(str(draft.get("name", original)), translator(member.locale[:2])("copy"), set(present.values()))
         return self._store(member, {**draft, "key": key or key_of(name, present, original), "name": name})
 
     def _store(self, member: Member, document: Mapping[str, Any]) -> str:
-        with self.house.engine.db.write() as session:
-            return publish.create_journey(session, document, f"member:{member.id}", self.house.now()).key
+        with self.app.engine.db.write() as session:
+            return publish.create_journey(session, document, f"member:{member.id}", self.app.now()).key
 
 
 def _blank_document(new: NewJourney) -> dict[str, Any]:

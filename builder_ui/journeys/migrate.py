@@ -72,32 +72,32 @@ class Data:
     done: Done | None = None
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        journey = get_journey(session, visit.arguments["key"])
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        journey = get_journey(session, context.arguments["key"])
         numbers = session.scalars(select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc())).all()
         counts = tally.by_version(session, journey.id)
         inside = {number: counts[number].inside if number in counts else 0 for number in numbers}
-        chosen = _chosen(visit, journey, inside)
+        chosen = _chosen(context, journey, inside)
         if chosen is None:
             return Data(journey, inside, None)
-        programs = [visit.engine.program(session, get_version(session, journey.id, number).id) for number in chosen]
-        old, new = (labels.names_of(visit.speech, program.nodes) for program in programs)
-        targets = migrate.targets_of(visit.engine, session, journey.id, *chosen, {})
+        programs = [context.engine.program(session, get_version(session, journey.id, number).id) for number in chosen]
+        old, new = (labels.names_of(context.t, program.nodes) for program in programs)
+        targets = migrate.targets_of(context.engine, session, journey.id, *chosen, {})
         here = tally.read(session, journey.id, chosen[0]).nodes
         places = [
             Place(id, name, here[id].waiting, targets.get(id, migrate.STAY))
             for id, name in old.items()
             if id in here and here[id].waiting > 0
         ]
-        return Data(journey, inside, chosen, places, old, new, programs[1].nodes, _done(visit, session, journey, chosen))
+        return Data(journey, inside, chosen, places, old, new, programs[1].nodes, _done(context, session, journey, chosen))
 
 
-def _chosen(visit: PageContext, journey: Journey, inside: Mapping[int, int]) -> tuple[int, int] | None:
+def _chosen(context: PageContext, journey: Journey, inside: Mapping[int, int]) -> tuple[int, int] | None:
     """The two versions: from the address, else the oldest with somebody inside, and the live one."""
     waiting = [number for number, count in inside.items() if count and number != journey.live_version]
-    old = _number(visit.query.get("from")) or min(waiting, default=0)
-    new = _number(visit.query.get("to")) or journey.live_version or 0
+    old = _number(context.query.get("from")) or min(waiting, default=0)
+    new = _number(context.query.get("to")) or journey.live_version or 0
     return (old, new) if old in inside and new in inside and old != new else None
 
 
@@ -105,17 +105,17 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) < 10 else 0
 
 
-def _done(visit: PageContext, session: Session, journey: Journey, chosen: tuple[int, int]) -> Done | None:
+def _done(context: PageContext, session: Session, journey: Journey, chosen: tuple[int, int]) -> Done | None:
     """The migration at work, the one the address names, or the newest between the two versions."""
     of_journey = select(Migration).where(Migration.journey_id == journey.id).order_by(col(Migration.id).desc()).limit(1)
     between = of_journey.where(Migration.from_version == chosen[0], Migration.to_version == chosen[1])
     found = session.scalars(of_journey.where(col(Migration.state).in_(migrate.AT_WORK))).first()
     found = (
-        found or session.scalars(of_journey.where(Migration.id == visit.query.get("id", ""))).first() or session.scalars(between).first()
+        found or session.scalars(of_journey.where(Migration.id == context.query.get("id", ""))).first() or session.scalars(between).first()
     )
     if found is None:
         return None
-    left = migrate.preview(visit.engine, session, journey.id, found.from_version, found.to_version, found.node_map)
+    left = migrate.preview(context.engine, session, journey.id, found.from_version, found.to_version, found.node_map)
     ids = migrate.stayed(session, found.id, 100) if found.state == "rolled_back" else []
     stayed = session.execute(select(Run.id, Run.contact_id).where(col(Run.id).in_(ids)).order_by(col(Run.id))).all()
     names = contact_names(session, [contact for _, contact in stayed])
@@ -124,9 +124,9 @@ def _done(visit: PageContext, session: Session, journey: Journey, chosen: tuple[
     return Done(found, migrate.progress(session, found), left, [(run, contact) for run, contact in stayed], names, job, waits(session, job))
 
 
-def stamp(visit: PageContext) -> object:
-    with visit.engine.db.read() as session:
-        journey = get_journey(session, visit.arguments["key"])
+def stamp(context: PageContext) -> object:
+    with context.engine.db.read() as session:
+        journey = get_journey(session, context.arguments["key"])
         rows = session.execute(
             sql_select(
                 col(Migration.id), col(Migration.state), col(Migration.moved), col(Migration.skipped), col(Migration.after_run)
@@ -135,30 +135,28 @@ def stamp(visit: PageContext) -> object:
         return [tuple(row) for row in rows], journey.live_version, tally.read(session, journey.id), has_worker(session)
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, journey = visit.speech, data.journey
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, journey = context.t, data.journey
     back = (f"/ui/journeys/{journey.key}?tab=versions", journey.name)
-    lead = speech("Contacts stay on the version they entered. Here they can be moved to another one; the time they have waited is kept.")
-    if not visit.may("journey.move"):
-        return html._(
-            components.head(speech("Move contacts"), back=back), components.empty("ban", speech("Your role does not allow this."), None)
-        )
+    lead = t("Contacts stay on the version they entered. Here they can be moved to another one; the time they have waited is kept.")
+    if not context.may("journey.move"):
+        return html._(components.head(t("Move contacts"), back=back), components.empty("ban", t("Your role does not allow this."), None))
     at_work = data.done is not None and data.done.migration.state in migrate.AT_WORK
     return html._(
-        components.head(speech("Move contacts"), lead, back=back),
-        versions(visit, data),
-        result(visit, data, data.done, acts) if data.done else None,
-        None if at_work else body(visit, data, acts),
+        components.head(t("Move contacts"), lead, back=back),
+        versions(context, data),
+        result(context, data, data.done, acts) if data.done else None,
+        None if at_work else body(context, data, acts),
     )
 
 
-def versions(visit: PageContext, data: Data) -> Element:
+def versions(context: PageContext, data: Data) -> Element:
     """From where to where: a plain form."""
-    speech, (old, new) = visit.speech, data.chosen or (0, 0)
+    t, (old, new) = context.t, data.chosen or (0, 0)
 
     def named(number: int) -> str:
-        live = " · " + speech("contacts enter here") if number == data.journey.live_version else ""
-        return speech("Version {number} ({count} in it)", number=number, count=speech.number(data.inside[number])) + live
+        live = " · " + t("contacts enter here") if number == data.journey.live_version else ""
+        return t("Version {number} ({count} in it)", number=number, count=t.number(data.inside[number])) + live
 
     def choose(name: str, label: str, numbers: list[int], chosen: int) -> Element:
         options = [html.option({"key": str(one), "value": str(one), "selected": one == chosen}, named(one)) for one in numbers]
@@ -168,59 +166,59 @@ def versions(visit: PageContext, data: Data) -> Element:
     if not sources:
         return None
     return html.form(
-        {"className": "filters", "method": "get", "action": visit.path},
-        choose("from", speech("From version"), sources, old),
-        choose("to", speech("To version"), list(data.inside), new),
-        html.button({"className": "button"}, speech("Show")),
+        {"className": "filters", "method": "get", "action": context.path},
+        choose("from", t("From version"), sources, old),
+        choose("to", t("To version"), list(data.inside), new),
+        html.button({"className": "button"}, t("Show")),
     )
 
 
-def body(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    versions_tab = html.a({"className": "button", "href": f"/ui/journeys/{data.journey.key}?tab=versions"}, speech("View versions"))
+def body(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    versions_tab = html.a({"className": "button", "href": f"/ui/journeys/{data.journey.key}?tab=versions"}, t("View versions"))
     if data.chosen is None:
         return components.empty(
-            "check", speech("No contacts are waiting in a version other than the current one, or both are the same."), versions_tab
+            "check", t("No contacts are waiting in a version other than the current one, or both are the same."), versions_tab
         )
     if not data.places:
-        return components.empty("check", speech("No contacts are waiting in version {number}.", number=data.chosen[0]), versions_tab)
+        return components.empty("check", t("No contacts are waiting in version {number}.", number=data.chosen[0]), versions_tab)
     return html.section(
         {"className": "panel"},
-        html.h2(speech("Where do they go?")),
-        html.ul({"className": "node-map"}, [row(visit, data, place, acts) for place in data.places]),
-        dry_run(visit, data, acts),
+        html.h2(t("Where do they go?")),
+        html.ul({"className": "node-map"}, [row(context, data, place, acts) for place in data.places]),
+        dry_run(context, data, acts),
         html.div(
             {"className": "actions"},
             components.button(
-                speech("Dry run"),
-                in_turn(visit, acts, looking(data, acts)),
+                t("Dry run"),
+                in_turn(context, acts, looking(data, acts)),
                 "search",
             ),
-            move(visit, data, acts) if DRY in acts.drafts else None,
+            move(context, data, acts) if DRY in acts.drafts else None,
         ),
     )
 
 
-def row(visit: PageContext, data: Data, place: Place, acts: Acts) -> Element:
-    speech, id = visit.speech, f"map-{place.node}"
+def row(context: PageContext, data: Data, place: Place, acts: Acts) -> Element:
+    t, id = context.t, f"map-{place.node}"
 
     def keep(event: dict[str, Any]) -> None:
         acts.drafts[place.node] = str(event["target"].get("value", ""))
         acts.drafts.pop(DRY, None)
 
-    options = [("", speech("stay on version {number}", number=(data.chosen or (0, 0))[0])), *data.new.items()]
+    options = [("", t("stay on version {number}", number=(data.chosen or (0, 0))[0])), *data.new.items()]
     drawn = [html.option({"key": value, "value": value}, text) for value, text in options]
     attributes = {"id": id, "value": acts.drafts.get(place.node, place.target), "onChange": keep}
     return html.li(
         {"key": place.node},
-        html.label({"htmlFor": id}, html.b(place.name), " ", html.span({"className": "quiet"}, waiting(visit, place.here))),
+        html.label({"htmlFor": id}, html.b(place.name), " ", html.span({"className": "quiet"}, waiting(context, place.here))),
         components.icon("arrow"),
         html.select(attributes, drawn),
     )
 
 
-def waiting(visit: PageContext, count: int) -> str:
-    return visit.speech("{count} here now", count=visit.speech.number(count))
+def waiting(context: PageContext, count: int) -> str:
+    return context.t("{count} here now", count=context.t.number(count))
 
 
 def chosen_map(data: Data, acts: Acts) -> dict[str, str]:
@@ -228,13 +226,13 @@ def chosen_map(data: Data, acts: Acts) -> dict[str, str]:
     return {place.node: acts.drafts.get(place.node, place.target) for place in data.places}
 
 
-def in_turn(visit: PageContext, acts: Acts, looking: Do) -> Callable[..., Any]:
+def in_turn(context: PageContext, acts: Acts, looking: Do) -> Callable[..., Any]:
     """One look at a time for each person, here and over the API."""
     look = acts.act("journey.move", looking, "This is what would happen. Nothing has been changed.")
 
     async def handler(*event: Any) -> None:
         try:
-            async with visit.house.turns.of(visit.by):
+            async with context.app.turns.of(context.by):
                 await look(*event)
         except TooMany as error:
             await acts.act("journey.move", refusing(error), "")(*event)
@@ -245,38 +243,38 @@ def in_turn(visit: PageContext, acts: Acts, looking: Do) -> Callable[..., Any]:
 def refusing(error: TooMany) -> Do:
     """Says on the page why not."""
 
-    def do(_visit: PageContext) -> None:
+    def do(_context: PageContext) -> None:
         raise error
 
     return do
 
 
 def looking(data: Data, acts: Acts) -> Do:
-    def do(visit: PageContext) -> None:
+    def do(context: PageContext) -> None:
         wanted = chosen_map(data, acts)
-        with visit.engine.db.read() as session:
+        with context.engine.db.read() as session:
             versions = data.chosen or (0, 0)
-            found = migrate.preview(visit.engine, session, data.journey.id, *versions, wanted)
-            ahead = consequences.forecaster(visit).move(session, data.journey.id, *versions, wanted, visit.house.now())
+            found = migrate.preview(context.engine, session, data.journey.id, *versions, wanted)
+            ahead = consequences.forecaster(context).move(session, data.journey.id, *versions, wanted, context.app.now())
             known = {"map": wanted, "found": asdict(found), "sample": not ahead.is_exact}
-            acts.drafts[DRY] = json.dumps({**known, **at_once(visit, session, data, versions[1], ahead)})
+            acts.drafts[DRY] = json.dumps({**known, **at_once(context, session, data, versions[1], ahead)})
 
     return do
 
 
-def at_once(visit: PageContext, session: Session, data: Data, version: int, ahead: Forecast) -> dict[str, Any]:
+def at_once(context: PageContext, session: Session, data: Data, version: int, ahead: Forecast) -> dict[str, Any]:
     """What happens at once to those who come to a version, as the drafts keep it."""
-    nodes = visit.engine.program(session, get_version(session, data.journey.id, version).id).nodes
-    lines = [asdict(line) for line in consequences.moving(visit.speech, nodes, ahead)]
-    return {"lines": lines, "named": ahead.named, "called": consequences.names(visit, session, ahead)}
+    nodes = context.engine.program(session, get_version(session, data.journey.id, version).id).nodes
+    lines = [asdict(line) for line in consequences.moving(context.t, nodes, ahead)]
+    return {"lines": lines, "named": ahead.named, "called": consequences.names(context, session, ahead)}
 
 
-def said_at_once(visit: PageContext, dry: Mapping[str, Any]) -> Element:
+def said_at_once(context: PageContext, dry: Mapping[str, Any]) -> Element:
     lines = [consequences.Line(**one) for one in dry["lines"]]
-    return consequences.listed(visit.speech, lines, Forecast(named=dry["named"]), dry["called"])
+    return consequences.listed(context.t, lines, Forecast(named=dry["named"]), dry["called"])
 
 
-def dry_run(visit: PageContext, data: Data, acts: Acts) -> Element:
+def dry_run(context: PageContext, data: Data, acts: Acts) -> Element:
     """What was found out, as sentences."""
     if DRY not in acts.drafts:
         return None
@@ -284,60 +282,60 @@ def dry_run(visit: PageContext, data: Data, acts: Acts) -> Element:
     found = migrate.Preview(**dry["found"])
     return html.div(
         {"className": "dry-run", "role": "status"},
-        html.h3(visit.speech("This would happen")),
-        sentences(visit, data, found),
-        html._(html.h3(visit.speech("And at once")), said_at_once(visit, dry)) if found.moves else None,
-        counting(visit, data, dry["map"], found.open_runs) if dry["sample"] else None,
+        html.h3(context.t("This would happen")),
+        sentences(context, data, found),
+        html._(html.h3(context.t("And at once")), said_at_once(context, dry)) if found.moves else None,
+        counting(context, data, dry["map"], found.open_runs) if dry["sample"] else None,
     )
 
 
-def counting(visit: PageContext, data: Data, wanted: Mapping[str, str], total: int) -> Element:
+def counting(context: PageContext, data: Data, wanted: Mapping[str, str], total: int) -> Element:
     """The exact count of what was estimated."""
     old, new = data.chosen or (0, 0)
     question = Question(data.journey.id, "journey.move", {"from": old, "to": new, "map": dict(wanted)}, total)
 
     def tell(found: Forecast) -> list[consequences.Line]:
-        return consequences.moving(visit.speech, data.nodes, found)
+        return consequences.moving(context.t, data.nodes, found)
 
-    return Exact(visit, question, tell, key=question.key)
+    return Exact(context, question, tell, key=question.key)
 
 
-def sentences(visit: PageContext, data: Data, found: migrate.Preview) -> Element:
+def sentences(context: PageContext, data: Data, found: migrate.Preview) -> Element:
     """`412 wait at *Wait 3 days* → *Wait 2 days*`; those without a target stay."""
-    speech = visit.speech
+    t = context.t
 
     def named(names: Mapping[str, str], id: str) -> str:
-        return names.get(id, id or speech("Start")).replace("*", "")
+        return names.get(id, id or t("Start")).replace("*", "")
 
     said = [
-        speech(
+        t(
             "{count} wait at *{old}* → *{new}*",
-            count=speech.number(one["runs"]),
+            count=t.number(one["runs"]),
             old=named(data.old, one["from"]),
             new=named(data.new, one["to"]),
         )
         for one in found.moves
     ]
     said += [
-        speech("{count} wait at *{old}* and stay: no target", count=speech.number(one["runs"]), old=named(data.old, one["from"]))
+        t("{count} wait at *{old}* and stay: no target", count=t.number(one["runs"]), old=named(data.old, one["from"]))
         for one in found.without_target
     ]
     return html.ul([html.li({"key": str(n)}, components.marked(one)) for n, one in enumerate(said)])
 
 
-def move(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
+def move(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
     found = json.loads(acts.drafts[DRY])["found"]
     count = sum(one["runs"] for one in found["moves"])
     if not count:
         return None
     return components.ask(
-        speech("Move 1 contact") if count == 1 else speech("Move {count} contacts", count=speech.number(count)),
-        speech(
+        t("Move 1 contact") if count == 1 else t("Move {count} contacts", count=t.number(count)),
+        t(
             "They continue in version {number} from the step they are moved to. Contacts who have not left that step can be moved back.",
             number=(data.chosen or (0, 0))[1],
         ),
-        speech("Move now"),
+        t("Move now"),
         acts.act("journey.move", moving(data, acts), "The contacts are being moved."),
         "shuffle",
         "main",
@@ -347,14 +345,14 @@ def move(visit: PageContext, data: Data, acts: Acts) -> Element:
 def moving(data: Data, acts: Acts) -> Do:
     """Begins what the dry run showed; a map that was changed since wants another look."""
 
-    def do(visit: PageContext) -> None:
+    def do(context: PageContext) -> None:
         if DRY not in acts.drafts:
             raise Invalid("The targets were changed: make a dry run first.")
-        dry, now, journey = json.loads(acts.drafts.pop(DRY)), visit.house.now(), data.journey
-        with visit.engine.db.write() as session:
-            begun = migrate.start(visit.engine, session, journey.id, *(data.chosen or (0, 0)), dry["map"], visit.by, now)
+        dry, now, journey = json.loads(acts.drafts.pop(DRY)), context.app.now(), data.journey
+        with context.engine.db.write() as session:
+            begun = migrate.start(context.engine, session, journey.id, *(data.chosen or (0, 0)), dry["map"], context.by, now)
             total = dry["found"]["open_runs"]
-            add_job(session, "migrate", f"journey:{journey.id}", {"migration_id": begun.id}, visit.by, now, total)
+            add_job(session, "migrate", f"journey:{journey.id}", {"migration_id": begun.id}, context.by, now, total)
 
     return do
 
@@ -362,131 +360,129 @@ def moving(data: Data, acts: Acts) -> Do:
 # What came of it
 
 
-def result(visit: PageContext, data: Data, done: Done, acts: Acts) -> Element:
-    speech, one, far = visit.speech, done.migration, done.progress
+def result(context: PageContext, data: Data, done: Done, acts: Acts) -> Element:
+    t, one, far = context.t, done.migration, done.progress
     state = MIGRATION_STATES[one.state]
     at_work = one.state in migrate.AT_WORK
-    text = speech("{done} of {total}", done=speech.number(far.done), total=speech.number(far.total))
+    text = t("{done} of {total}", done=t.number(far.done), total=t.number(far.total))
     return html.section(
-        {"className": "panel result", "aria-label": speech("Result")},
-        html.h2(
-            speech("Version {old} → {new}", old=one.from_version, new=one.to_version), " ", components.badge(speech(state[0]), *state[1:])
-        ),
-        html.p(components.moment(speech, one.created_at)),
+        {"className": "panel result", "aria-label": t("Result")},
+        html.h2(t("Version {old} → {new}", old=one.from_version, new=one.to_version), " ", components.badge(t(state[0]), *state[1:])),
+        html.p(components.moment(t, one.created_at)),
         html.p(
             {"className": "progress"},
-            html.progress({"max": far.total or 1, "value": far.done, "aria-label": speech("Progress")}),
+            html.progress({"max": far.total or 1, "value": far.done, "aria-label": t("Progress")}),
             " ",
             text,
         )
         if at_work
         else None,
-        ended_early(speech, done.job, "The job failed before it finished: {reason}"),
-        no_worker(speech, done.waits),
-        outcome(visit, data, done),
-        back(visit, data, one, acts) if one.state == "done" and one.moved else None,
+        ended_early(t, done.job, "The job failed before it finished: {reason}"),
+        no_worker(t, done.waits),
+        outcome(context, data, done),
+        back(context, data, one, acts) if one.state == "done" and one.moved else None,
     )
 
 
-def outcome(visit: PageContext, data: Data, done: Done) -> Element:
-    speech, one, far = visit.speech, done.migration, done.progress
-    said: list[Element] = [html.p(speech("{count} were moved.", count=speech.number(one.moved)))]
+def outcome(context: PageContext, data: Data, done: Done) -> Element:
+    t, one, far = context.t, done.migration, done.progress
+    said: list[Element] = [html.p(t("{count} were moved.", count=t.number(one.moved)))]
     if one.state == "rolled_back":
-        said = [html.p(speech("{count} were moved back.", count=speech.number(far.put_back)))]
-        said += [stayed(visit, done)] if far.stayed else []
+        said = [html.p(t("{count} were moved back.", count=t.number(far.put_back)))]
+        said += [stayed(context, done)] if far.stayed else []
     elif one.state == "done" and done.left.open_runs:
-        text = speech("{count} are still on version {number}:", count=speech.number(done.left.open_runs), number=one.from_version)
+        text = t("{count} are still on version {number}:", count=t.number(done.left.open_runs), number=one.from_version)
         said += [
             html.p(text),
-            html.ul([html.li({"key": str(n)}, components.marked(why)) for n, why in enumerate(reasons(visit, data, done.left))]),
+            html.ul([html.li({"key": str(n)}, components.marked(why)) for n, why in enumerate(reasons(context, data, done.left))]),
         ]
     return html.div(*said)
 
 
-def reasons(visit: PageContext, data: Data, left: migrate.Preview) -> list[str]:
+def reasons(context: PageContext, data: Data, left: migrate.Preview) -> list[str]:
     """Why somebody was not moved: no target, or something was just being done for them."""
-    speech = visit.speech
+    t = context.t
     none = [
-        speech("{count} at *{node}*: there is no target.", count=speech.number(one["runs"]), node=data.old.get(one["from"], one["from"]))
+        t("{count} at *{node}*: there is no target.", count=t.number(one["runs"]), node=data.old.get(one["from"], one["from"]))
         for one in left.without_target
     ]
     return none + [
-        speech(
+        t(
             "{count} at *{node}*: something was just being sent or called for them. Move them once more.",
-            count=speech.number(one["runs"]),
+            count=t.number(one["runs"]),
             node=data.old.get(one["from"], one["from"]),
         )
         for one in left.moves
     ]
 
 
-def stayed(visit: PageContext, done: Done) -> Element:
-    speech = visit.speech
+def stayed(context: PageContext, done: Done) -> Element:
+    t = context.t
     lines = [
         html.li(
             {"key": run},
-            contact_link(speech, contact, done.names.get(contact)),
+            contact_link(t, contact, done.names.get(contact)),
             " · ",
-            html.a({"href": f"/ui/runs/{run}"}, speech("Run")),
+            html.a({"href": f"/ui/runs/{run}"}, t("Run")),
         )
         for run, contact in done.stayed
     ]
-    text = speech("{count} have moved on since and stay where they are:", count=speech.number(done.progress.stayed))
+    text = t("{count} have moved on since and stay where they are:", count=t.number(done.progress.stayed))
     more = done.progress.stayed - len(lines)
-    return html.div(html.p(text), html.ul(lines, html.li(speech("… and {count} more", count=more)) if more > 0 else None))
+    return html.div(html.p(text), html.ul(lines, html.li(t("… and {count} more", count=more)) if more > 0 else None))
 
 
-def back(visit: PageContext, data: Data, one: Migration, acts: Acts) -> Element:
-    speech = visit.speech
+def back(context: PageContext, data: Data, one: Migration, acts: Acts) -> Element:
+    t = context.t
     question = "Contacts who are still at the step they were moved to go back to version {number}. The others are listed."
     put_back = acts.act("journey.move", putting_back(one.id), "The contacts are being moved back.")
     return html._(
-        dry_run_back(visit, one, acts),
+        dry_run_back(context, one, acts),
         html.div(
             {"className": "actions"},
-            components.button(speech("Preview moving back"), in_turn(visit, acts, looking_back(data, one, acts)), "search"),
-            components.ask(speech("Roll back"), speech(question, number=one.from_version), speech("Move back"), put_back, "history"),
+            components.button(t("Preview moving back"), in_turn(context, acts, looking_back(data, one, acts)), "search"),
+            components.ask(t("Roll back"), t(question, number=one.from_version), t("Move back"), put_back, "history"),
         ),
     )
 
 
 def looking_back(data: Data, one: Migration, acts: Acts) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.read() as session:
-            ahead = consequences.forecaster(visit).back(session, one, visit.house.now())
-            found = {"of": one.id, "goes": consequences.counted(visit.speech, ahead, ahead.begins)}
-            acts.drafts[BACK] = json.dumps({**found, **at_once(visit, session, data, one.from_version, ahead)})
+    def do(context: PageContext) -> None:
+        with context.engine.db.read() as session:
+            ahead = consequences.forecaster(context).back(session, one, context.app.now())
+            found = {"of": one.id, "goes": consequences.counted(context.t, ahead, ahead.begins)}
+            acts.drafts[BACK] = json.dumps({**found, **at_once(context, session, data, one.from_version, ahead)})
 
     return do
 
 
-def dry_run_back(visit: PageContext, one: Migration, acts: Acts) -> Element:
+def dry_run_back(context: PageContext, one: Migration, acts: Acts) -> Element:
     dry = json.loads(acts.drafts.get(BACK, "{}"))
     if dry.get("of") != one.id:
         return None
-    speech = visit.speech
+    t = context.t
     return html.div(
         {"className": "dry-run", "role": "status"},
-        html.h3(speech("This would happen")),
-        html.p(speech("{count} would go back to version {number}.", count=dry["goes"], number=one.from_version)),
-        said_at_once(visit, dry),
+        html.h3(t("This would happen")),
+        html.p(t("{count} would go back to version {number}.", count=dry["goes"], number=one.from_version)),
+        said_at_once(context, dry),
     )
 
 
 def putting_back(migration_id: str) -> Do:
-    def do(visit: PageContext) -> None:
-        now = visit.house.now()
-        with visit.engine.db.write() as session:
-            begun = migrate.begin_rollback(session, migration_id, visit.by, now)
+    def do(context: PageContext) -> None:
+        now = context.app.now()
+        with context.engine.db.write() as session:
+            begun = migrate.begin_rollback(session, migration_id, context.by, now)
             subject = f"journey:{begun.journey_id}"
-            add_job(session, "migrate_back", subject, {"migration_id": begun.id}, visit.by, now, begun.moved)
+            add_job(session, "migrate_back", subject, {"migration_id": begun.id}, context.by, now, begun.moved)
 
     return do
 
 
-def name(visit: PageContext) -> str:
-    with visit.engine.db.read() as session:
-        return get_journey(session, visit.arguments["key"]).name
+def name(context: PageContext) -> str:
+    with context.engine.db.read() as session:
+        return get_journey(session, context.arguments["key"]).name
 
 
 PAGE = Page("/ui/journeys/{key}/migrate", "Move contacts", "journeys", "journey.read", load, view, stamp, every_seconds=1.0, name=name)

@@ -26,9 +26,9 @@ def member_names(session: Session) -> dict[str, str]:
     return dict(session.execute(select(Member.id, Member.name)).all())
 
 
-def meant_for(speech: Translator, members: Mapping[str, str], member_id: str | None) -> str:
+def meant_for(t: Translator, members: Mapping[str, str], member_id: str | None) -> str:
     """That something was meant for somebody who has left the team, or was never in it; empty: it was not. `members`: id -> name."""
-    return speech("was for {name}, who has left", name=members.get(member_id, member_id)) if member_id else ""
+    return t("was for {name}, who has left", name=members.get(member_id, member_id)) if member_id else ""
 
 
 def places(uses: Iterable[Use]) -> str:
@@ -51,13 +51,13 @@ def called(contact: Contact) -> str:
     return full or contact.email or contact.phone or ""
 
 
-def contact_link(speech: Translator, id: str, name: str | None) -> Element:
-    return html.a({"href": f"/ui/contacts/{id}"}, name or speech("Contact {id}", id=id[-6:]))
+def contact_link(t: Translator, id: str, name: str | None) -> Element:
+    return html.a({"href": f"/ui/contacts/{id}"}, name or t("Contact {id}", id=id[-6:]))
 
 
-def actor(speech: Translator, names: dict[str, str], by: str) -> str:
+def actor(t: Translator, names: dict[str, str], by: str) -> str:
     """Who did something, as the audit trail names them (`member:<id>`, `key:<id>`), in words; `names` are members."""
     kind, _, id = by.partition(":")
     if kind == "member":
-        return names.get(id) or speech("a former member")
-    return speech("an API key") if kind == "key" else speech("the system")
+        return names.get(id) or t("a former member")
+    return t("an API key") if kind == "key" else t("the system")

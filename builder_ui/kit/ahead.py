@@ -27,49 +27,51 @@ class Paragraph:
     called: Mapping[str, str] = field(default_factory=dict)
 
 
-async def looked(visit: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> list[Paragraph]:
+async def looked(
+    context: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None
+) -> list[Paragraph]:
     """Counted in a thread, one look at a time for each person. `passed` as in `Forecaster.publication`."""
     try:
-        async with visit.house.turns.of(visit.by):
-            return await asyncio.to_thread(_look, visit, journey_id, document, passed)
+        async with context.app.turns.of(context.by):
+            return await asyncio.to_thread(_look, context, journey_id, document, passed)
     except PfadwerkError as error:
-        return [Paragraph(error.say(visit.speech.translate))]
+        return [Paragraph(error.say(context.t.translate))]
 
 
-def _look(visit: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None) -> list[Paragraph]:
-    with visit.engine.db.read() as session:
-        found = consequences.forecaster(visit).publication(session, journey_id, visit.house.now(), document, passed)
-        called = consequences.names(visit, session, *(one.forecast for one in found.coming))
-    nodes = compile_journey(read(document), visit.engine.palette).nodes
-    said = consequences.publishing(visit.speech, nodes, found)
+def _look(context: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None) -> list[Paragraph]:
+    with context.engine.db.read() as session:
+        found = consequences.forecaster(context).publication(session, journey_id, context.app.now(), document, passed)
+        called = consequences.names(context, session, *(one.forecast for one in found.coming))
+    nodes = compile_journey(read(document), context.engine.palette).nodes
+    said = consequences.publishing(context.t, nodes, found)
     return [Paragraph(text, forecast, tuple(lines), called) for text, forecast, lines in said]
 
 
-def shown(speech: Translator, found: list[Paragraph] | None) -> Element:
+def shown(t: Translator, found: list[Paragraph] | None) -> Element:
     """The paragraphs; None: they are being counted."""
     if found is None:
-        return html.p({"className": "quiet", "role": "status"}, speech("Who is due next is being counted …"))
+        return html.p({"className": "quiet", "role": "status"}, t("Who is due next is being counted …"))
     said = [
         html.div(
             {"key": str(n)},
             html.p(one.text),
-            consequences.listed(speech, list(one.lines), one.forecast, one.called) if one.lines else None,
+            consequences.listed(t, list(one.lines), one.forecast, one.called) if one.lines else None,
         )
         for n, one in enumerate(found)
     ]
-    return html.div({"className": "pfb-ahead"}, html.h3(speech("What happens then")), said)
+    return html.div({"className": "pfb-ahead"}, html.h3(t("What happens then")), said)
 
 
 @component
-def Ahead(visit: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> Element:
+def Ahead(context: PageContext, journey_id: str, document: Mapping[str, Any], passed: frozenset[str] | None = None) -> Element:
     """What publishing a document would bring about, as soon as that is counted."""
     found, set_found = use_state(cast("list[Paragraph] | None", None))
 
     async def look() -> None:
-        set_found(await looked(visit, journey_id, document, passed))
+        set_found(await looked(context, journey_id, document, passed))
 
     def begin() -> Callable[[], Any]:
         return asyncio.ensure_future(look()).cancel
 
     use_effect(begin, [])
-    return shown(visit.speech, found)
+    return shown(context.t, found)

@@ -26,9 +26,9 @@ class AutosavingEditor(Publisher):
 
     stuck_in: frozenset[str] = frozenset({"conflict", "denied"})
 
-    def __init__(self, visit: PageContext) -> None:
+    def __init__(self, context: PageContext) -> None:
         super().__init__()
-        self.visit = visit
+        self.context = context
         self.id = new_id()
         self.status = "saved"
         self.notice: tuple[str, bool] | None = None
@@ -41,8 +41,8 @@ class AutosavingEditor(Publisher):
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def speech(self) -> Any:
-        return self.visit.speech
+    def t(self) -> Any:
+        return self.context.t
 
     @property
     def is_stored(self) -> bool:

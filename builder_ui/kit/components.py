@@ -100,15 +100,15 @@ def button(text: str, handler: Handler, symbol: str | None = None, tone: str = "
     return html.button(attributes, icon(symbol) if symbol else None, text)
 
 
-def close(speech: Translator, handler: Handler) -> Element:
+def close(t: Translator, handler: Handler) -> Element:
     """Takes a notice away."""
-    return html.button({"type": "button", "className": "close", "aria-label": speech("Close the notice"), "onClick": handler}, "×")
+    return html.button({"type": "button", "className": "close", "aria-label": t("Close the notice"), "onClick": handler}, "×")
 
 
-def own_key(speech: Translator, name: str, pattern: str) -> Element:
+def own_key(t: Translator, name: str, pattern: str) -> Element:
     """A key of one's own, for engineers: without one it is made from the name."""
-    field = {"name": name, "pattern": pattern, "maxLength": 64, "autoComplete": "off", "placeholder": speech("made from the name")}
-    return html.details({"className": "own-key"}, html.summary(speech("For engineers")), html.label(speech("Key"), html.input(field)))
+    field = {"name": name, "pattern": pattern, "maxLength": 64, "autoComplete": "off", "placeholder": t("made from the name")}
+    return html.details({"className": "own-key"}, html.summary(t("For engineers")), html.label(t("Key"), html.input(field)))
 
 
 def ask(text: str, question: str, yes: str, handler: Handler, symbol: str, tone: str = "") -> Element:
@@ -143,54 +143,54 @@ def empty(symbol: str, text: str, more: Element) -> Element:
     return html.div({"className": "empty"}, icon(symbol), html.p(text), more)
 
 
-def search(visit: PageContext, label: str) -> Element:
+def search(context: PageContext, label: str) -> Element:
     """A search field that keeps the other choices of the page. A plain form: it works while the connection is away."""
     kept = [
         html.input({"type": "hidden", "name": name, "value": value})
-        for name, value in visit.query.items()
+        for name, value in context.query.items()
         if name not in ("q", "before") and value
     ]
     field = {
         "type": "search",
         "name": "q",
-        "defaultValue": visit.query.get("q", ""),
+        "defaultValue": context.query.get("q", ""),
         "placeholder": label,
         "aria-label": label,
         "maxLength": 200,
     }
     return html.form(
-        {"className": "search", "method": "get", "action": visit.path, "role": "search"}, icon("search"), html.input(field), *kept
+        {"className": "search", "method": "get", "action": context.path, "role": "search"}, icon("search"), html.input(field), *kept
     )
 
 
-def tabs(visit: PageContext, name: str, choices: Iterable[tuple[str, str, int | None]], label: str) -> Element:
+def tabs(context: PageContext, name: str, choices: Iterable[tuple[str, str, int | None]], label: str) -> Element:
     """Links that set one value of the query; (value, text, number or None). The first choice is the default."""
     choices = list(choices)
-    present = visit.query.get(name, "") or choices[0][0]
-    links = [_tab(visit, name, value, text, number, value == present, value == choices[0][0]) for value, text, number in choices]
+    present = context.query.get(name, "") or choices[0][0]
+    links = [_tab(context, name, value, text, number, value == present, value == choices[0][0]) for value, text, number in choices]
     return html.nav({"className": "tabs", "aria-label": label}, links)
 
 
-def _tab(visit: PageContext, name: str, value: str, text: str, number: int | None, here: bool, default: bool) -> Element:
-    attributes = {"href": visit.link(**{name: None if default else value}), "key": value, "className": "tab here" if here else "tab"}
+def _tab(context: PageContext, name: str, value: str, text: str, number: int | None, here: bool, default: bool) -> Element:
+    attributes = {"href": context.link(**{name: None if default else value}), "key": value, "className": "tab here" if here else "tab"}
     if here:
         attributes["aria-current"] = "page"
-    count = html.span({"className": "count"}, visit.speech.number(number)) if number is not None else None
+    count = html.span({"className": "count"}, context.t.number(number)) if number is not None else None
     return html.a(attributes, text, count)
 
 
-def pager(visit: PageContext, next_before: str | None, first: str = "", more: str = "") -> Element:
+def pager(context: PageContext, next_before: str | None, first: str = "", more: str = "") -> Element:
     """Onwards to older ones, and back to the newest; `first` and `more` are the words for lists in another order."""
-    if next_before is None and not visit.query.get("before"):
+    if next_before is None and not context.query.get("before"):
         return None
-    speech = visit.speech
-    newest = html.a({"className": "button", "href": visit.link()}, first or speech("Newest")) if visit.query.get("before") else None
+    t = context.t
+    newest = html.a({"className": "button", "href": context.link()}, first or t("Newest")) if context.query.get("before") else None
     older = (
-        html.a({"className": "button", "href": visit.link(before=next_before)}, more or speech("Older"), icon("arrow"))
+        html.a({"className": "button", "href": context.link(before=next_before)}, more or t("Older"), icon("arrow"))
         if next_before
         else None
     )
-    return html.nav({"className": "pager", "aria-label": speech("Pages")}, newest, older)
+    return html.nav({"className": "pager", "aria-label": t("Pages")}, newest, older)
 
 
 def table(label: str, columns: Sequence[str], rows: Sequence[Sequence[Element]], kinds: str = "") -> Element:
@@ -249,26 +249,26 @@ def form(text: str, symbol: str, fields: Sequence[Element], yes: str, handler: H
     )
 
 
-def export(visit: PageContext, name: str, **more: str) -> Element:
+def export(context: PageContext, name: str, **more: str) -> Element:
     """The way to the list on this page as a file; nothing for those who may not have it."""
-    if not visit.may("list.export"):
+    if not context.may("list.export"):
         return None
-    query = {k: v for k, v in {**visit.query, **more, "before": ""}.items() if v}
-    return html.a({"className": "button", "href": f"/ui/export/{name}.csv?{urlencode(query)}"}, visit.speech("Export CSV"))
+    query = {k: v for k, v in {**context.query, **more, "before": ""}.items() if v}
+    return html.a({"className": "button", "href": f"/ui/export/{name}.csv?{urlencode(query)}"}, context.t("Export CSV"))
 
 
-def moment(speech: Translator, at: datetime | None) -> Element:
+def moment(t: Translator, at: datetime | None) -> Element:
     """Date and time, in full when pointed at."""
-    return html.time({"dateTime": at.isoformat(), "title": speech.exactly(at)}, speech.moment(at)) if at else "–"
+    return html.time({"dateTime": at.isoformat(), "title": t.exactly(at)}, t.moment(at)) if at else "–"
 
 
-def relative(visit: PageContext, at: datetime) -> Element:
+def relative(context: PageContext, at: datetime) -> Element:
     """`in 2 hours`; the shell keeps it true while the page is open, where the workspace's clock is the world's."""
-    now = visit.house.now()
-    attributes = {"dateTime": at.isoformat(), "title": visit.speech.exactly(at)}
-    if visit.engine.clock.to_real(now) == now:
-        attributes["data-relative"] = visit.speech.language
-    return html.time(attributes, visit.speech.ago(at, now))
+    now = context.app.now()
+    attributes = {"dateTime": at.isoformat(), "title": context.t.exactly(at)}
+    if context.engine.clock.to_real(now) == now:
+        attributes["data-relative"] = context.t.language
+    return html.time(attributes, context.t.ago(at, now))
 
 
 _MARKED = re.compile(r"`([^`]+)`|\*(\S(?:[^*]*[^*\s])?)\*")

@@ -39,7 +39,7 @@ class Line:
 class Wording:
     """How the sentences are said: in whose language, and with which names of steps."""
 
-    speech: Translator
+    t: Translator
     names: Mapping[str, str]
 
     def node(self, id: str) -> str:
@@ -48,37 +48,37 @@ class Wording:
     def count(self, found: Forecast, number: int) -> str:
         """Of a sample: about how many of all, or its share where nobody counted all."""
         if found.at_least:
-            values = {"count": self.speech.number(number), "all": self.speech.number(found.judged)}
-            return self.speech("{count} of {all}", **values)
+            values = {"count": self.t.number(number), "all": self.t.number(found.judged)}
+            return self.t("{count} of {all}", **values)
         if found.is_exact:
-            return self.speech.number(number)
-        return self.speech("about {count}", count=self.speech.number(round(number * found.scale)))
+            return self.t.number(number)
+        return self.t("about {count}", count=self.t.number(round(number * found.scale)))
 
 
-def counted(speech: Translator, found: Forecast, number: int) -> str:
+def counted(t: Translator, found: Forecast, number: int) -> str:
     """A number of a forecast; of a sample about how many that are of all."""
-    return Wording(speech, {}).count(found, number)
+    return Wording(t, {}).count(found, number)
 
 
-def forecaster(visit: PageContext) -> Forecaster:
+def forecaster(context: PageContext) -> Forecaster:
     """Who looks ahead for a page."""
-    post = visit.house.post
+    post = context.app.post
     assert post is not None, "a server whose pages look ahead shows messages"
-    return Forecaster(visit.engine, post.house)
+    return Forecaster(context.engine, post.messaging)
 
 
-def entering(speech: Translator, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
+def entering(t: Translator, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
     """What an enrolment would come to, after the sentence of who would enter."""
-    words = Wording(speech, names_of(speech, nodes))
+    words = Wording(t, names_of(t, nodes))
     return [*_sampled(words, found), *_refused(words, found), *_held_out(words, found), *_at_once(words, found)]
 
 
-def moving(speech: Translator, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
+def moving(t: Translator, nodes: Mapping[str, Node], found: Forecast) -> list[Line]:
     """What a migration, or taking one back, would come to at once."""
-    words = Wording(speech, names_of(speech, nodes))
+    words = Wording(t, names_of(t, nodes))
     stay = [
         Line(
-            speech("{count} would stay where they are: {reason}", count=words.count(found, number), reason=speech(STAYS[reason])),
+            t("{count} would stay where they are: {reason}", count=words.count(found, number), reason=t(STAYS[reason])),
             f"refused:{reason}",
         )
         for reason, number in sorted(found.refused.items())
@@ -89,110 +89,108 @@ def moving(speech: Translator, nodes: Mapping[str, Node], found: Forecast) -> li
 
 def _sampled(words: Wording, found: Forecast) -> Iterator[Line]:
     if found.at_least:
-        values = {"judged": words.speech.number(found.judged), "all": words.speech.number(MAX_COUNTED)}
-        yield Line(words.speech("Judged were {judged} of more than {all}, drawn at random.", **values))
+        values = {"judged": words.t.number(found.judged), "all": words.t.number(MAX_COUNTED)}
+        yield Line(words.t("Judged were {judged} of more than {all}, drawn at random.", **values))
     elif not found.is_exact:
         yield Line(
-            words.speech(
+            words.t(
                 "Judged were {judged} of {all}, drawn at random; the numbers are estimates.",
-                judged=words.speech.number(found.judged),
-                all=words.speech.number(found.population),
+                judged=words.t.number(found.judged),
+                all=words.t.number(found.population),
             )
         )
 
 
 def _refused(words: Wording, found: Forecast) -> Iterator[Line]:
     for reason, number in sorted(found.refused.items()):
-        text = f"{words.count(found, number)} ×: {coded(words.speech, REFUSALS, reason)}"
+        text = f"{words.count(found, number)} ×: {coded(words.t, REFUSALS, reason)}"
         yield Line(text, f"refused:{reason}")
 
 
 def _held_out(words: Wording, found: Forecast) -> Iterator[Line]:
     if found.held_out:
-        yield Line(words.speech("{count} would be in the control group and get nothing.", count=words.count(found, found.held_out)))
+        yield Line(words.t("{count} would be in the control group and get nothing.", count=words.count(found, found.held_out)))
 
 
 def _at_once(words: Wording, found: Forecast) -> Iterator[Line]:
     """From messages to where they stop."""
-    speech = words.speech
+    t = words.t
     if found.halted:
-        yield Line(speech("{count} would wait until the journey is resumed: it is paused.", count=words.count(found, found.halted)))
+        yield Line(t("{count} would wait until the journey is resumed: it is paused.", count=words.count(found, found.halted)))
     if found.begins and not found.due_now and not found.halted:
-        yield Line(speech("Nobody would get anything at once."))
+        yield Line(t("Nobody would get anything at once."))
     for step in found.steps.values():
         yield from _message(words, found, step)
     for account in found.stopped if found.due_now else ():
         text = "The account {account} does not accept messages at the moment: what would go through it leaves when it does."
-        yield Line(speech(text, account=account))
+        yield Line(t(text, account=account))
     for node, number in found.calls.items():
         text = "*{name}* would be called for {count}; what it answers is not known beforehand, so the first path is assumed."
-        yield Line(speech(text, name=words.node(node), count=words.count(found, number)))
+        yield Line(t(text, name=words.node(node), count=words.count(found, number)))
     for node, number in found.waits.items():
-        yield Line(speech("{count} would then wait at *{name}*.", count=words.count(found, number), name=words.node(node)))
+        yield Line(t("{count} would then wait at *{name}*.", count=words.count(found, number), name=words.node(node)))
     for reason, number in sorted(found.ended.items()):
         text = "{count} would leave the journey at once: {reason}"
-        yield Line(speech(text, count=words.count(found, number), reason=coded(speech, REASONS, reason)), f"ended:{reason}")
+        yield Line(t(text, count=words.count(found, number), reason=coded(t, REASONS, reason)), f"ended:{reason}")
     for node, number in found.stuck.items():
         yield Line(
-            speech("{count} would get stuck after *{name}*.", count=words.count(found, number), name=words.node(node))
+            t("{count} would get stuck after *{name}*.", count=words.count(found, number), name=words.node(node))
             if node
-            else speech("{count} would get stuck right at the start.", count=words.count(found, number)),
+            else t("{count} would get stuck right at the start.", count=words.count(found, number)),
             f"stuck:{node}",
         )
 
 
 def _message(words: Wording, found: Forecast, step: Step) -> Iterator[Line]:
-    speech, name = words.speech, words.node(step.node)
+    t, name = words.t, words.node(step.node)
     if step.now:
-        yield Line(speech("{count} would get *{name}* at once.", count=words.count(found, step.now), name=name), f"now:{step.node}")
+        yield Line(t("{count} would get *{name}* at once.", count=words.count(found, step.now), name=name), f"now:{step.node}")
     for reason, number in sorted(step.held.items()):
-        values = {"count": words.count(found, number), "name": name, "reason": coded(speech, REASONS, reason)}
-        values |= {"at": speech.moment(step.first_until), "to_at": speech.moment(step.last_until)}
+        values = {"count": words.count(found, number), "name": name, "reason": coded(t, REASONS, reason)}
+        values |= {"at": t.moment(step.first_until), "to_at": t.moment(step.last_until)}
         same = values["at"] == values["to_at"]
         text = (
             "{count} would get *{name}* on {at} at the earliest: {reason}"
             if same
             else "{count} would get *{name}* between {at} and {to_at} at the earliest: {reason}"
         )
-        yield Line(speech(text, **values), f"held:{step.node}:{reason}")
+        yield Line(t(text, **values), f"held:{step.node}:{reason}")
     for reason, number in sorted(step.skipped.items()):
-        text = speech(
-            "{count} would not get *{name}*: {reason}", count=words.count(found, number), name=name, reason=coded(speech, REASONS, reason)
-        )
+        text = t("{count} would not get *{name}*: {reason}", count=words.count(found, number), name=name, reason=coded(t, REASONS, reason))
         yield Line(text, f"skipped:{step.node}:{reason}")
 
 
-def publishing(speech: Translator, nodes: Mapping[str, Node], found: Publication) -> Iterator[tuple[str, Forecast | None, list[Line]]]:
+def publishing(t: Translator, nodes: Mapping[str, Node], found: Publication) -> Iterator[tuple[str, Forecast | None, list[Line]]]:
     """Paragraphs of what a publication brings: (sentence, the forecast its lines are of, lines)."""
-    yield speech("Publishing itself lets nobody in and sends nothing."), None, []
+    yield t("Publishing itself lets nobody in and sends nothing."), None, []
     if found.state == "paused":
-        yield speech("The journey stays paused: whoever enters waits until it is resumed."), None, []
+        yield t("The journey stays paused: whoever enters waits until it is resumed."), None, []
     for one in found.coming:
-        times = {"from_at": speech.moment(one.at), "to_at": speech.moment(one.last_at)}
-        yield speech(one.heading, **times), one.forecast, [_begin(speech, one), *entering(speech, nodes, one.forecast)]
+        times = {"from_at": t.moment(one.at), "to_at": t.moment(one.last_at)}
+        yield t(one.heading, **times), one.forecast, [_begin(t, one), *entering(t, nodes, one.forecast)]
 
 
-def _begin(speech: Translator, one: Occurrence) -> Line:
+def _begin(t: Translator, one: Occurrence) -> Line:
     found = one.forecast
-    values = {"count": speech.number(found.begins + found.held_out), "all": speech.number(found.population)}
+    values = {"count": t.number(found.begins + found.held_out), "all": t.number(found.population)}
     text = "Of the first {all} who fit, {count} would enter." if one.at_least else "{count} of {all} who fit would enter."
-    return Line(speech(text, **values))
+    return Line(t(text, **values))
 
 
-def names(visit: PageContext, session: Session, *found: Forecast) -> dict[str, str]:
+def names(context: PageContext, session: Session, *found: Forecast) -> dict[str, str]:
     """What the contacts that are named are called; nobody for whoever may not see contacts."""
-    return contact_names(session, ids_named(found)) if visit.may("contact.read") else {}
+    return contact_names(session, ids_named(found)) if context.may("contact.read") else {}
 
 
-def listed(speech: Translator, lines: list[Line], found: Forecast | None, called: Mapping[str, str]) -> Element:
+def listed(t: Translator, lines: list[Line], found: Forecast | None, called: Mapping[str, str]) -> Element:
     """The sentences, each with its first contacts to unfold."""
-    return html.ul({"className": "consequences"}, [_item(speech, n, line, found, called) for n, line in enumerate(lines)])
+    return html.ul({"className": "consequences"}, [_item(t, n, line, found, called) for n, line in enumerate(lines)])
 
 
-def _item(speech: Translator, n: int, line: Line, found: Forecast | None, called: Mapping[str, str]) -> Element:
+def _item(t: Translator, n: int, line: Line, found: Forecast | None, called: Mapping[str, str]) -> Element:
     ids = [id for id in (found.named.get(line.about, []) if found else []) if id in called]
-    links = [html.li({"key": id}, contact_link(speech, id, called[id] or None)) for id in ids]
-    who = html.details(html.summary(speech("Show the first ones")), html.ul(links)) if links else None
+    links = [html.li({"key": id}, contact_link(t, id, called[id] or None)) for id in ids]
+    who = html.details(html.summary(t("Show the first ones")), html.ul(links)) if links else None
     return html.li({"key": str(n)}, components.marked(line.text), who)
 
 

@@ -1,4 +1,4 @@
-"""What a page knows: the house it stands in, who looks at it, and where they are. Values only; nothing is fetched here."""
+"""What a page knows: the application it belongs to, who looks at it, and where they are. Values only; nothing is fetched here."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MailLink = Callable[[Member, Purpose, str], bool]
 class Post:
     """How messages are filled in, and who carries a test message."""
 
-    house: messages.MessageSettings
+    messaging: messages.MessageSettings
     provider: Callable[[], Provider]
 
 
@@ -85,7 +85,7 @@ class AppContext:
     @property
     def renderer(self) -> Renderer:
         """Who compiles templates and fills them in."""
-        return self.post.house.renderer if self.post else INLINE
+        return self.post.messaging.renderer if self.post else INLINE
 
     def now(self) -> datetime:
         return self.engine.clock.now()
@@ -99,17 +99,17 @@ class AppContext:
 class PageContext:
     """One browser on one page; ReactPy logs the repr of what it is given, so that tells nothing. `arguments` come from the path, `query` from behind the question mark."""
 
-    house: AppContext
+    app: AppContext
     member: Member
     token: str
-    speech: Translator
+    t: Translator
     path: str
     arguments: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def engine(self) -> Engine:
-        return self.house.engine
+        return self.app.engine
 
     @property
     def by(self) -> str:

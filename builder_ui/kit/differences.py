@@ -22,21 +22,21 @@ class Change:
     text: str
 
 
-def changes(speech: Translator, palette: Palette, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def changes(t: Translator, palette: Palette, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """The differences between two documents, in the order of `journeys.diff`."""
-    return list(_told(_Both(speech, palette, read(before), read(after))))
+    return list(_told(_Both(t, palette, read(before), read(after))))
 
 
 @dataclass(frozen=True, slots=True)
 class _Both:
-    speech: Translator
+    t: Translator
     palette: Palette
     before: Journey
     after: Journey
 
     def names(self) -> dict[str, str]:
         """Node id -> what people call the step; the later name counts."""
-        return labels.names_in(self.speech, self.palette, {**self.before.nodes, **self.after.nodes})
+        return labels.names_in(self.t, self.palette, {**self.before.nodes, **self.after.nodes})
 
     def node(self, id: str, raw: Any) -> Node | None:
         found = self.palette.parse(id, raw)
@@ -53,17 +53,17 @@ def _told(both: _Both) -> Iterator[Change]:
 
 
 def _sentence(both: _Both, one: Difference, names: Mapping[str, str]) -> str:
-    speech = both.speech
+    t = both.t
     if one.what == "setting_changed" and one.place == "start":
         first, now = (names.get(str(id), "–") for id in (one.before, one.after))
-        return speech("The first step changed from {before} to {after}.", before=first, after=now)
+        return t("The first step changed from {before} to {after}.", before=first, after=now)
     if one.what == "node_changed":
         one = _field(both, one, names)
     elif one.what == "setting_changed":
         one = _setting(both, one)
     elif one.what.startswith("edge_"):
-        one = one.model_copy(update={"before": _way(speech, one.before), "after": _way(speech, one.after)})
-    return one.say(speech.translate, names)
+        one = one.model_copy(update={"before": _way(t, one.before), "after": _way(t, one.after)})
+    return one.say(t.translate, names)
 
 
 def _field(both: _Both, one: Difference, names: Mapping[str, str]) -> Difference:
@@ -72,12 +72,12 @@ def _field(both: _Both, one: Difference, names: Mapping[str, str]) -> Difference
     old, new = (both.node(one.place, journey.nodes[one.place]) for journey in (both.before, both.after))
     if old is None or type(old) is not type(new) or name not in type(old).model_fields:
         return one
-    values = {side: _value(both.speech, getattr(node, name), names) for side, node in (("before", old), ("after", new))}
-    return one.model_copy(update={"field": both.speech(type(old).model_fields[name].title or name), **values})
+    values = {side: _value(both.t, getattr(node, name), names) for side, node in (("before", old), ("after", new))}
+    return one.model_copy(update={"field": both.t(type(old).model_fields[name].title or name), **values})
 
 
-def _value(speech: Translator, value: Any, names: Mapping[str, str]) -> str | None:
-    return None if value in (None, "", (), {}) else labels.value_in_words(speech, value, names)
+def _value(t: Translator, value: Any, names: Mapping[str, str]) -> str | None:
+    return None if value in (None, "", (), {}) else labels.value_in_words(t, value, names)
 
 
 def _setting(both: _Both, one: Difference) -> Difference:
@@ -86,20 +86,18 @@ def _setting(both: _Both, one: Difference) -> Difference:
     if tell is None:
         return one
     title, sentences = tell
-    values = {
-        side: " · ".join(sentences(both.speech, journey)) or None for side, journey in (("before", both.before), ("after", both.after))
-    }
-    return one.model_copy(update={"place": both.speech(title), **values})
+    values = {side: " · ".join(sentences(both.t, journey)) or None for side, journey in (("before", both.before), ("after", both.after))}
+    return one.model_copy(update={"place": both.t(title), **values})
 
 
-def _way(speech: Translator, edge: list[str] | None) -> list[str] | None:
+def _way(t: Translator, edge: list[str] | None) -> list[str] | None:
     """An edge with its way out in words."""
-    return edge and [edge[0], labels.coded(speech, labels.OUTLETS, edge[1]), edge[2]]
+    return edge and [edge[0], labels.coded(t, labels.OUTLETS, edge[1]), edge[2]]
 
 
 _PARTS: Mapping[str, tuple[str, Callable[[Translator, Journey], list[str]]]] = {
-    "entry": ("Who enters", lambda speech, journey: labels.entry(speech, journey.entry)),
-    "exit_when": ("Who exits early", lambda speech, journey: [labels.way_out(speech, one) for one in journey.exit_when]),
-    "goal": ("Goal", lambda speech, journey: [labels.goal(speech, journey.goal)] if journey.goal else []),
+    "entry": ("Who enters", lambda t, journey: labels.entry(t, journey.entry)),
+    "exit_when": ("Who exits early", lambda t, journey: [labels.way_out(t, one) for one in journey.exit_when]),
+    "goal": ("Goal", lambda t, journey: [labels.goal(t, journey.goal)] if journey.goal else []),
 }
 """Part of the document -> its title, and what to say of it."""

@@ -54,37 +54,37 @@ class Seen:
     """For a worker: none is running."""
 
 
-def look(visit: PageContext, question: Question) -> Seen:
+def look(context: PageContext, question: Question) -> Seen:
     asked = select(Job).where(Job.subject == f"journey:{question.journey_id}", Job.kind == KIND).order_by(col(Job.id).desc())
-    with visit.engine.db.read() as session:
+    with context.engine.db.read() as session:
         jobs = session.scalars(asked.limit(MOST_LOOKED_AT))
         job = next((job for job in jobs if job.input.get("question") == question.key), None)
         return Seen(job, waits=waits(session, job))
 
 
-def begin(visit: PageContext, question: Question) -> Seen:
+def begin(context: PageContext, question: Question) -> Seen:
     """Queues the count, unless the same is being counted."""
     try:
-        allowed(visit, question.act)
-        seen = look(visit, question)
+        allowed(context, question.act)
+        seen = look(context, question)
         if seen.job is None or seen.job.state != "running":
             input = {**question.input, "journey_id": question.journey_id, "question": question.key}
-            with visit.engine.db.write() as session:
-                add_job(session, KIND, f"journey:{question.journey_id}", input, visit.by, visit.house.now(), question.total)
+            with context.engine.db.write() as session:
+                add_job(session, KIND, f"journey:{question.journey_id}", input, context.by, context.app.now(), question.total)
     except PfadwerkError as error:
-        return Seen(refused=error.say(visit.speech.translate))
-    return look(visit, question)
+        return Seen(refused=error.say(context.t.translate))
+    return look(context, question)
 
 
 @component
-def Exact(visit: PageContext, question: Question, tell: Tell) -> Element:
+def Exact(context: PageContext, question: Question, tell: Tell) -> Element:
     """Offers the count, says how far it is, and what came of it."""
     seen, set_seen = use_state(cast("Seen | None", None))
     begun, set_begun = use_state(0)
 
     async def watch() -> None:
         while True:
-            found = await asyncio.to_thread(look, visit, question)
+            found = await asyncio.to_thread(look, context, question)
             set_seen(found)
             if found.job is None or found.job.state != "running":
                 return
@@ -94,46 +94,46 @@ def Exact(visit: PageContext, question: Question, tell: Tell) -> Element:
         return asyncio.ensure_future(watch()).cancel
 
     async def ask(_event: Any) -> None:
-        found = await asyncio.to_thread(begin, visit, question)
+        found = await asyncio.to_thread(begin, context, question)
         if found.refused:
             set_seen(found)
         else:
             set_begun(begun + 1)
 
     use_effect(start, [question.key, begun])
-    return shown(visit, question, seen, tell, ask) if seen else None
+    return shown(context, question, seen, tell, ask) if seen else None
 
 
-def shown(visit: PageContext, question: Question, seen: Seen, tell: Tell, ask: Callable[[Any], Any]) -> Element:
-    speech, job = visit.speech, seen.job
+def shown(context: PageContext, question: Question, seen: Seen, tell: Tell, ask: Callable[[Any], Any]) -> Element:
+    t, job = context.t, seen.job
     if job is not None and job.state == "running":
-        return progress(visit, job, seen.waits)
+        return progress(context, job, seen.waits)
     done = job is not None and job.state == "done"
     return html.div(
         {"className": "exact", "role": "status"},
         html.p({"className": "notice bad", "role": "alert"}, seen.refused) if seen.refused else None,
-        ended_early(speech, job, "The count ended early: {reason}"),
-        result(visit, job, tell) if job is not None and done else html.p({"className": "quiet"}, speech("These are estimates.")),
-        components.button(speech("Count again") if done else speech("Count exactly"), ask, "search"),
+        ended_early(t, job, "The count ended early: {reason}"),
+        result(context, job, tell) if job is not None and done else html.p({"className": "quiet"}, t("These are estimates.")),
+        components.button(t("Count again") if done else t("Count exactly"), ask, "search"),
     )
 
 
-def progress(visit: PageContext, job: Job, is_waiting: bool) -> Element:
-    speech, known = visit.speech, job.total is not None
-    values = {"done": speech.number(job.done), "total": speech.number(job.total or 0)}
-    text = speech("{done} of {total} counted", **values) if known else speech("{done} counted", **values)
-    bar = {"max": job.total or 1, **({"value": min(job.done, job.total or 0)} if known else {}), "aria-label": speech("Progress")}
+def progress(context: PageContext, job: Job, is_waiting: bool) -> Element:
+    t, known = context.t, job.total is not None
+    values = {"done": t.number(job.done), "total": t.number(job.total or 0)}
+    text = t("{done} of {total} counted", **values) if known else t("{done} counted", **values)
+    bar = {"max": job.total or 1, **({"value": min(job.done, job.total or 0)} if known else {}), "aria-label": t("Progress")}
     return html.div(
         {"className": "exact", "role": "status"},
         html.p({"className": "progress"}, html.progress(bar), " ", text),
-        no_worker(speech, is_waiting),
-        html.p({"className": "quiet"}, speech("The count goes on when this page is closed; come back to see it.")),
+        no_worker(t, is_waiting),
+        html.p({"className": "quiet"}, t("The count goes on when this page is closed; come back to see it.")),
     )
 
 
-def result(visit: PageContext, job: Job, tell: Tell) -> Element:
+def result(context: PageContext, job: Job, tell: Tell) -> Element:
     found, at = forecast.read(job.input["found"]), job.created_at
     return html.div(
-        html.h4(visit.speech("Counted exactly, as of {at}", at=visit.speech.moment(at))),
-        consequences.listed(visit.speech, tell(found), found, {}),
+        html.h4(context.t("Counted exactly, as of {at}", at=context.t.moment(at))),
+        consequences.listed(context.t, tell(found), found, {}),
     )

@@ -42,11 +42,11 @@ class Field:
 
 
 def form(
-    visit: PageContext, acts: Acts, name: str, fields: Sequence[Field], button: str, act: str, do: Change, done: str, generation: str = ""
+    context: PageContext, acts: Acts, name: str, fields: Sequence[Field], button: str, act: str, do: Change, done: str, generation: str = ""
 ) -> Element:
     """The form for whoever may send it, else its values to read. Another `generation` draws the fields anew."""
-    if not visit.may(act):
-        return components.facts([(field.label, read_only(visit, field)) for field in fields])
+    if not context.may(act):
+        return components.facts([(field.label, read_only(context, field)) for field in fields])
 
     async def sent(event: Mapping[str, Any]) -> None:
         values = read(event, fields)
@@ -66,9 +66,9 @@ def form(
     )
 
 
-def read_only(visit: PageContext, field: Field) -> str:
+def read_only(context: PageContext, field: Field) -> str:
     if field.kind == "checkbox":
-        return visit.speech("yes") if field.value else visit.speech("no")
+        return context.t("yes") if field.value else context.t("no")
     return dict(field.options).get(field.value, field.value) or "–"
 
 
@@ -87,7 +87,7 @@ def _value(field: Field, element: Mapping[str, Any]) -> str:
     return str(element.get("value") or "").replace("\0", "")[: field.most or MOST].strip()
 
 
-def attempt(visit: PageContext, acts: Acts, name: str, do: Change, values: Values | None, kept: Sequence[str] = ()) -> Wakeups | None:
+def attempt(context: PageContext, acts: Acts, name: str, do: Change, values: Values | None, kept: Sequence[str] = ()) -> Wakeups | None:
     """Does it, and remembers for the next drawing which fields were wrong, and what stood in the `kept` ones.
 
     Raises:
@@ -98,12 +98,12 @@ def attempt(visit: PageContext, acts: Acts, name: str, do: Change, values: Value
         raise Invalid("The form has changed in the meantime; reload the page.")
     acts.drafts.update({f"typed.{name}.{field}": values[field] for field in kept})
     try:
-        woken = do(visit, values)
+        woken = do(context, values)
         forget(acts, name)
         return woken
     except Invalid as error:
         for issue in error.issues:
-            acts.drafts[f"wrong.{name}.{place(issue.field or '', values)}"] = issue.say(visit.speech.translate)
+            acts.drafts[f"wrong.{name}.{place(issue.field or '', values)}"] = issue.say(context.t.translate)
         if not error.issues:
             raise
         raise Invalid("Please look at the marked fields.", error.issues) from None
@@ -158,9 +158,9 @@ def _control(id: str, field: Field, more: Mapping[str, str]) -> Element:
     return html._(html.input({**attributes, "list": f"{id}-offered"}), datalist({"id": f"{id}-offered"}, offered))
 
 
-def once(visit: PageContext, title: str, secret: str, note: str) -> Element:
+def once(context: PageContext, title: str, secret: str, note: str) -> Element:
     """Something that is shown once, with a button to copy it."""
-    speech = visit.speech
+    t = context.t
     field = {"type": "text", "readOnly": True, "value": secret, "aria-label": title, "id": "shown-once", "className": "code"}
     return html.section(
         {"className": "panel once", "role": "status"},
@@ -170,9 +170,9 @@ def once(visit: PageContext, title: str, secret: str, note: str) -> Element:
             {"className": "form copy"},
             html.input(field),
             html.button(
-                {"type": "button", "className": "button", "data-copy": "shown-once", "data-copied": speech("Copied")},
+                {"type": "button", "className": "button", "data-copy": "shown-once", "data-copied": t("Copied")},
                 components.icon("clipboard-check"),
-                html.span(speech("Copy")),
+                html.span(t("Copy")),
             ),
         ),
     )

@@ -126,16 +126,16 @@ def _time(clock: re.Match[str]) -> time:
     return time(hour % 12 + 12 * (half == "P") if half else hour, minute)
 
 
-def speech_of(member: Member, accept: str, default: str) -> Translator:
+def translator_of(member: Member, accept: str, default: str) -> Translator:
     """The member's own language, else the browser's (an Accept-Language header), else `default`."""
     language = _supported(member.locale) or _wanted(accept) or default
     own = member.locale.replace("-", "_")
-    return _speech(language, own if "_" in own else REGIONS[language], member.timezone)
+    return _translator(language, own if "_" in own else REGIONS[language], member.timezone)
 
 
-def speech_for(language: str) -> Translator:
+def translator_for(language: str) -> Translator:
     """For somebody of whom nothing but the language is known."""
-    return _speech(language, REGIONS[language], "UTC")
+    return _translator(language, REGIONS[language], "UTC")
 
 
 def language_for(accept: str, default: str) -> str:
@@ -144,7 +144,7 @@ def language_for(accept: str, default: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _speech(language: str, locale: str, zone: str) -> Translator:
+def _translator(language: str, locale: str, zone: str) -> Translator:
     return Translator(language, _locale(locale, language), _zone(zone))
 
 

@@ -17,18 +17,18 @@ def waits(session: Session, job: Job | None) -> bool:
     return job is not None and job.state == "running" and not has_worker(session)
 
 
-def ended_early(speech: Translator, job: Job | None, text: str) -> Element:
+def ended_early(t: Translator, job: Job | None, text: str) -> Element:
     """A notice in the reader's language, where the newest work on something failed; `text` is a message id with a `{reason}`."""
     reason = why(job) if job is not None and job.state == "failed" else None
     if reason is None:
         return None
-    said = speech(text, reason=reason.say(speech.translate))
+    said = t(text, reason=reason.say(t.translate))
     return html.p({"className": "notice bad ended", "role": "alert"}, components.icon("alert"), said)
 
 
-def no_worker(speech: Translator, is_missing: bool) -> Element:
+def no_worker(t: Translator, is_missing: bool) -> Element:
     """A notice where a job waits for a worker."""
     if not is_missing:
         return None
-    said = speech("No worker is running. Background jobs wait and continue as soon as one runs.")
+    said = t("No worker is running. Background jobs wait and continue as soon as one runs.")
     return html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), said)

@@ -194,45 +194,45 @@ OUTLETS = {
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def coded(speech: Translator, table: Mapping[str, str], code: str) -> str:
+def coded(t: Translator, table: Mapping[str, str], code: str) -> str:
     """The words for a stored code. One that nobody has words for, such as an author's own outlet, is shown without its underscores."""
-    return speech(table[code]) if code in table else code.replace("_", " ")
+    return t(table[code]) if code in table else code.replace("_", " ")
 
 
-def mistake(speech: Translator, error: str) -> str:
+def mistake(t: Translator, error: str) -> str:
     """What a stuck run stumbled over: the place in the code, and the sentence if the error is one of ours."""
     place, colon, sentence = error.partition("): ")
-    return f"{place}{colon}{speech(sentence)}" if colon else error
+    return f"{place}{colon}{t(sentence)}" if colon else error
 
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
     """What triggers make their sentences of (`journeys.triggers.Phrases`)."""
 
-    speech: Translator
+    t: Translator
 
     def __call__(self, text: str, **values: object) -> str:
-        return self.speech(text, **values)
+        return self.t(text, **values)
 
     def number(self, value: float) -> str:
-        return self.speech.number(value)
+        return self.t.number(value)
 
     def span(self, span: timedelta) -> str:
-        return self.speech.span(span)
+        return self.t.span(span)
 
     def rule(self, one: Rule) -> str:
-        return rule(self.speech, one)
+        return rule(self.t, one)
 
     def times(self, cron: str) -> str:
-        return schedule(self.speech, cron)
+        return schedule(self.t, cron)
 
 
-def trigger(speech: Translator, one: Trigger) -> str:
+def trigger(t: Translator, one: Trigger) -> str:
     """What lets contacts in, as a sentence."""
-    return one.sentence(Phrases(speech))
+    return one.sentence(Phrases(t))
 
 
-def schedule(speech: Translator, line: str) -> str:
+def schedule(t: Translator, line: str) -> str:
     """`every Monday and Thursday at 09:00`; a line that nobody has words for as it is."""
     found = times.read(line)
     if found is None or OPEN in line:
@@ -240,84 +240,84 @@ def schedule(speech: Translator, line: str) -> str:
     at = found.at.strftime("%H:%M")
     match found.repeat:
         case "day":
-            return speech("every day at {at}", at=at)
+            return t("every day at {at}", at=at)
         case "week" if len(found.weekdays) == 1:
-            return speech("every {weekday} at {at}", weekday=speech(WEEKDAYS[found.weekdays[0]]), at=at)
+            return t("every {weekday} at {at}", weekday=t(WEEKDAYS[found.weekdays[0]]), at=at)
         case "week":
-            return speech("{weekdays} at {at}", weekdays=days(speech, found.weekdays), at=at)
+            return t("{weekdays} at {at}", weekdays=days(t, found.weekdays), at=at)
         case "month":
-            return speech("on day {day} of each month at {at}", day=found.day, at=at)
+            return t("on day {day} of each month at {at}", day=found.day, at=at)
         case _:
-            return speech("every year on {date} at {at}", date=_yearly(speech, found), at=at)
+            return t("every year on {date} at {at}", date=_yearly(t, found), at=at)
 
 
-def _yearly(speech: Translator, found: times.Times) -> str:
-    pattern = "d. MMMM" if speech.language == "de" else "d MMMM"
-    return format_date(date(2024, found.month or 1, min(found.day or 1, 29 if found.month == 2 else 30)), pattern, locale=speech.locale)
+def _yearly(t: Translator, found: times.Times) -> str:
+    pattern = "d. MMMM" if t.language == "de" else "d MMMM"
+    return format_date(date(2024, found.month or 1, min(found.day or 1, 29 if found.month == 2 else 30)), pattern, locale=t.locale)
 
 
-def entry(speech: Translator, one: Entry) -> list[str]:
+def entry(t: Translator, one: Entry) -> list[str]:
     """Everything that decides who comes in."""
-    said = [trigger(speech, each) for each in one.triggers]
+    said = [trigger(t, each) for each in one.triggers]
     if one.filter is not None:
-        said.append(speech("Only if this holds: {rule}", rule=rule(speech, one.filter)))
-    said.append(_reentry(speech, one))
+        said.append(t("Only if this holds: {rule}", rule=rule(t, one.filter)))
+    said.append(_reentry(t, one))
     if one.holdout_percent:
-        said.append(speech("{percent} % are held out as a control group", percent=speech.number(one.holdout_percent)))
+        said.append(t("{percent} % are held out as a control group", percent=t.number(one.holdout_percent)))
     if one.cap:
-        said.append(speech("At most {count} entries in {span}", count=speech.number(one.cap.count), span=speech.span(one.cap.per)))
+        said.append(t("At most {count} entries in {span}", count=t.number(one.cap.count), span=t.span(one.cap.per)))
     return said
 
 
-def _reentry(speech: Translator, one: Entry) -> str:
+def _reentry(t: Translator, one: Entry) -> str:
     policy = one.reentry
     match policy.policy:
         case "never":
-            return speech("Each contact only once")
+            return t("Each contact only once")
         case "after_exit":
-            return speech("Again after exiting")
+            return t("Again after exiting")
         case "after_window":
-            return speech("Again after {span}", span=speech.span(policy.window or timedelta(0)))
+            return t("Again after {span}", span=t.span(policy.window or timedelta(0)))
         case "per_key":
-            return speech("Once for each *{key}*", key=keyed(speech, policy.key))
+            return t("Once for each *{key}*", key=keyed(t, policy.key))
 
 
-def keyed(speech: Translator, key: Key) -> str:
+def keyed(t: Translator, key: Key) -> str:
     """The properties of a run's key: the first that an event has counts."""
     first, *others = paths_of(key) or ("",)
     for other in others:
-        first = speech("{one}, else {other}", one=first, other=other)
+        first = t("{one}, else {other}", one=first, other=other)
     return first
 
 
-def way_out(speech: Translator, one: Exit) -> str:
+def way_out(t: Translator, one: Exit) -> str:
     """What ends a run at once."""
     if one.event is None:
-        return speech("as soon as this holds: {rule}", rule=rule(speech, one.rule)) if one.rule is not None else ""
-    said = speech("as soon as *{event}* happens", event=one.event)
+        return t("as soon as this holds: {rule}", rule=rule(t, one.rule)) if one.rule is not None else ""
+    said = t("as soon as *{event}* happens", event=one.event)
     if one.match_key:
-        said = speech("{sentence} for the same {key}", sentence=said, key=keyed(speech, one.match_key))
-    return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
+        said = t("{sentence} for the same {key}", sentence=said, key=keyed(t, one.match_key))
+    return t("{sentence}, where {rule}", sentence=said, rule=rule(t, one.where)) if one.where is not None else said
 
 
-def goal(speech: Translator, one: Goal) -> str:
+def goal(t: Translator, one: Goal) -> str:
     """What the journey is for."""
-    said = speech("*{event}* within {span}", event=one.event, span=speech.span(one.window))
-    return speech("{sentence}, where {rule}", sentence=said, rule=rule(speech, one.where)) if one.where is not None else said
+    said = t("*{event}* within {span}", event=one.event, span=t.span(one.window))
+    return t("{sentence}, where {rule}", sentence=said, rule=rule(t, one.where)) if one.where is not None else said
 
 
-def rule(speech: Translator, one: Rule, names: Names | None = None) -> str:
-    return sentence(one, speech.translate, {**(names or {}), "": "…"}, speech.written)  # a step that is still to be chosen has no id
+def rule(t: Translator, one: Rule, names: Names | None = None) -> str:
+    return sentence(one, t.translate, {**(names or {}), "": "…"}, t.written)  # a step that is still to be chosen has no id
 
 
-def names_of(speech: Translator, nodes: Mapping[str, Node]) -> dict[str, str]:
+def names_of(t: Translator, nodes: Mapping[str, Node]) -> dict[str, str]:
     """Node id -> what people call the step."""
-    return told_apart({id: (node.name, speech(node.label)) for id, node in nodes.items()})
+    return told_apart({id: (node.name, t(node.label)) for id, node in nodes.items()})
 
 
-def names_in(speech: Translator, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def names_in(t: Translator, palette: Palette, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The same for steps as they are drawn, complete or not."""
-    return told_apart({id: (own_name(raw), kind_of(speech, palette, raw)) for id, raw in nodes.items()})
+    return told_apart({id: (own_name(raw), kind_of(t, palette, raw)) for id, raw in nodes.items()})
 
 
 def own_name(raw: Mapping[str, Any]) -> str:
@@ -325,10 +325,10 @@ def own_name(raw: Mapping[str, Any]) -> str:
     return name[:120] if isinstance(name, str) else ""
 
 
-def kind_of(speech: Translator, palette: Palette, raw: Mapping[str, Any]) -> str:
+def kind_of(t: Translator, palette: Palette, raw: Mapping[str, Any]) -> str:
     """What people call the kind of a step; one that nobody knows as it is written."""
     kind = raw.get("kind")
-    return speech(palette[kind].label) if isinstance(kind, str) and kind in palette else str(kind)[:60]
+    return t(palette[kind].label) if isinstance(kind, str) and kind in palette else str(kind)[:60]
 
 
 def told_apart(steps: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -359,13 +359,13 @@ def _natural(id: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", id)]
 
 
-def fields(speech: Translator, node: Node, names: Names) -> list[tuple[str, str]]:
+def fields(t: Translator, node: Node, names: Names) -> list[tuple[str, str]]:
     """(title, value) of what the author set on a step, in the order of its form."""
     shown = []
     for name, field in type(node).model_fields.items():
         value = getattr(node, name)
         if name != "name" and name in node.model_fields_set and value not in (None, "", (), {}, False):
-            shown.append((speech(field.title or name), value_in_words(speech, _by_name(field, value, names), names)))
+            shown.append((t(field.title or name), value_in_words(t, _by_name(field, value, names), names)))
     return shown
 
 
@@ -383,118 +383,118 @@ NAMED = {"user": "member", "recipients": "member", "template": "template", "pool
 """Widget of a field -> before what a name is found in `Names`."""
 
 
-def value_in_words(speech: Translator, value: Any, names: Names) -> str:
+def value_in_words(t: Translator, value: Any, names: Names) -> str:
     """Any value of a step's field, for people."""
     match value:
         case bool():
-            return speech("yes") if value else speech("no")
+            return t("yes") if value else t("no")
         case timedelta():
-            return speech.span(value)
+            return t.span(value)
         case int() | float():
-            return speech.number(value)
+            return t.number(value)
         case Group() | Term():
-            return rule(speech, value, names)
+            return rule(t, value, names)
         case Window():
-            return f"{value.start}–{value.end}, {days(speech, value.weekdays)}"
+            return f"{value.start}–{value.end}, {days(t, value.weekdays)}"
         case BaseModel():
-            return _part(speech, value, names)
+            return _part(t, value, names)
         case Mapping():
-            return ", ".join(f"{key}: {value_in_words(speech, one, names)}" for key, one in value.items())
+            return ", ".join(f"{key}: {value_in_words(t, one, names)}" for key, one in value.items())
         case tuple() | list():
-            return ", ".join(value_in_words(speech, one, names) for one in value)
+            return ", ".join(value_in_words(t, one, names) for one in value)
         case date():
-            return speech.written(value)
+            return t.written(value)
         case _:
-            return text_moment(speech, str(value))
+            return text_moment(t, str(value))
 
 
-def _part(speech: Translator, value: BaseModel, names: Names) -> str:
+def _part(t: Translator, value: BaseModel, names: Names) -> str:
     """A part of a step, such as a branch or a window of time: its name before a colon, then what else was set."""
-    said = [_member(speech, value, name, names) for name in type(value).model_fields if name not in ("type", "name")]
+    said = [_member(t, value, name, names) for name in type(value).model_fields if name not in ("type", "name")]
     text = ", ".join(one for one in said if one)
     name = getattr(value, "name", "")
-    return f"{coded(speech, OUTLETS, name)}: {text}" if name else text
+    return f"{coded(t, OUTLETS, name)}: {text}" if name else text
 
 
-def _member(speech: Translator, value: BaseModel, name: str, names: Names) -> str:
+def _member(t: Translator, value: BaseModel, name: str, names: Names) -> str:
     one = getattr(value, name)
     if one in (None, "", (), {}, False):
         return ""
     if name == "weekdays":
-        return days(speech, one)
-    said = value_in_words(speech, one, names)
+        return days(t, one)
+    said = value_in_words(t, one, names)
     if name == "where":
-        return speech("where {rule}", rule=said)
-    return said if name in ("rule", "event") else f"{speech(type(value).model_fields[name].title or name)} {said}"
+        return t("where {rule}", rule=said)
+    return said if name in ("rule", "event") else f"{t(type(value).model_fields[name].title or name)} {said}"
 
 
-def days(speech: Translator, weekdays: Sequence[int]) -> str:
+def days(t: Translator, weekdays: Sequence[int]) -> str:
     """Days of the week; three and more in a row by the first and the last of them."""
     days = sorted(weekdays)
     if len(days) == len(WEEKDAYS):
-        return speech("every day")
+        return t("every day")
     if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
-        return speech("{first} to {last}", first=speech(WEEKDAYS[days[0]]), last=speech(WEEKDAYS[days[-1]]))
-    return ", ".join(speech(WEEKDAYS[day]) for day in days)
+        return t("{first} to {last}", first=t(WEEKDAYS[days[0]]), last=t(WEEKDAYS[days[-1]]))
+    return ", ".join(t(WEEKDAYS[day]) for day in days)
 
 
-def term(speech: Translator, row: Mapping[str, Any], names: Names) -> tuple[str, str]:
+def term(t: Translator, row: Mapping[str, Any], names: Names) -> tuple[str, str]:
     """One row of `journeys.rules.explain`: the question as a sentence, and what was found."""
     try:
-        asked = rule(speech, parse_rule(row["term"]), names)
+        asked = rule(t, parse_rule(row["term"]), names)
     except (ValidationError, ValueError, TypeError, KeyError):
         asked = str(row.get("path", "?"))
-    return asked, found(speech, row.get("actual"))
+    return asked, found(t, row.get("actual"))
 
 
-def found(speech: Translator, actual: Any) -> str:
+def found(t: Translator, actual: Any) -> str:
     """What a term found: a value, or how often an event happened and when last."""
     match actual:
         case None:
-            return speech("nothing is known")
+            return t("nothing is known")
         case bool():
-            return speech("yes") if actual else speech("no")
+            return t("yes") if actual else t("no")
         case {"count": 0}:
-            return speech("never")
+            return t("never")
         case {"count": 1, "newest_at": str(at)}:
-            return speech("once, {at}", at=text_moment(speech, at))
+            return t("once, {at}", at=text_moment(t, at))
         case {"count": int(count), "newest_at": str(at)}:
-            return speech("{count} times, last {at}", count=count, at=text_moment(speech, at))
+            return t("{count} times, last {at}", count=count, at=text_moment(t, at))
         case {"count": int(count)}:
-            return speech("{count} times", count=count)
+            return t("{count} times", count=count)
         case {"keys": keys}:
             return ", ".join(str(key) for key in keys)
         case list():
-            return ", ".join(text_moment(speech, str(one)) for one in actual)
+            return ", ".join(text_moment(t, str(one)) for one in actual)
         case int() | float():
-            return speech.number(actual)
+            return t.number(actual)
         case str() if actual in CONSENT_STATES:
-            return speech(CONSENT_STATES[actual])
+            return t(CONSENT_STATES[actual])
         case _:
-            return text_moment(speech, str(actual))
+            return text_moment(t, str(actual))
 
 
-def field_name(speech: Translator, name: str, titles: Mapping[str, str] | None = None) -> str:
+def field_name(t: Translator, name: str, titles: Mapping[str, str] | None = None) -> str:
     """What people call a field of a contact, as a heading. `titles`: those of the workspace's own fields."""
     title = (titles or {}).get(name) or FIELD_TITLES.get(name)
-    said = speech(title) if title else name
+    said = t(title) if title else name
     return said[:1].upper() + said[1:] if title else name
 
 
-def attribute(speech: Translator, value: Any) -> str:
+def attribute(t: Translator, value: Any) -> str:
     """What is stored in a field of a contact. Numbers stay as they are: they may be a year or a postcode."""
     match value:
         case bool():
-            return speech("yes") if value else speech("no")
+            return t("yes") if value else t("no")
         case Mapping():
-            return ", ".join(f"{name}: {attribute(speech, one)}" for name, one in value.items())
+            return ", ".join(f"{name}: {attribute(t, one)}" for name, one in value.items())
         case list():
-            return ", ".join(attribute(speech, one) for one in value)
+            return ", ".join(attribute(t, one) for one in value)
         case _:
-            return text_moment(speech, str(value))
+            return text_moment(t, str(value))
 
 
-def text_moment(speech: Translator, text: str) -> str:
+def text_moment(t: Translator, text: str) -> str:
     """A day or an instant stored as ISO text, as the person writes it; anything else as it is."""
     at = dates.read(text)
-    return text if at is None else speech.written(at)
+    return text if at is None else t.written(at)

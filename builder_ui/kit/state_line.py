@@ -22,20 +22,20 @@ KNOWN = {
 
 
 def props(
-    id: str, speech: Translator, said: tuple[str, str, str], lasting: bool, hear: Callable[[object], None], name: str = "pfb-status"
+    id: str, t: Translator, said: tuple[str, str, str], lasting: bool, hear: Callable[[object], None], name: str = "pfb-status"
 ) -> dict[str, Any]:
     """What the browser's `Status` is given. `said` is (text, tone, symbol) as the server has it; `lasting`: no answer that is on its way
     will change it, so that the page does not say "Saving …" over it. `name` is its class."""
     return {
         "id": id,
         "name": name,
-        "said": _shown(speech, said),
-        "known": json.dumps({state: json.loads(_shown(speech, one)) for state, one in KNOWN.items()}, ensure_ascii=False),
+        "said": _shown(t, said),
+        "known": json.dumps({state: json.loads(_shown(t, one)) for state, one in KNOWN.items()}, ensure_ascii=False),
         "lasting": lasting,
         "onEvent": hear,
     }
 
 
-def _shown(speech: Translator, one: tuple[str, str, str]) -> str:
+def _shown(t: Translator, one: tuple[str, str, str]) -> str:
     text, tone, symbol = one
-    return json.dumps([speech(text), tone, ICONS[symbol]], ensure_ascii=False)
+    return json.dumps([t(text), tone, ICONS[symbol]], ensure_ascii=False)

@@ -26,9 +26,9 @@ class Data:
     letter: str | None
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        message = session.get(Message, visit.arguments["id"])
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        message = session.get(Message, context.arguments["id"])
         if message is None:
             raise NotFound("There is no such message.")
         number = session.scalar(select(OutboxItem.id).where(OutboxItem.message_id == message.id).limit(1))
@@ -36,38 +36,38 @@ def load(visit: PageContext) -> Data:
         return Data(message, contact_names(session, [message.contact_id]).get(message.contact_id, ""), letter)
 
 
-def stamp(visit: PageContext) -> object:
-    message = load(visit).message
+def stamp(context: PageContext) -> object:
+    message = load(context).message
     return message.status, message.reason, message.attempts, message.opened_at, message.clicked_at
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, message = visit.speech, data.message
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, message = context.t, data.message
     uncertain = message.status == "uncertain" and message.reason != LEFT
     return html._(
         components.head(
-            message.subject or coded(speech, CHANNELS, message.channel),
-            speech("It is unknown whether this was delivered. Check your provider's sending log, then decide.") if uncertain else None,
-            speech("A test for the team, filled in with this contact's values. The contact did not get it.") if message.test else None,
-            back=("/ui/messages", speech("Messages")),
+            message.subject or coded(t, CHANNELS, message.channel),
+            t("It is unknown whether this was delivered. Check your provider's sending log, then decide.") if uncertain else None,
+            t("A test for the team, filled in with this contact's values. The contact did not get it.") if message.test else None,
+            back=("/ui/messages", t("Messages")),
             state=html._(
-                components.badge(speech("Test"), "quiet", "mail") if message.test else None,
-                components.badge(speech(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:]),
+                components.badge(t("Test"), "quiet", "mail") if message.test else None,
+                components.badge(t(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:]),
             ),
-            actions=decisions(visit, acts, message) if uncertain else [],
+            actions=decisions(context, acts, message) if uncertain else [],
         ),
-        html.section({"className": "panel side-panel"}, components.facts(facts(visit, data))),
+        html.section({"className": "panel side-panel"}, components.facts(facts(context, data))),
     )
 
 
-def decisions(visit: PageContext, acts: Acts, message: Message) -> list[Element]:
+def decisions(context: PageContext, acts: Acts, message: Message) -> list[Element]:
     """Nothing for those who may not."""
-    if not visit.may("message.decide"):
+    if not context.may("message.decide"):
         return []
-    speech = visit.speech
+    t = context.t
     offered = [
         components.button(
-            speech("It was sent"),
+            t("It was sent"),
             acts.act("message.decide", deciding(message, "sent"), "The message counts as sent."),
             "check",
         )
@@ -75,45 +75,45 @@ def decisions(visit: PageContext, acts: Acts, message: Message) -> list[Element]
     if message.channel in SENDABLE and message.body_id:
         offered.append(
             components.ask(
-                speech("Send again"),
-                speech("If it did arrive, the contact gets it twice. Consent, suppressed addresses and quiet hours are checked again."),
-                speech("Send it again"),
+                t("Send again"),
+                t("If it did arrive, the contact gets it twice. Consent, suppressed addresses and quiet hours are checked again."),
+                t("Send it again"),
                 acts.act("message.decide", deciding(message, "again"), "It is sent within seconds if the rules allow it."),
                 "mail",
             )
         )
     leave = acts.act("message.decide", deciding(message, "leave"), "The message is left as it is.")
-    return [*offered, components.button(speech("Leave it"), leave, "ban")]
+    return [*offered, components.button(t("Leave it"), leave, "ban")]
 
 
 def deciding(message: Message, decision: Decision) -> Do:
     """As it was when the page was drawn: an attempt or a decision since then wants another look."""
 
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            decide(session, message.id, decision, message.attempts, visit.by, visit.house.now())
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            decide(session, message.id, decision, message.attempts, context.by, context.app.now())
 
     return do
 
 
-def facts(visit: PageContext, data: Data) -> list[tuple[str, Element]]:
-    speech, message = visit.speech, data.message
+def facts(context: PageContext, data: Data) -> list[tuple[str, Element]]:
+    t, message = context.t, data.message
     pairs = [
-        (speech("Preview for") if message.test else speech("Contact"), contact_link(speech, message.contact_id, data.name)),
-        (speech("Channel"), coded(speech, CHANNELS, message.channel)),
-        (speech("Why"), coded(speech, REASONS, message.reason) if message.reason else "–"),
-        (speech("Provider"), message.provider or "–"),
-        (speech("Attempts"), speech.number(message.attempts)),
-        (speech("Planned"), components.moment(speech, message.planned_at)),
-        (speech("Sent"), components.moment(speech, message.sent_at)),
-        (speech("Opened"), components.moment(speech, message.opened_at)),
-        (speech("Clicked"), components.moment(speech, message.clicked_at)),
-        (speech("Bounced"), components.moment(speech, message.bounced_at)),
+        (t("Preview for") if message.test else t("Contact"), contact_link(t, message.contact_id, data.name)),
+        (t("Channel"), coded(t, CHANNELS, message.channel)),
+        (t("Why"), coded(t, REASONS, message.reason) if message.reason else "–"),
+        (t("Provider"), message.provider or "–"),
+        (t("Attempts"), t.number(message.attempts)),
+        (t("Planned"), components.moment(t, message.planned_at)),
+        (t("Sent"), components.moment(t, message.sent_at)),
+        (t("Opened"), components.moment(t, message.opened_at)),
+        (t("Clicked"), components.moment(t, message.clicked_at)),
+        (t("Bounced"), components.moment(t, message.bounced_at)),
     ]
     if message.run_id:
-        pairs.append((speech("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, speech("Cause"))))
-    if data.letter and visit.may("message.read_body"):
-        pairs.append((speech("Text"), html.a({"href": f"/ui/outbox/{data.letter}"}, speech("As it was sent"))))
+        pairs.append((t("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, t("Cause"))))
+    if data.letter and context.may("message.read_body"):
+        pairs.append((t("Text"), html.a({"href": f"/ui/outbox/{data.letter}"}, t("As it was sent"))))
     return pairs
 
 

@@ -58,15 +58,15 @@ class Data:
     next_before: str | None
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
         journeys = {id: (key, name) for id, key, name in session.execute(select(Journey.id, Journey.key, Journey.name))}
         try:
-            rows, before = messages.page(session, asked(session, visit.query))
+            rows, before = messages.page(session, asked(session, context.query))
         except Invalid:
-            rows, before = messages.page(session, asked(session, {**visit.query, "before": ""}))
+            rows, before = messages.page(session, asked(session, {**context.query, "before": ""}))
         names = contact_names(session, [row.contact_id for row in rows])
-        return Data(rows, names, journeys, messages.undecided(session), undecided(visit.engine, session), before)
+        return Data(rows, names, journeys, messages.undecided(session), undecided(context.engine, session), before)
 
 
 def undecided(engine: Engine, session: Session) -> list[Undecided]:
@@ -102,11 +102,11 @@ def _moment(text: str) -> datetime | None:
     return at if at is None or at.tzinfo is not None else None
 
 
-def stamp(visit: PageContext) -> object:
+def stamp(context: PageContext) -> object:
     """A newer message, or another fate of one on this page."""
-    if visit.query.get("before"):
+    if context.query.get("before"):
         return None
-    data = load(visit)
+    data = load(context)
     return (
         data.undecided,
         [(one.of.counts, one.job and one.job.state) for one in data.restored],
@@ -114,117 +114,115 @@ def stamp(visit: PageContext) -> object:
     )
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    columns = (speech("Contact"), speech("Message"), speech("State"), speech("Time"), speech("Journey"))
-    rows = [row(visit, data, one) for one in data.rows]
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    columns = (t("Contact"), t("Message"), t("State"), t("Time"), t("Journey"))
+    rows = [row(context, data, one) for one in data.rows]
     return html._(
-        components.head(speech("Messages"), speech("From all providers. Messages with an unknown outcome wait for a decision.")),
-        html.div({"className": "bar"}, components.tabs(visit, "state", tabs(visit, data.undecided), speech("States"))),
-        *(restored_notice(visit, one, acts) for one in data.restored),
-        components.table(speech("Messages"), columns, rows, "mails")
-        if rows
-        else components.empty("mail", speech("No matching messages."), None),
-        components.pager(visit, data.next_before),
+        components.head(t("Messages"), t("From all providers. Messages with an unknown outcome wait for a decision.")),
+        html.div({"className": "bar"}, components.tabs(context, "state", tabs(context, data.undecided), t("States"))),
+        *(restored_notice(context, one, acts) for one in data.restored),
+        components.table(t("Messages"), columns, rows, "mails") if rows else components.empty("mail", t("No matching messages."), None),
+        components.pager(context, data.next_before),
     )
 
 
-def restored_notice(visit: PageContext, one: Undecided, acts: Acts) -> Element:
+def restored_notice(context: PageContext, one: Undecided, acts: Acts) -> Element:
     """What may have left before a restore, and deciding about all of it."""
-    speech, restore = visit.speech, one.of.restore
-    text = speech(
+    t, restore = context.t, one.of.restore
+    text = t(
         "May have been sent between {since} and {until}, before a backup was restored: {count}. No one can "
         "know, so they wait for a decision; runs stuck for the same reason are included.",
-        count=speech.number(one.of.counts["ask"]),
-        since=speech.moment(restore.since),
-        until=speech.moment(restore.until),
+        count=t.number(one.of.counts["ask"]),
+        since=t.moment(restore.since),
+        until=t.moment(restore.until),
     )
     return html.section(
-        {"className": "panel restored", "key": restore.id, "aria-label": speech("Before the restore")},
+        {"className": "panel restored", "key": restore.id, "aria-label": t("Before the restore")},
         html.p({"className": "held"}, components.icon("alert"), html.span(text)),
-        ended_early(speech, one.job, "The last attempt on all of them failed before it finished: {reason}"),
-        no_worker(speech, one.waits),
-        *left_over(speech, one),
-        html.div({"className": "actions"}, *decisions(visit, restore, acts)) if may_decide(visit, one) else None,
+        ended_early(t, one.job, "The last attempt on all of them failed before it finished: {reason}"),
+        no_worker(t, one.waits),
+        *left_over(t, one),
+        html.div({"className": "actions"}, *decisions(context, restore, acts)) if may_decide(context, one) else None,
     )
 
 
-def left_over(speech: Translator, one: Undecided) -> list[Element]:
+def left_over(t: Translator, one: Undecided) -> list[Element]:
     """What is to be said about the work on all of them."""
     if one.is_under_way:
-        return [html.p(components.icon("hourglass"), " ", speech("They are being decided, page by page."))]
+        return [html.p(components.icon("hourglass"), " ", t("They are being decided, page by page."))]
     if one.job is not None and one.job.counts.get("kept"):
-        return [html.p(speech("These remain: they cannot be sent again automatically. Decide one by one, or count all as sent."))]
+        return [html.p(t("These remain: they cannot be sent again automatically. Decide one by one, or count all as sent."))]
     return []
 
 
-def may_decide(visit: PageContext, one: Undecided) -> bool:
-    return visit.may("message.decide") and not one.is_under_way
+def may_decide(context: PageContext, one: Undecided) -> bool:
+    return context.may("message.decide") and not one.is_under_way
 
 
-def decisions(visit: PageContext, restore: Restore, acts: Acts) -> list[Element]:
-    speech = visit.speech
+def decisions(context: PageContext, restore: Restore, acts: Acts) -> list[Element]:
+    t = context.t
     return [
         components.ask(
-            speech("All were sent"),
-            speech("They count as sent, and so does anything found later. Contacts who did not get theirs will not get it."),
-            speech("Count all as sent"),
+            t("All were sent"),
+            t("They count as sent, and so does anything found later. Contacts who did not get theirs will not get it."),
+            t("Count all as sent"),
             acts.act("message.decide", deciding(restore.id, "sent"), "They are being counted as sent, page by page."),
             "check",
         ),
         components.ask(
-            speech("Send all"),
-            speech("Contacts who did get theirs get it twice. Consent, suppressed addresses and quiet hours are checked again."),
-            speech("Send all now"),
+            t("Send all"),
+            t("Contacts who did get theirs get it twice. Consent, suppressed addresses and quiet hours are checked again."),
+            t("Send all now"),
             acts.act("message.decide", deciding(restore.id, "unsent"), "They are sent within seconds if the rules allow it."),
             "mail",
         ),
-        one_by_one(visit, restore, acts),
+        one_by_one(context, restore, acts),
     ]
 
 
-def one_by_one(visit: PageContext, restore: Restore, acts: Acts) -> Element:
+def one_by_one(context: PageContext, restore: Restore, acts: Acts) -> Element:
     """The list of them; where something else was said of what comes up later, that is taken back first."""
-    speech = visit.speech
+    t = context.t
     if restore.assume == "ask":
-        return html.a({"href": f"/ui/messages?state={UNDECIDED}", "className": "button"}, components.icon("user"), speech("One by one"))
+        return html.a({"href": f"/ui/messages?state={UNDECIDED}", "className": "button"}, components.icon("user"), t("One by one"))
     return components.ask(
-        speech("One by one"),
-        speech("Anything found later also waits under “To decide”; each is decided individually."),
-        speech("Decide one by one"),
+        t("One by one"),
+        t("Anything found later also waits under “To decide”; each is decided individually."),
+        t("Decide one by one"),
         acts.act("message.decide", deciding(restore.id, "ask"), "Each waits for a decision."),
         "user",
     )
 
 
 def deciding(restore_id: str, assume: Assume) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            perhaps.decide_all(session, restore_id, assume, visit.by, visit.house.now())
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            perhaps.decide_all(session, restore_id, assume, context.by, context.app.now())
 
     return do
 
 
-def tabs(visit: PageContext, undecided: int) -> list[tuple[str, str, int | None]]:
+def tabs(context: PageContext, undecided: int) -> list[tuple[str, str, int | None]]:
     states = ("sent", "held", "bounced", "failed", "skipped", "uncertain")
-    shown: list[tuple[str, str, int | None]] = [(state, visit.speech(MESSAGE_STATES[state][0]), None) for state in states]
-    return [("all", visit.speech("All"), None), (UNDECIDED, visit.speech("To decide"), undecided), *shown]
+    shown: list[tuple[str, str, int | None]] = [(state, context.t(MESSAGE_STATES[state][0]), None) for state in states]
+    return [("all", context.t("All"), None), (UNDECIDED, context.t("To decide"), undecided), *shown]
 
 
-def row(visit: PageContext, data: Data, one: Message) -> list[Element]:
-    speech = visit.speech
+def row(context: PageContext, data: Data, one: Message) -> list[Element]:
+    t = context.t
     key, name = data.journeys.get(one.journey_id or "", ("", ""))
-    whose = contact_link(speech, one.contact_id, data.names.get(one.contact_id))
+    whose = contact_link(t, one.contact_id, data.names.get(one.contact_id))
     return [
-        speech("the team") if one.test else whose,
-        html.a({"href": f"/ui/messages/{one.id}"}, one.subject or coded(speech, CHANNELS, one.channel)),
+        t("the team") if one.test else whose,
+        html.a({"href": f"/ui/messages/{one.id}"}, one.subject or coded(t, CHANNELS, one.channel)),
         html.span(
-            components.badge(speech("Test"), "quiet", "mail") if one.test else None,
-            components.badge(speech(MESSAGE_STATES[one.status][0]), *MESSAGE_STATES[one.status][1:]),
+            components.badge(t("Test"), "quiet", "mail") if one.test else None,
+            components.badge(t(MESSAGE_STATES[one.status][0]), *MESSAGE_STATES[one.status][1:]),
             " ",
-            html.small(coded(speech, REASONS, one.reason)) if one.reason else None,
+            html.small(coded(t, REASONS, one.reason)) if one.reason else None,
         ),
-        components.moment(speech, one.sent_at or one.planned_at),
+        components.moment(t, one.sent_at or one.planned_at),
         html.a({"href": f"/ui/journeys/{key}"}, name) if key else "–",
     ]
 

@@ -20,67 +20,67 @@ class Data:
     names: dict[str, str]
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        letter = read_letter(session, visit.arguments["id"], visit.member)
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        letter = read_letter(session, context.arguments["id"], context.member)
         return Data(letter, contact_names(session, [letter.message.contact_id] if letter.message else []))
 
 
-def stamp(visit: PageContext) -> object:
-    message = load(visit).letter.message
+def stamp(context: PageContext) -> object:
+    message = load(context).letter.message
     return (message.status, message.opened_at, message.clicked_at) if message else None
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, letter = visit.speech, data.letter
-    views = [("text", speech("Plain text"), None), ("headers", speech("Headers"), None)]
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, letter = context.t, data.letter
+    views = [("text", t("Plain text"), None), ("headers", t("Headers"), None)]
     if letter.html:
-        views.insert(0, ("mail", speech("As rendered"), None))
-    present = visit.query.get("view") or views[0][0]
+        views.insert(0, ("mail", t("As rendered"), None))
+    present = context.query.get("view") or views[0][0]
     shown = {"mail": rendered, "headers": headers}.get(present, plain_text)
     return html._(
         components.head(
-            letter.subject or speech("(no subject)"),
+            letter.subject or t("(no subject)"),
             html.span(
-                speech("to {recipient}", recipient=letter.recipient),
+                t("to {recipient}", recipient=letter.recipient),
                 " · ",
-                coded(speech, CHANNELS, letter.channel),
+                coded(t, CHANNELS, letter.channel),
                 " · ",
-                components.moment(speech, letter.at),
+                components.moment(t, letter.at),
             ),
-            speech("A test for the team, filled in with this contact's values. The contact did not get it.")
+            t("A test for the team, filled in with this contact's values. The contact did not get it.")
             if letter.message and letter.message.test
             else None,
-            back=("/ui/outbox", speech("Outbox")),
-            state=components.badge(speech("Test"), "quiet", "mail") if letter.message and letter.message.test else None,
+            back=("/ui/outbox", t("Outbox")),
+            state=components.badge(t("Test"), "quiet", "mail") if letter.message and letter.message.test else None,
         ),
         html.div(
             {"className": "columns"},
             html.section(
                 {"className": "letter"},
-                html.div({"className": "bar"}, components.tabs(visit, "view", views, speech("Views"))),
-                shown(visit, letter),
+                html.div({"className": "bar"}, components.tabs(context, "view", views, t("Views"))),
+                shown(context, letter),
             ),
-            html.section({"className": "panel side-panel"}, components.facts(fate(visit, data))),
+            html.section({"className": "panel side-panel"}, components.facts(fate(context, data))),
         ),
     )
 
 
-def rendered(visit: PageContext, letter: Letter) -> Element:
+def rendered(context: PageContext, letter: Letter) -> Element:
     return html.iframe(
         {
             "className": "mail",
             "src": f"/ui/outbox/{letter.id}/mail",
             "sandbox": SANDBOX,
-            "title": visit.speech("The message as rendered"),
+            "title": context.t("The message as rendered"),
             "key": "mail",
         }
     )
 
 
-def plain_text(visit: PageContext, letter: Letter) -> Element:
-    text = html.pre({"className": "mail-text"}, letter.text or visit.speech("This message has no plain text."))
-    further = [(visit.speech(_title(letter.channel, name)), html.code(value)) for name, value in letter.parts.items() if value]
+def plain_text(context: PageContext, letter: Letter) -> Element:
+    text = html.pre({"className": "mail-text"}, letter.text or context.t("This message has no plain text."))
+    further = [(context.t(_title(letter.channel, name)), html.code(value)) for name, value in letter.parts.items() if value]
     return html.div({"key": "text"}, text, html.div({"className": "panel"}, components.facts(further)) if further else None)
 
 
@@ -91,42 +91,42 @@ def _title(channel: str, part: str) -> str:
     return found.title if found else part
 
 
-def headers(visit: PageContext, letter: Letter) -> Element:
+def headers(context: PageContext, letter: Letter) -> Element:
     lines: dict[str, Any] = {"To": letter.recipient, "Subject": letter.subject, **letter.headers}
     return html.div(
         {"className": "panel", "key": "headers"}, components.facts([(name, html.code(str(value))) for name, value in lines.items()])
     )
 
 
-def fate(visit: PageContext, data: Data) -> list[tuple[str, Element]]:
-    speech, message = visit.speech, data.letter.message
+def fate(context: PageContext, data: Data) -> list[tuple[str, Element]]:
+    t, message = context.t, data.letter.message
     if message is None:
-        return [(speech("State"), speech("A message outside any journey."))]
+        return [(t("State"), t("A message outside any journey."))]
     pairs = [
         (
-            speech("Preview for") if message.test else speech("Contact"),
-            contact_link(speech, message.contact_id, data.names.get(message.contact_id)),
+            t("Preview for") if message.test else t("Contact"),
+            contact_link(t, message.contact_id, data.names.get(message.contact_id)),
         ),
-        (speech("State"), components.badge(speech(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:])),
-        (speech("Sent"), components.moment(speech, message.sent_at)),
-        (speech("Opened"), components.moment(speech, message.opened_at)),
-        (speech("Clicked"), components.moment(speech, message.clicked_at)),
+        (t("State"), components.badge(t(MESSAGE_STATES[message.status][0]), *MESSAGE_STATES[message.status][1:])),
+        (t("Sent"), components.moment(t, message.sent_at)),
+        (t("Opened"), components.moment(t, message.opened_at)),
+        (t("Clicked"), components.moment(t, message.clicked_at)),
     ]
     if message.template:
         pairs.append(
             (
-                speech("Template"),
-                f"{message.template} · {message.template_version or '–'} · {speech.language_of(message.locale) if message.locale else '–'}",
+                t("Template"),
+                f"{message.template} · {message.template_version or '–'} · {t.language_of(message.locale) if message.locale else '–'}",
             )
         )
     if message.run_id:
-        pairs.append((speech("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, speech("Cause"))))
+        pairs.append((t("Run"), html.a({"href": f"/ui/runs/{message.run_id}"}, t("Cause"))))
     return pairs
 
 
-def name(visit: PageContext) -> str:
-    with visit.engine.db.read() as session:
-        return read_letter(session, visit.arguments["id"], visit.member).subject
+def name(context: PageContext) -> str:
+    with context.engine.db.read() as session:
+        return read_letter(session, context.arguments["id"], context.member).subject
 
 
 PAGE = Page("/ui/outbox/{id}", "Message", "outbox", "message.read_body", load, view, stamp, name=name)

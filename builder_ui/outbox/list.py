@@ -55,72 +55,70 @@ def wanted(reader: Member, query: Mapping[str, str], before: str | None, limit: 
     return statement
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        found = list(session.execute(wanted(visit.member, visit.query, visit.query.get("before"), PAGE_SIZE + 1)))
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        found = list(session.execute(wanted(context.member, context.query, context.query.get("before"), PAGE_SIZE + 1)))
     return Data(found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None)
 
 
-def stamp(visit: PageContext) -> object:
+def stamp(context: PageContext) -> object:
     """A newer mail, or another one opened or clicked on this page."""
-    if visit.query.get("before"):
+    if context.query.get("before"):
         return None
-    with visit.engine.db.read() as session:
+    with context.engine.db.read() as session:
         newest = session.scalar(select(func.max(OutboxItem.id)))
-    return newest, [(row.opened_at, row.clicked_at) for row in load(visit).rows]
+    return newest, [(row.opened_at, row.clicked_at) for row in load(context).rows]
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    columns = (speech("To"), speech("Subject"), speech("Channel"), speech("Time"), speech("Opened"))
-    rows = [row(visit, one) for one in data.rows]
-    found = components.table(speech("Outbox"), columns, rows, "mails") if rows else nothing(visit)
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    columns = (t("To"), t("Subject"), t("Channel"), t("Time"), t("Opened"))
+    rows = [row(context, one) for one in data.rows]
+    found = components.table(t("Outbox"), columns, rows, "mails") if rows else nothing(context)
     return html._(
         components.head(
-            speech("Outbox"),
-            speech("Messages that were captured here instead of being sent. Opening one counts as an open."),
-            actions=[components.export(visit, "outbox")],
+            t("Outbox"),
+            t("Messages that were captured here instead of being sent. Opening one counts as an open."),
+            actions=[components.export(context, "outbox")],
         ),
-        html.div({"className": "bar"}, components.search(visit, speech("Search by recipient or subject"))),
+        html.div({"className": "bar"}, components.search(context, t("Search by recipient or subject"))),
         found,
-        components.pager(visit, data.next_before),
+        components.pager(context, data.next_before),
     )
 
 
-def nothing(visit: PageContext) -> Element:
-    speech = visit.speech
-    if visit.query.get("q"):
-        return components.empty(
-            "search", speech("No matching messages."), html.a({"className": "button", "href": visit.path}, speech("Show all"))
-        )
+def nothing(context: PageContext) -> Element:
+    t = context.t
+    if context.query.get("q"):
+        return components.empty("search", t("No matching messages."), html.a({"className": "button", "href": context.path}, t("Show all")))
     return components.empty(
         "mail",
-        speech("Nothing has been sent yet. Messages of live journeys appear here."),
-        html.a({"className": "button", "href": "/ui/journeys"}, speech("View journeys")),
+        t("Nothing has been sent yet. Messages of live journeys appear here."),
+        html.a({"className": "button", "href": "/ui/journeys"}, t("View journeys")),
     )
 
 
-def row(visit: PageContext, one: Any) -> list[Element]:
-    speech = visit.speech
-    subject = one.subject or speech("(no subject)")
+def row(context: PageContext, one: Any) -> list[Element]:
+    t = context.t
+    subject = one.subject or t("(no subject)")
     return [
         one.recipient,
         html.span(
-            components.badge(speech("Test"), "quiet", "mail") if one.test else None,
-            html.a({"href": f"/ui/outbox/{one.id}"}, subject) if visit.may("message.read_body") else subject,
+            components.badge(t("Test"), "quiet", "mail") if one.test else None,
+            html.a({"href": f"/ui/outbox/{one.id}"}, subject) if context.may("message.read_body") else subject,
         ),
-        coded(speech, CHANNELS, one.channel),
-        components.moment(speech, one.accepted_at),
-        opened(visit, one),
+        coded(t, CHANNELS, one.channel),
+        components.moment(t, one.accepted_at),
+        opened(context, one),
     ]
 
 
-def opened(visit: PageContext, one: Any) -> Element:
-    speech = visit.speech
+def opened(context: PageContext, one: Any) -> Element:
+    t = context.t
     if one.clicked_at:
-        return html.span({"className": "fate"}, components.icon("link"), speech("clicked"), " ", components.moment(speech, one.clicked_at))
+        return html.span({"className": "fate"}, components.icon("link"), t("clicked"), " ", components.moment(t, one.clicked_at))
     if one.opened_at:
-        return html.span({"className": "fate"}, components.icon("mail-open"), components.moment(speech, one.opened_at))
+        return html.span({"className": "fate"}, components.icon("mail-open"), components.moment(t, one.opened_at))
     return html.span({"className": "quiet"}, "–")
 
 

@@ -103,37 +103,37 @@ def _from_body(session: Session, message_id: str) -> Letter | None:
     )
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """`/ui/outbox/{id}/mail`: the HTML of a message, for the frame on its page."""
     router = APIRouter(include_in_schema=False)
 
     def find(token: str, id: str) -> Letter | int:
         """The message, or the status of the refusal."""
-        reader = house.login.member(token) if token else None
+        reader = app.login.member(token) if token else None
         if reader is None:
             return 401
         if not may(reader, "message.read_body"):
             return 403
-        with house.engine.db.read() as session:
+        with app.engine.db.read() as session:
             return read_letter(session, id, reader)
 
     async def show(id: str, request: Request) -> Response:
-        letter = await run_in_threadpool(find, request.cookies.get(house.login.cookie, ""), id)
+        letter = await run_in_threadpool(find, request.cookies.get(app.login.cookie, ""), id)
         if isinstance(letter, int):
             return Response(status_code=letter)
         return HTMLResponse(
             with_new_tabs(letter.html),
             200,
-            {"content-security-policy": policy(house, letter), "cache-control": "no-store", "x-frame-options": "SAMEORIGIN"},
+            {"content-security-policy": policy(app, letter), "cache-control": "no-store", "x-frame-options": "SAMEORIGIN"},
         )
 
     router.add_api_route("/ui/outbox/{id}/mail", show, methods=["GET"], response_class=HTMLResponse, **does("message.read_body"))
     return router
 
 
-def policy(house: AppContext, letter: Letter) -> str:
+def policy(app: AppContext, letter: Letter) -> str:
     """What the frame may do: show its own styles, and images of ours where the letter fires."""
-    origin = urlsplit(house.public_url)
+    origin = urlsplit(app.public_url)
     images = f"'self' {origin.scheme}://{origin.netloc} data:" if letter.fires else "data:"
     return f"sandbox {SANDBOX}; default-src 'none'; img-src {images}; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 

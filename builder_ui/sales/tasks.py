@@ -45,13 +45,13 @@ class Data:
     unassigned: int
 
 
-def wanted(session: Session, visit: PageContext, after: str | None, limit: int = 50) -> tasks.TaskPage:
+def wanted(session: Session, context: PageContext, after: str | None, limit: int = 50) -> tasks.TaskPage:
     """The tasks this address asks for: those whose time runs out first before the others, done ones in the order they came."""
-    query, only = visit.query, visit.query.get("only", "")
-    owner = {"nobody": "", "all": None}.get(query.get("owner", ""), visit.member.id)
+    query, only = context.query, context.query.get("only", "")
+    owner = {"nobody": "", "all": None}.get(query.get("owner", ""), context.member.id)
     return tasks.list_tasks(
         session,
-        visit.house.now(),
+        context.app.now(),
         owner=owner,
         only_open=only != "done",
         only_overdue=only == "overdue",
@@ -62,11 +62,11 @@ def wanted(session: Session, visit: PageContext, after: str | None, limit: int =
     )
 
 
-def load(visit: PageContext) -> Data:
-    query, now = visit.query, visit.house.now()
-    owner = {"nobody": "", "all": None}.get(query.get("owner", ""), visit.member.id)
-    with visit.engine.db.read() as session:
-        page = wanted(session, visit, query.get("before"))
+def load(context: PageContext) -> Data:
+    query, now = context.query, context.app.now()
+    owner = {"nobody": "", "all": None}.get(query.get("owner", ""), context.member.id)
+    with context.engine.db.read() as session:
+        page = wanted(session, context, query.get("before"))
         late = tasks.list_tasks(session, now, owner=owner, only_overdue=True, limit=200).tasks
         return Data(
             page,
@@ -86,48 +86,48 @@ def _phones(session: Session, contact_ids: list[str]) -> dict[str, str]:
     return dict(found.all())
 
 
-def stamp(visit: PageContext) -> object:
-    data = load(visit)
+def stamp(context: PageContext) -> object:
+    data = load(context)
     return [(task.id, task.state, task.owner) for task in data.page.tasks], data.overdue, data.unassigned
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    owners = [("mine", speech("Mine"), None), ("nobody", speech("Unassigned"), data.unassigned), ("all", speech("All members"), None)]
-    only = [("", speech("Open"), None), ("overdue", speech("Overdue"), data.overdue), ("done", speech("Done"), None)]
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    owners = [("mine", t("Mine"), None), ("nobody", t("Unassigned"), data.unassigned), ("all", t("All members"), None)]
+    only = [("", t("Open"), None), ("overdue", t("Overdue"), data.overdue), ("done", t("Done"), None)]
     return html._(
-        components.head(speech("Tasks"), actions=[components.export(visit, "tasks"), new_task(visit, data, acts)]),
+        components.head(t("Tasks"), actions=[components.export(context, "tasks"), new_task(context, data, acts)]),
         html.div(
             {"className": "bar"},
-            components.tabs(visit, "owner", owners, speech("Whose")),
-            components.tabs(visit, "only", only, speech("State")),
+            components.tabs(context, "owner", owners, t("Whose")),
+            components.tabs(context, "only", only, t("State")),
         ),
-        html.div({"className": "cards wide"}, [card(visit, data, task, acts) for task in data.page.tasks])
+        html.div({"className": "cards wide"}, [card(context, data, task, acts) for task in data.page.tasks])
         if data.page.tasks
-        else nothing(visit),
-        components.pager(visit, data.page.next_after),
+        else nothing(context),
+        components.pager(context, data.page.next_after),
     )
 
 
-def new_task(visit: PageContext, data: Data, acts: Acts) -> Element:
+def new_task(context: PageContext, data: Data, acts: Acts) -> Element:
     """A task that no journey made."""
-    if not visit.may("task.work"):
+    if not context.may("task.work"):
         return None
-    speech, about = visit.speech, data.about
+    t, about = context.t, data.about
     if about is not None:
         acts.drafts.setdefault("new.contact", about.email or about.id)
-    owners = {visit.member.id: visit.member.name, "": speech("nobody"), **{member.id: member.name for member in data.members}}
+    owners = {context.member.id: context.member.name, "": t("nobody"), **{member.id: member.name for member in data.members}}
     fields = [
-        components.kept(acts, "new.contact", speech("Contact (e-mail address or id)"), 320),
-        components.kept(acts, "new.title", speech("What needs to be done"), 200),
-        components.kept_lines(acts, "new.description", speech("Description"), 4_000),
-        components.kept(acts, "new.due", speech("Due"), 20, type="datetime-local"),
-        components.kept_choice(acts, "new.owner", speech("Owner"), owners),
-        components.kept_choice(acts, "new.priority", speech("Priority"), {code: speech(text) for code, text in PRIORITIES.items()}),
-        components.kept(acts, "new.outcomes", speech("Outcomes (separated by commas; default: done)"), 600),
+        components.kept(acts, "new.contact", t("Contact (e-mail address or id)"), 320),
+        components.kept(acts, "new.title", t("What needs to be done"), 200),
+        components.kept_lines(acts, "new.description", t("Description"), 4_000),
+        components.kept(acts, "new.due", t("Due"), 20, type="datetime-local"),
+        components.kept_choice(acts, "new.owner", t("Owner"), owners),
+        components.kept_choice(acts, "new.priority", t("Priority"), {code: t(text) for code, text in PRIORITIES.items()}),
+        components.kept(acts, "new.outcomes", t("Outcomes (separated by commas; default: done)"), 600),
     ]
     made = acts.act("task.work", creating(acts), "Task created.")
-    return components.form(speech("New task"), "check-square", fields, speech("Create task"), made, open=about is not None)
+    return components.form(t("New task"), "check-square", fields, t("Create task"), made, open=about is not None)
 
 
 def creating(acts: Acts) -> Do:
@@ -136,7 +136,7 @@ def creating(acts: Acts) -> Do:
     Raises (when done): Invalid, saying which field is wrong.
     """
 
-    def do(visit: PageContext) -> None:
+    def do(context: PageContext) -> None:
         typed = {
             name: clean_text(acts.drafts.get(f"new.{name}", "")).strip()
             for name in ("contact", "title", "description", "due", "owner", "priority", "outcomes")
@@ -144,7 +144,7 @@ def creating(acts: Acts) -> Do:
         outcomes = tuple(dict.fromkeys(part.strip()[:64] for part in typed["outcomes"].split(",") if part.strip()))[:20]
         if not typed["title"]:
             raise Invalid("Enter what needs to be done.")
-        with visit.engine.db.write() as session:
+        with context.engine.db.write() as session:
             contact_id = find(session, ("email", typed["contact"])) if "@" in typed["contact"] else typed["contact"][:32]
             if not contact_id or session.get(Contact, contact_id) is None:
                 raise Invalid("There is no contact with this e-mail address or id.")
@@ -153,147 +153,147 @@ def creating(acts: Acts) -> Do:
                 title=typed["title"],
                 description=typed["description"],
                 owner=typed["owner"] or None,
-                due_at=_instant(visit, typed["due"]),
+                due_at=_instant(context, typed["due"]),
                 outcomes=outcomes or ("done",),
                 priority=typed["priority"] if typed["priority"] in PRIORITIES else "normal",
             )
-            tasks.create(session, task, contact_id=contact_id, now=visit.house.now(), by=visit.by)
+            tasks.create(session, task, contact_id=contact_id, now=context.app.now(), by=context.by)
         for name in typed:
             acts.drafts.pop(f"new.{name}", None)
 
     return do
 
 
-def _instant(visit: PageContext, text: str) -> datetime | None:
+def _instant(context: PageContext, text: str) -> datetime | None:
     """What a field for date and time holds, in the zone of whoever typed it."""
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=visit.speech.zone).astimezone(UTC)
+        return datetime.fromisoformat(text).replace(tzinfo=context.t.zone).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid("Expected a date and a time.") from None
 
 
-def nothing(visit: PageContext) -> Element:
-    speech = visit.speech
-    everybody = html.a({"className": "button", "href": visit.link(owner="all", only=None)}, speech("Show all"))
-    if visit.query.get("owner") != "all":
-        return components.empty("check", speech("No tasks."), everybody)
-    text = speech("No tasks. Tasks come from journeys: the step “Create task” hands a contact to a member of your team.")
-    return components.empty("check", text, html.a({"className": "button", "href": "/ui/journeys"}, speech("View journeys")))
+def nothing(context: PageContext) -> Element:
+    t = context.t
+    everybody = html.a({"className": "button", "href": context.link(owner="all", only=None)}, t("Show all"))
+    if context.query.get("owner") != "all":
+        return components.empty("check", t("No tasks."), everybody)
+    text = t("No tasks. Tasks come from journeys: the step “Create task” hands a contact to a member of your team.")
+    return components.empty("check", text, html.a({"className": "button", "href": "/ui/journeys"}, t("View journeys")))
 
 
-def card(visit: PageContext, data: Data, task: Task, acts: Acts) -> Element:
-    speech = visit.speech
-    owner = next((member.name for member in data.members if member.id == task.owner), speech("nobody"))
+def card(context: PageContext, data: Data, task: Task, acts: Acts) -> Element:
+    t = context.t
+    owner = next((member.name for member in data.members if member.id == task.owner), t("nobody"))
     return html.article(
         {"className": "card", "key": task.id},
         html.header(
             html.h2(task.title),
-            html.span(high(visit, task), components.badge(speech(TASK_STATES[task.state][0]), *TASK_STATES[task.state][1:])),
+            html.span(high(context, task), components.badge(t(TASK_STATES[task.state][0]), *TASK_STATES[task.state][1:])),
         ),
         html.p(
-            contact_link(speech, task.contact_id, data.names.get(task.contact_id)),
+            contact_link(t, task.contact_id, data.names.get(task.contact_id)),
             " · ",
-            speech("with {owner}", owner=owner),
-            source(visit, task),
+            t("with {owner}", owner=owner),
+            source(context, task),
         ),
-        html.p({"className": "quiet"}, meant) if (meant := meant_for(speech, data.everybody, data.gone.get(task.id))) else None,
-        due(visit, task),
+        html.p({"className": "quiet"}, meant) if (meant := meant_for(t, data.everybody, data.gone.get(task.id))) else None,
+        due(context, task),
         html.p(task.description) if task.description else None,
         html.p(
             {"className": "quiet"},
-            speech("Outcome: {outcome}", outcome=coded(speech, OUTLETS, task.outcome)),
+            t("Outcome: {outcome}", outcome=coded(t, OUTLETS, task.outcome)),
             f" · {task.note}" if task.note else None,
         )
         if task.outcome
         else None,
-        html._(call(visit, data, task), finish_at_once(visit, task, acts)) if is_mine(visit, task) else None,
-        html.footer({"className": "actions"}, *choices(visit, data, task, acts)),
+        html._(call(context, data, task), finish_at_once(context, task, acts)) if is_mine(context, task) else None,
+        html.footer({"className": "actions"}, *choices(context, data, task, acts)),
     )
 
 
-def is_mine(visit: PageContext, task: Task) -> bool:
+def is_mine(context: PageContext, task: Task) -> bool:
     """Whether the visitor is at work on it."""
-    return task.state == "taken" and task.owner == visit.member.id and visit.may("task.work")
+    return task.state == "taken" and task.owner == context.member.id and context.may("task.work")
 
 
-def finish_at_once(visit: PageContext, task: Task, acts: Acts) -> Element:
+def finish_at_once(context: PageContext, task: Task, acts: Acts) -> Element:
     """The note and the outcomes of a task that one is at work on, without another tap."""
-    speech = visit.speech
+    t = context.t
     ways = [
         html.button({"type": "button", "className": "button", "key": text, "onClick": handler}, text)
-        for text, handler in outcomes(visit, task, acts)
+        for text, handler in outcomes(context, task, acts)
     ]
     return html.fieldset(
-        {"className": "finish"}, html.legend(speech("Finish")), note_field(visit, task, acts), html.div({"className": "actions"}, ways)
+        {"className": "finish"}, html.legend(t("Finish")), note_field(context, task, acts), html.div({"className": "actions"}, ways)
     )
 
 
-def outcomes(visit: PageContext, task: Task, acts: Acts) -> list[tuple[str, Callable[..., Any]]]:
+def outcomes(context: PageContext, task: Task, acts: Acts) -> list[tuple[str, Callable[..., Any]]]:
     return [
-        (coded(visit.speech, OUTLETS, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
+        (coded(context.t, OUTLETS, outcome), acts.act("task.work", finishing(task.id, outcome, acts), "The task is done."))
         for outcome in task.outcomes
     ]
 
 
-def call(visit: PageContext, data: Data, task: Task) -> Element:
+def call(context: PageContext, data: Data, task: Task) -> Element:
     """A phone calls at once; nothing where no number is known."""
     phone = data.phones.get(task.contact_id)
     if phone is None:
         return None
-    tone = "main" if is_mine(visit, task) else ""
+    tone = "main" if is_mine(context, task) else ""
     attributes = {"className": f"button {tone}", "href": f"tel:{phone}"}
-    return html.a(attributes, components.icon("phone"), visit.speech("Call {phone}", phone=phone))
+    return html.a(attributes, components.icon("phone"), context.t("Call {phone}", phone=phone))
 
 
-def high(visit: PageContext, task: Task) -> Element:
-    return components.badge(visit.speech("urgent"), "bad", "alert") if task.priority == "high" else None
+def high(context: PageContext, task: Task) -> Element:
+    return components.badge(context.t("urgent"), "bad", "alert") if task.priority == "high" else None
 
 
-def source(visit: PageContext, task: Task) -> Element:
-    return html._(" · ", html.a({"href": f"/ui/runs/{task.run_id}"}, visit.speech("from a journey"))) if task.run_id else None
+def source(context: PageContext, task: Task) -> Element:
+    return html._(" · ", html.a({"href": f"/ui/runs/{task.run_id}"}, context.t("from a journey"))) if task.run_id else None
 
 
-def due(visit: PageContext, task: Task) -> Element:
-    speech = visit.speech
+def due(context: PageContext, task: Task) -> Element:
+    t = context.t
     if task.due_at is None or task.state not in tasks.OPEN:
         return None
-    late = task.due_at < visit.house.now()
-    relative, moment = components.relative(visit, task.due_at), components.moment(speech, task.due_at)
+    late = task.due_at < context.app.now()
+    relative, moment = components.relative(context, task.due_at), components.moment(t, task.due_at)
     first, second = (moment, relative) if late else (relative, moment)
     return html.p(
         {"className": "due bad" if late else "due"},
         components.icon("alert" if late else "clock"),
-        html.span(speech("Overdue since") if late else speech("Due"), " ", first, html.span({"className": "quiet"}, " (", second, ")")),
+        html.span(t("Overdue since") if late else t("Due"), " ", first, html.span({"className": "quiet"}, " (", second, ")")),
     )
 
 
-def choices(visit: PageContext, data: Data, task: Task, acts: Acts) -> list[Element]:
-    if not visit.may("task.work") or task.state not in tasks.OPEN:
+def choices(context: PageContext, data: Data, task: Task, acts: Acts) -> list[Element]:
+    if not context.may("task.work") or task.state not in tasks.OPEN:
         return []
-    speech = visit.speech
+    t = context.t
     others = [
         (member.name, acts.act("task.work", handing(task.id, member.id), "The task was reassigned."))
         for member in data.members
         if member.id != task.owner
     ]
     if task.owner is not None:
-        others.append((speech("nobody"), acts.act("task.work", handing(task.id, None), "The task was reassigned.")))
-    take = components.button(speech("Take"), acts.act("task.work", taking(task.id), "The task is now yours."), "hand", "main")
+        others.append((t("nobody"), acts.act("task.work", handing(task.id, None), "The task was reassigned.")))
+    take = components.button(t("Take"), acts.act("task.work", taking(task.id), "The task is now yours."), "hand", "main")
     return [
         take if task.state == "open" else None,
-        None if is_mine(visit, task) else call(visit, data, task),
+        None if is_mine(context, task) else call(context, data, task),
         None
-        if is_mine(visit, task)
+        if is_mine(context, task)
         else components.choose(
-            speech("Finish"), speech("What was the outcome?"), outcomes(visit, task, acts), "check", note_field(visit, task, acts)
+            t("Finish"), t("What was the outcome?"), outcomes(context, task, acts), "check", note_field(context, task, acts)
         ),
-        components.choose(speech("Reassign"), speech("Who should do it?"), others, "user"),
+        components.choose(t("Reassign"), t("Who should do it?"), others, "user"),
         components.ask(
-            speech("Cancel task"),
-            speech("The task is cancelled without an outcome. A journey that waits for it continues when its time is up."),
-            speech("Cancel the task"),
+            t("Cancel task"),
+            t("The task is cancelled without an outcome. A journey that waits for it continues when its time is up."),
+            t("Cancel the task"),
             acts.act("task.work", dropping(task.id), "Task cancelled."),
             "ban",
             "danger",
@@ -301,10 +301,10 @@ def choices(visit: PageContext, data: Data, task: Task, acts: Acts) -> list[Elem
     ]
 
 
-def note_field(visit: PageContext, task: Task, acts: Acts) -> Element:
+def note_field(context: PageContext, task: Task, acts: Acts) -> Element:
     """What is typed here goes to the server when the field is left, which is always before the button that is pressed next."""
 
-    label = visit.speech("Note")
+    label = context.t("Note")
     return html.textarea(
         {
             "placeholder": label,
@@ -318,33 +318,33 @@ def note_field(visit: PageContext, task: Task, acts: Acts) -> Element:
 
 
 def taking(task_id: str) -> Do:
-    return _changing(lambda session, visit: tasks.take(session, task_id, visit.member.id, visit.house.now()))
+    return _changing(lambda session, context: tasks.take(session, task_id, context.member.id, context.app.now()))
 
 
 def dropping(task_id: str) -> Do:
-    return _changing(lambda session, visit: tasks.cancel(session, task_id, visit.by, visit.house.now()))
+    return _changing(lambda session, context: tasks.cancel(session, task_id, context.by, context.app.now()))
 
 
 def handing(task_id: str, owner: str | None) -> Do:
-    return _changing(lambda session, visit: tasks.reassign(session, task_id, owner, visit.by, visit.house.now()))
+    return _changing(lambda session, context: tasks.reassign(session, task_id, owner, context.by, context.app.now()))
 
 
 def finishing(task_id: str, outcome: str, acts: Acts) -> Do:
     """Finishes the task and lets the journeys hear of it."""
 
-    def do(visit: PageContext) -> Wakeups:
-        now = visit.house.now()
-        with visit.engine.db.write() as session:
-            event = tasks.finish(session, task_id, outcome, visit.by, now, note=acts.drafts.get(task_id, ""))
-            return route(visit.engine, session, [event], now)
+    def do(context: PageContext) -> Wakeups:
+        now = context.app.now()
+        with context.engine.db.write() as session:
+            event = tasks.finish(session, task_id, outcome, context.by, now, note=acts.drafts.get(task_id, ""))
+            return route(context.engine, session, [event], now)
 
     return do
 
 
 def _changing(change: Callable[[Any, PageContext], Any]) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            change(session, visit)
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            change(session, context)
 
     return do
 

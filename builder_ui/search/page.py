@@ -11,28 +11,28 @@ from reports.search import LEAST_CHARACTERS, Group, Hit
 MOST = 20
 
 
-def load(visit: PageContext) -> list[Group]:
-    with visit.engine.db.read() as session:
-        return look(session, visit.query.get("q", ""), MOST)
+def load(context: PageContext) -> list[Group]:
+    with context.engine.db.read() as session:
+        return look(session, context.query.get("q", ""), MOST)
 
 
-def view(visit: PageContext, groups: list[Group], acts: Acts) -> Element:
-    speech, text = visit.speech, visit.query.get("q", "").strip()
+def view(context: PageContext, groups: list[Group], acts: Acts) -> Element:
+    t, text = context.t, context.query.get("q", "").strip()
     total = sum(len(group.hits) for group in groups)
-    said = speech("“{wanted}”: {count} found", wanted=text, count=speech.number(total)) if text else ""
+    said = t("“{wanted}”: {count} found", wanted=text, count=t.number(total)) if text else ""
     return html._(
-        components.head(speech("Search"), said),
-        html.div({"className": "bar"}, components.search(visit, speech("Search everything"))),
-        html.div({"className": "found"}, [section(visit, group) for group in groups]) if groups else nothing(visit, text),
+        components.head(t("Search"), said),
+        html.div({"className": "bar"}, components.search(context, t("Search everything"))),
+        html.div({"className": "found"}, [section(context, group) for group in groups]) if groups else nothing(context, text),
     )
 
 
-def section(visit: PageContext, group: Group) -> Element:
+def section(context: PageContext, group: Group) -> Element:
     title, _, symbol = KINDS[group.kind]
-    count = f"{visit.speech.number(len(group.hits))}{'+' if group.more else ''}"
+    count = f"{context.t.number(len(group.hits))}{'+' if group.more else ''}"
     return html.section(
         {"key": group.kind, "className": "panel"},
-        html.h2(components.icon(symbol), " ", visit.speech(title), " ", html.span({"className": "count"}, count)),
+        html.h2(components.icon(symbol), " ", context.t(title), " ", html.span({"className": "count"}, count)),
         html.ul([line(hit, n) for n, hit in enumerate(group.hits)]),
     )
 
@@ -41,15 +41,15 @@ def line(hit: Hit, number: int) -> Element:
     return html.li({"key": str(number)}, html.a({"href": address(hit)}, hit.title), " ", html.small(hit.detail))
 
 
-def nothing(visit: PageContext, text: str) -> Element:
-    speech = visit.speech
+def nothing(context: PageContext, text: str) -> Element:
+    t = context.t
     if len(text) < LEAST_CHARACTERS:
-        return components.empty("search", speech("Enter at least two characters of a name, a key, an address or an id."), None)
-    hint = speech(
+        return components.empty("search", t("Enter at least two characters of a name, a key, an address or an id."), None)
+    hint = t(
         "No results. Contacts are found by the beginning of a name, an e-mail address, a phone number with "
         "its country code or an id; runs and messages by the beginning of their id."
     )
     return components.empty("search", hint, None)
 
 
-PAGE = Page("/ui/search", "Search", "", "contact.read", load, view, name=lambda visit: visit.query.get("q", ""))
+PAGE = Page("/ui/search", "Search", "", "contact.read", load, view, name=lambda context: context.query.get("q", ""))

@@ -33,25 +33,25 @@ def address(hit: Hit) -> str:
     return KINDS[hit.kind][1].format(id=quote(hit.id, safe=""))
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """`/ui/find?q=`: the first hits as JSON, for whoever is logged in."""
-    router, host = APIRouter(include_in_schema=False), Host(house, ())
+    router, host = APIRouter(include_in_schema=False), Host(app, ())
 
     async def find(request: Request, q: str = "") -> Response:
         known = await host.member(request.cookies)
         if known is None:
             return Response(status_code=401)
-        speech = host.speech(known[1], request.headers)
-        groups = await run_in_threadpool(_look, house, q)
-        said = {"groups": [_said(speech, group) for group in groups], "all": f"/ui/search?{urlencode({'q': q[:MOST_CHARACTERS]})}"}
+        t = host.t(known[1], request.headers)
+        groups = await run_in_threadpool(_look, app, q)
+        said = {"groups": [_said(t, group) for group in groups], "all": f"/ui/search?{urlencode({'q': q[:MOST_CHARACTERS]})}"}
         return JSONResponse(said, headers={"cache-control": "no-store"})
 
     router.add_api_route("/ui/find", find, methods=["GET"], **does("contact.read"))
     return router
 
 
-def _look(house: AppContext, text: str) -> list[Group]:
-    with house.engine.db.read() as session:
+def _look(app: AppContext, text: str) -> list[Group]:
+    with app.engine.db.read() as session:
         return look(session, text, QUICK)
 
 
@@ -59,6 +59,6 @@ def look(session: Session, text: str, limit: int) -> list[Group]:
     return search(session, text.replace("\0", ""), limit)
 
 
-def _said(speech: Translator, group: Group) -> dict[str, Any]:
+def _said(t: Translator, group: Group) -> dict[str, Any]:
     hits = [{"title": hit.title, "detail": hit.detail, "href": address(hit)} for hit in group.hits]
-    return {"title": speech(KINDS[group.kind][0]), "hits": hits}
+    return {"title": t(KINDS[group.kind][0]), "hits": hits}

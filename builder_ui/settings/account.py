@@ -47,42 +47,42 @@ class Data:
     second: second_factor.Second
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        member = members.get_member(session, visit.member.id)
-        rows = sessions.list_sessions(session, member.id, visit.house.real_now())
-        return Data(member, rows, second_factor.read(visit, session, member))
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        member = members.get_member(session, context.member.id)
+        rows = sessions.list_sessions(session, member.id, context.app.real_now())
+        return Data(member, rows, second_factor.read(context, session, member))
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech, member = visit.speech, data.member
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t, member = context.t, data.member
     fields = [
-        forms.Field("name", speech("Name"), value=member.name, most=120, required=True),
-        forms.Field("locale", speech("Language"), "select", member.locale[:2], [(code, LANGUAGES[code]) for code in SUPPORTED]),
-        forms.Field("timezone", speech("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(time_zones.known())),
+        forms.Field("name", t("Name"), value=member.name, most=120, required=True),
+        forms.Field("locale", t("Language"), "select", member.locale[:2], [(code, LANGUAGES[code]) for code in SUPPORTED]),
+        forms.Field("timezone", t("Time zone"), value=member.timezone, most=64, required=True, offered=sorted(time_zones.known())),
     ]
     about = forms.form(
-        visit,
+        context,
         acts,
         "account",
         fields,
-        speech("Save"),
+        t("Save"),
         "me.change",
         save,
         "Saved. Other pages show it after a reload.",
         stamp_of(member),
     )
     return framed(
-        visit,
+        context,
         "My account",
         "",
-        panel(speech("About me"), html.p({"className": "quiet"}, member.email, " · ", speech(f"role: {member.role}")), about),
-        panel(speech("Password"), *password(visit, member)),
-        second_factor.panel_of(visit, data.second, acts),
+        panel(t("About me"), html.p({"className": "quiet"}, member.email, " · ", t(f"role: {member.role}")), about),
+        panel(t("Password"), *password(context, member)),
+        second_factor.panel_of(context, data.second, acts),
         panel(
-            speech("Where I am logged in"),
-            session_table(visit, data.sessions, lambda id: acts.act("me.change", ending(id), "This browser is logged out.")),
-            html.div({"className": "actions"}, everywhere(visit, data, acts)),
+            t("Where I am logged in"),
+            session_table(context, data.sessions, lambda id: acts.act("me.change", ending(id), "This browser is logged out.")),
+            html.div({"className": "actions"}, everywhere(context, data, acts)),
         ),
     )
 
@@ -91,48 +91,46 @@ def stamp_of(member: Member) -> str:
     return f"{member.name}.{member.locale}.{member.timezone}"
 
 
-def save(visit: PageContext, values: forms.Values) -> None:
+def save(context: PageContext, values: forms.Values) -> None:
     changes = {"name": values["name"], "locale": values["locale"], "timezone": values["timezone"]}
-    with visit.engine.db.write() as session:
-        members.change_member(session, visit.member.id, changes, visit.by, visit.house.now())
+    with context.engine.db.write() as session:
+        members.change_member(session, context.member.id, changes, context.by, context.app.now())
 
 
 def ending(id: str) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            members.log_out(session, visit.member.id, visit.by, visit.house.real_now(), id)
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            members.log_out(session, context.member.id, context.by, context.app.real_now(), id)
 
     return do
 
 
-def everywhere(visit: PageContext, data: Data, acts: Acts) -> Element:
+def everywhere(context: PageContext, data: Data, acts: Acts) -> Element:
     if len(data.sessions) < 2:
         return None
-    speech = visit.speech
+    t = context.t
     handler = acts.act("me.change", elsewhere, "You are logged out everywhere else.")
-    return components.ask(
-        speech("Log out everywhere else"), speech("All your other browsers have to log in again."), speech("Log out"), handler, "lock"
-    )
+    return components.ask(t("Log out everywhere else"), t("All your other browsers have to log in again."), t("Log out"), handler, "lock")
 
 
-def elsewhere(visit: PageContext) -> None:
-    with visit.engine.db.write() as session:
-        sessions.end_sessions(session, visit.member.id, keep=visit.token)
+def elsewhere(context: PageContext) -> None:
+    with context.engine.db.write() as session:
+        sessions.end_sessions(session, context.member.id, keep=context.token)
 
 
 # The password. A native form: what is typed goes straight to its own address, and password managers know it.
 
 
-def password(visit: PageContext, member: Member) -> list[Element]:
-    speech = visit.speech
-    problem = PROBLEMS.get(visit.query.get("problem", ""))
-    said = speech(problem, least=MIN_CHARACTERS, most=MAX_CHARACTERS) if problem else ""
+def password(context: PageContext, member: Member) -> list[Element]:
+    t = context.t
+    problem = PROBLEMS.get(context.query.get("problem", ""))
+    said = t(problem, least=MIN_CHARACTERS, most=MAX_CHARACTERS) if problem else ""
     return [
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), said) if said else None,
-        html.p({"className": "notice good", "role": "status"}, components.icon("check"), speech("Your password is changed."))
-        if visit.query.get("done") == "password"
+        html.p({"className": "notice good", "role": "status"}, components.icon("check"), t("Your password is changed."))
+        if context.query.get("done") == "password"
         else None,
-        html.p({"className": "quiet"}, speech("Changing it ends all your other sessions.")),
+        html.p({"className": "quiet"}, t("Changing it ends all your other sessions.")),
         html.form(
             {"className": "form", "method": "post", "action": "/ui/settings/password"},
             html.input(
@@ -143,19 +141,19 @@ def password(visit: PageContext, member: Member) -> list[Element]:
                     "readOnly": True,
                     "hidden": True,
                     "autoComplete": "username",
-                    "aria-label": speech("E-mail address"),
+                    "aria-label": t("E-mail address"),
                 }
             ),
-            secret(speech("Current password"), "old", "current-password", 1) if member.password_hash else None,
+            secret(t("Current password"), "old", "current-password", 1) if member.password_hash else None,
             secret(
-                speech("New password"),
+                t("New password"),
                 "password",
                 "new-password",
                 MIN_CHARACTERS,
-                speech("At least {least} characters; several words work well.", least=MIN_CHARACTERS),
+                t("At least {least} characters; several words work well.", least=MIN_CHARACTERS),
             ),
-            secret(speech("Repeat password"), "again", "new-password", MIN_CHARACTERS),
-            html.div({"className": "actions"}, html.button({"className": "button main"}, speech("Change the password"))),
+            secret(t("Repeat password"), "again", "new-password", MIN_CHARACTERS),
+            html.div({"className": "actions"}, html.button({"className": "button main"}, t("Change the password"))),
         ),
     ]
 
@@ -174,9 +172,9 @@ def secret(label: str, name: str, complete: str, least: int, hint: str = "") -> 
 PAGE = Page("/ui/settings", "My account", "settings", "me.read", load, view)
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """Where the password form leads; back to the page, with what was wrong."""
-    router, host = APIRouter(include_in_schema=False), Host(house, ())
+    router, host = APIRouter(include_in_schema=False), Host(app, ())
 
     async def change(
         request: Request,
@@ -191,16 +189,16 @@ def routes(house: AppContext) -> APIRouter:
             return _back("problem=again")
         token, member = known
         network = network_of(request.client.host) if request.client else ""
-        return await run_in_threadpool(_change, house, member, token, old.get_secret_value(), password.get_secret_value(), network)
+        return await run_in_threadpool(_change, app, member, token, old.get_secret_value(), password.get_secret_value(), network)
 
     router.add_api_route("/ui/settings/password", change, methods=["POST"], **does("me.change"))
     return router
 
 
-def _change(house: AppContext, member: Member, token: str, old: str, new: str, network: str) -> Response:
-    engine = house.engine
+def _change(app: AppContext, member: Member, token: str, old: str, new: str, network: str) -> Response:
+    engine = app.engine
     try:
-        cookie = login.change(engine.db, engine.address_keys, member.id, token, old, new, house.real_now(), network)
+        cookie = login.change(engine.db, engine.address_keys, member.id, token, old, new, app.real_now(), network)
     except Invalid as error:
         return _back(f"problem={next(code for code, text in PROBLEMS.items() if text == error.issues[0].text)}")
     except TooMany:
@@ -210,7 +208,7 @@ def _change(house: AppContext, member: Member, token: str, old: str, new: str, n
     except ProofNeeded:
         return RedirectResponse("/prove?from=/ui/settings", 303)
     answer = _back("done=password")
-    house.login.hand_over(answer, cookie)
+    app.login.hand_over(answer, cookie)
     return answer
 
 

@@ -20,12 +20,12 @@ PREFIX = "config."
 """Keeps a provider's fields apart from those of the account itself."""
 
 
-def fields_of(speech: Translator, kind: Kind, config: Mapping[str, Any], held: Sequence[str] = ()) -> list[Field]:
+def fields_of(t: Translator, kind: Kind, config: Mapping[str, Any], held: Sequence[str] = ()) -> list[Field]:
     """The form of an account set up with `config`; `held` are the secrets that have a value."""
     schema = kind.Config.model_json_schema()
     secret = secret_fields(kind)
     return [
-        _secret(speech, name, one, name in held) if name in secret else _plain(speech, name, one, config.get(name, one.get("default")))
+        _secret(t, name, one, name in held) if name in secret else _plain(t, name, one, config.get(name, one.get("default")))
         for name, one in schema["properties"].items()
     ]
 
@@ -46,19 +46,19 @@ def words_of(kind: Kind) -> Iterator[str]:
         yield from one.get("words", {}).values()
 
 
-def _secret(speech: Translator, name: str, schema: Mapping[str, Any], held: bool) -> Field:
+def _secret(t: Translator, name: str, schema: Mapping[str, Any], held: bool) -> Field:
     stored = "A value is stored and never shown. Leave empty to keep it."
-    hint = speech(stored) if held else _hint(speech, schema)
-    return Field(PREFIX + name, speech(schema["title"]), "password", most=schema.get("maxLength", MOST), hint=hint)
+    hint = t(stored) if held else _hint(t, schema)
+    return Field(PREFIX + name, t(schema["title"]), "password", most=schema.get("maxLength", MOST), hint=hint)
 
 
-def _plain(speech: Translator, name: str, schema: Mapping[str, Any], value: Any) -> Field:
-    place, label, hint = PREFIX + name, speech(schema["title"]), _hint(speech, schema)
+def _plain(t: Translator, name: str, schema: Mapping[str, Any], value: Any) -> Field:
+    place, label, hint = PREFIX + name, t(schema["title"]), _hint(t, schema)
     if schema.get("type") == "boolean":
         return Field(place, label, "checkbox", "on" if value else "", hint=hint)
     if "enum" in schema:
         words = schema.get("words", {})
-        return Field(place, label, "select", str(value), [(one, speech(words.get(one, one))) for one in schema["enum"]], hint=hint)
+        return Field(place, label, "select", str(value), [(one, t(words.get(one, one))) for one in schema["enum"]], hint=hint)
     if schema.get("type") in ("integer", "number"):
         shown = "" if value is None else f"{value:g}"
         return Field(place, label, "number", shown, least=schema.get("minimum"), greatest=schema.get("maximum"), hint=hint)
@@ -66,5 +66,5 @@ def _plain(speech: Translator, name: str, schema: Mapping[str, Any], value: Any)
     return Field(place, label, "text", shown, most=schema.get("maxLength", MOST), required="default" not in schema, hint=hint)
 
 
-def _hint(speech: Translator, schema: Mapping[str, Any]) -> str:
-    return speech(schema["description"]) if schema.get("description") else ""
+def _hint(t: Translator, schema: Mapping[str, Any]) -> str:
+    return t(schema["description"]) if schema.get("description") else ""

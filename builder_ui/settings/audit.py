@@ -47,9 +47,9 @@ def wanted(query: Any) -> dict[str, Any]:
     }
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        found = audit.list_lines(session, **wanted(visit.query), limit=PAGE_SIZE + 1)
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        found = audit.list_lines(session, **wanted(context.query), limit=PAGE_SIZE + 1)
         return Data(
             found[:PAGE_SIZE],
             str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None,
@@ -60,41 +60,39 @@ def load(visit: PageContext) -> Data:
         )
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    columns = (speech("Time"), speech("Who"), speech("What"), speech("About what"), speech("Details"))
-    rows = [row(visit, data, line) for line in data.lines]
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    columns = (t("Time"), t("Who"), t("What"), t("About what"), t("Details"))
+    rows = [row(context, data, line) for line in data.lines]
     return framed(
-        visit,
+        context,
         "Audit trail",
         "Every line carries a seal over itself and the line before it, so any change is detected.",
-        chain(visit, acts),
-        filters(visit, data),
-        components.table(speech("Audit trail"), columns, rows, "audit")
-        if rows
-        else components.empty("search", speech("No matching entries."), None),
-        components.pager(visit, data.next_before),
+        chain(context, acts),
+        filters(context, data),
+        components.table(t("Audit trail"), columns, rows, "audit") if rows else components.empty("search", t("No matching entries."), None),
+        components.pager(context, data.next_before),
         wide=True,
     )
 
 
-def row(visit: PageContext, data: Data, line: Audit) -> list[Element]:
+def row(context: PageContext, data: Data, line: Audit) -> list[Element]:
     return [
-        components.moment(visit.speech, line.at),
+        components.moment(context.t, line.at),
         html.span({"title": line.actor}, called(data, line.actor)),
         html.code(line.action),
-        html.a({"href": visit.link(subject=line.subject), "title": line.subject}, called(data, line.subject)) if line.subject else "–",
-        html.code(orjson.dumps(told(visit.speech, detail)).decode()[:400]) if (detail := data.details[line.id or 0]) else "–",
+        html.a({"href": context.link(subject=line.subject), "title": line.subject}, called(data, line.subject)) if line.subject else "–",
+        html.code(orjson.dumps(told(context.t, detail)).decode()[:400]) if (detail := data.details[line.id or 0]) else "–",
     ]
 
 
-def told(speech: Translator, value: Any) -> Any:
+def told(t: Translator, value: Any) -> Any:
     """A detail with its instants as the reader writes them; the file and the API keep what is stored."""
     if isinstance(value, dict):
-        return {name: told(speech, one) for name, one in value.items()}
+        return {name: told(t, one) for name, one in value.items()}
     if isinstance(value, list):
-        return [told(speech, one) for one in value]
-    return speech.moment(datetime.fromisoformat(value)) if isinstance(value, str) and _is_instant(value) else value
+        return [told(t, one) for one in value]
+    return t.moment(datetime.fromisoformat(value)) if isinstance(value, str) and _is_instant(value) else value
 
 
 def _is_instant(text: str) -> bool:
@@ -110,17 +108,17 @@ def called(data: Data, who: str) -> str:
     return data.names.get(id, who) if kind == "member" else data.journeys.get(who, ("", who))[1]
 
 
-def filters(visit: PageContext, data: Data) -> Element:
-    speech, query = visit.speech, visit.query
+def filters(context: PageContext, data: Data) -> Element:
+    t, query = context.t, context.query
     actors = [(f"member:{id}", name) for id, name in sorted(data.names.items(), key=lambda one: one[1])]
-    address = visit.link().replace(visit.path, f"{visit.path}.csv", 1)
+    address = context.link().replace(context.path, f"{context.path}.csv", 1)
     return html.form(
-        {"className": "form filters", "method": "get", "action": visit.path},
-        select(speech("Who"), "actor", actors, query.get("actor", ""), speech("everybody")),
-        select(speech("What"), "action", [(one, one) for one in data.actions], query.get("action", ""), speech("everything")),
+        {"className": "form filters", "method": "get", "action": context.path},
+        select(t("Who"), "actor", actors, query.get("actor", ""), t("everybody")),
+        select(t("What"), "action", [(one, one) for one in data.actions], query.get("action", ""), t("everything")),
         html.div(
             {"className": "field"},
-            html.label({"htmlFor": "audit-subject"}, speech("About what")),
+            html.label({"htmlFor": "audit-subject"}, t("About what")),
             html.input(
                 {
                     "id": "audit-subject",
@@ -134,9 +132,9 @@ def filters(visit: PageContext, data: Data) -> Element:
         ),
         html.div(
             {"className": "actions"},
-            html.button({"className": "button main"}, speech("Filter")),
-            html.a({"className": "button", "href": visit.path}, speech("Show all")),
-            html.a({"className": "button", "href": address, "download": "audit.csv"}, speech("As CSV")),
+            html.button({"className": "button main"}, t("Filter")),
+            html.a({"className": "button", "href": context.path}, t("Show all")),
+            html.a({"className": "button", "href": address, "download": "audit.csv"}, t("As CSV")),
         ),
     )
 
@@ -152,25 +150,25 @@ def select(label: str, name: str, choices: Sequence[tuple[str, str]], value: str
     )
 
 
-def chain(visit: PageContext, acts: Acts) -> Element:
-    speech = visit.speech
+def chain(context: PageContext, acts: Acts) -> Element:
+    t = context.t
     logged = forms.Field(
         "head",
-        speech("Head from the log"),
+        t("Head from the log"),
         most=300,
-        hint=speech(
+        hint=t(
             "A line “audit head NUMBER:SEAL” from the log of a worker or web server. It shows whether lines have been cut off since. Optional."
         ),
     )
-    button = speech("Verify audit trail")
-    form = forms.form(visit, acts, "chain", [logged], button, "audit.read", checking(acts), "Every seal was recomputed.")
-    return panel(speech("Verification"), *verdict(speech, acts.drafts), form)
+    button = t("Verify audit trail")
+    form = forms.form(context, acts, "chain", [logged], button, "audit.read", checking(acts), "Every seal was recomputed.")
+    return panel(t("Verification"), *verdict(t, acts.drafts), form)
 
 
 def checking(acts: Acts) -> forms.Change:
-    def do(visit: PageContext, values: forms.Values) -> None:
+    def do(context: PageContext, values: forms.Values) -> None:
         logged = audit.Head.read(values["head"]) if values["head"] else None
-        with visit.engine.db.read() as session:
+        with context.engine.db.read() as session:
             found = audit.check(session, logged)
         said = {"problem": found.problem, "at": found.broken_at, "key": found.key_id, "from": found.keyed_from, "head": found.head}
         acts.drafts.update({f"chain.{name}": str(value or "") for name, value in said.items()})
@@ -179,27 +177,27 @@ def checking(acts: Acts) -> forms.Change:
     return do
 
 
-def verdict(speech: Translator, found: Mapping[str, str]) -> list[Element]:
+def verdict(t: Translator, found: Mapping[str, str]) -> list[Element]:
     """What the last check found; nothing before there was one."""
     if "chain.problem" not in found:
         return []
     if problem := found["chain.problem"]:
-        return [html.p(components.badge(speech(audit.BROKEN[problem], id=found["chain.at"], key=found["chain.key"]), "bad", "alert"))]
+        return [html.p(components.badge(t(audit.BROKEN[problem], id=found["chain.at"], key=found["chain.key"]), "bad", "alert"))]
     since = found["chain.from"]
-    sealed = speech("Sealed from line {id} on.", id=since) if since else speech("No line is sealed.")
-    compared = speech("It contains the head from the log.") if found["chain.compared"] else ""
+    sealed = t("Sealed from line {id} on.", id=since) if since else t("No line is sealed.")
+    compared = t("It contains the head from the log.") if found["chain.compared"] else ""
     return [
-        html.p(components.badge(speech("Audit trail verified."), "good", "check"), " ", sealed, " ", compared),
-        html.p(speech("Its head is now:"), " ", html.code({"className": "long"}, found["chain.head"])),
+        html.p(components.badge(t("Audit trail verified."), "good", "check"), " ", sealed, " ", compared),
+        html.p(t("Its head is now:"), " ", html.code({"className": "long"}, found["chain.head"])),
     ]
 
 
 PAGE = Page("/ui/settings/audit", "Audit trail", "settings", "audit.read", load, view)
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """`/ui/settings/audit.csv`: the lines that fit, page by page, however many they are."""
-    router, host = APIRouter(include_in_schema=False), Host(house, ())
+    router, host = APIRouter(include_in_schema=False), Host(app, ())
 
     async def download(request: Request) -> Response:
         known = await host.member(request.cookies)
@@ -212,16 +210,16 @@ def routes(house: AppContext) -> APIRouter:
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
         }
-        return StreamingResponse(rows_of(house, wanted(clean(request.query_params))), 200, headers, "text/csv; charset=utf-8")
+        return StreamingResponse(rows_of(app, wanted(clean(request.query_params))), 200, headers, "text/csv; charset=utf-8")
 
     router.add_api_route("/ui/settings/audit.csv", download, methods=["GET"], **does("audit.read"))
     return router
 
 
-def rows_of(house: AppContext, filters: dict[str, Any]) -> Iterator[str]:
+def rows_of(app: AppContext, filters: dict[str, Any]) -> Iterator[str]:
     yield line_of(["id", "at", "actor", "action", "subject", "detail", "digest", "key_id"])
     while True:
-        with house.engine.db.read() as session:
+        with app.engine.db.read() as session:
             page = audit.list_lines(session, **filters, limit=CSV_PAGE)
             details = audit.details(session, page)
         for line in page:

@@ -30,29 +30,29 @@ class Control:
     read: Callable[[Values], Any]
 
 
-def controls(speech: Translator, name: str, setting: Setting) -> dict[str, Control]:
+def controls(t: Translator, name: str, setting: Setting) -> dict[str, Control]:
     """Property -> control, in the order of the shape."""
     schema, value = type(setting).model_json_schema(), setting.model_dump(mode="json")
     places = schema.get("$defs", {})
     shown = ((key, one) for key, one in schema["properties"].items() if f"{name}.{key}" not in ELSEWHERE)
-    return {key: control(speech, f"{name}.{key}", key, one, value[key], places) for key, one in shown}
+    return {key: control(t, f"{name}.{key}", key, one, value[key], places) for key, one in shown}
 
 
-def control(speech: Translator, title: str, path: str, schema: Schema, value: Any, places: Schema) -> Control:
+def control(t: Translator, title: str, path: str, schema: Schema, value: Any, places: Schema) -> Control:
     schema = places[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     items = schema.get("items", {})
     if schema.get("type") == "array" and "$ref" in items:
-        return rows(speech, title, path, places[items["$ref"].rpartition("/")[2]], value, schema.get("maxItems", 20))
+        return rows(t, title, path, places[items["$ref"].rpartition("/")[2]], value, schema.get("maxItems", 20))
     if schema.get("type") == "array" and "enum" in items:
         named = week_days if tuple(items["enum"]) == DAYS else several
-        return named(speech, title, path, items["enum"], value)
+        return named(t, title, path, items["enum"], value)
     if schema.get("type") == "array" and items.get("format") == "date":
-        return dates(speech, title, path, value)
+        return dates(t, title, path, value)
     if schema.get("type") == "object":
-        return week(speech, title, path, value)
+        return week(t, title, path, value)
     if schema.get("format") == "duration":
-        return duration(speech, title, path, value)
-    return Control([plain(speech, title, path, schema, value)], reader(path, schema))
+        return duration(t, title, path, value)
+    return Control([plain(t, title, path, schema, value)], reader(path, schema))
 
 
 def reader(path: str, schema: Schema) -> Callable[[Values], Any]:
@@ -63,12 +63,12 @@ def reader(path: str, schema: Schema) -> Callable[[Values], Any]:
     return lambda values: values[path]
 
 
-def plain(speech: Translator, title: str, path: str, schema: Schema, value: Any) -> Field:
-    label, hint = words(speech, title)
+def plain(t: Translator, title: str, path: str, schema: Schema, value: Any) -> Field:
+    label, hint = words(t, title)
     if schema["type"] == "boolean":
         return Field(path, label, "checkbox", "on" if value else "", hint=hint)
     if "enum" in schema:
-        return Field(path, label, "select", str(value), [(one, speech(CHOICES[one])) for one in schema["enum"]], hint=hint)
+        return Field(path, label, "select", str(value), [(one, t(CHOICES[one])) for one in schema["enum"]], hint=hint)
     if schema["type"] == "integer":
         shown = "" if value is None else str(value)
         return Field(path, label, "number", shown, least=schema.get("minimum"), greatest=schema.get("maximum"), hint=hint)
@@ -79,45 +79,45 @@ def plain(speech: Translator, title: str, path: str, schema: Schema, value: Any)
     return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
 
 
-def several(speech: Translator, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
+def several(t: Translator, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
     """A box for each choice."""
-    heading = words(speech, title)[0]
+    heading = words(t, title)[0]
     fields = [
-        Field(f"{path}.{one}", speech(ROLE_NAMES[one]), "checkbox", "on" if one in value else "", group="" if n else heading)
+        Field(f"{path}.{one}", t(ROLE_NAMES[one]), "checkbox", "on" if one in value else "", group="" if n else heading)
         for n, one in enumerate(choices)
     ]
     return Control(fields, lambda values: [one for one in choices if values[f"{path}.{one}"] == "on"])
 
 
-def week_days(speech: Translator, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
-    heading = words(speech, title)[0]
+def week_days(t: Translator, title: str, path: str, choices: Sequence[str], value: Sequence[str]) -> Control:
+    heading = words(t, title)[0]
     fields = [
-        Field(f"{path}.{day}", speech(WEEKDAYS[n]), "checkbox", "on" if day in value else "", group="" if n else heading)
+        Field(f"{path}.{day}", t(WEEKDAYS[n]), "checkbox", "on" if day in value else "", group="" if n else heading)
         for n, day in enumerate(DAYS)
     ]
     return Control(fields, lambda values: [day for day in DAYS if values[f"{path}.{day}"] == "on"])
 
 
-def dates(speech: Translator, title: str, path: str, value: Sequence[str]) -> Control:
+def dates(t: Translator, title: str, path: str, value: Sequence[str]) -> Control:
     label, hint = TITLES[title]
-    shown = "\n".join(speech.typed(date.fromisoformat(one)) for one in value)
-    field = Field(path, speech(label), "textarea", shown, hint=speech(hint, day=speech.typed(date(2026, 12, 24))))
+    shown = "\n".join(t.typed(date.fromisoformat(one)) for one in value)
+    field = Field(path, t(label), "textarea", shown, hint=t(hint, day=t.typed(date(2026, 12, 24))))
 
     def read(values: Values) -> list[Any]:
         """What is no day stays as it was typed, for the setting's own check to name it."""
-        return [speech.read(one) or one for one in values[path].replace(",", " ").split()]
+        return [t.read(one) or one for one in values[path].replace(",", " ").split()]
 
     return Control([field], read)
 
 
-def week(speech: Translator, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
+def week(t: Translator, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
     """From and until for each weekday; a day without either is free."""
-    heading = words(speech, title)[0]
+    heading = words(t, title)[0]
     fields = []
     for n, day in enumerate(WEEKDAYS):
         start, end = value.get(str(n)) or value.get(n) or ("", "")  # type: ignore[call-overload]
-        fields.append(Field(f"{path}.{n}.0", speech("{day} from", day=speech(day)), "time", start[:5], group="" if n else heading))
-        fields.append(Field(f"{path}.{n}.1", speech("{day} until", day=speech(day)), "time", end[:5]))
+        fields.append(Field(f"{path}.{n}.0", t("{day} from", day=t(day)), "time", start[:5], group="" if n else heading))
+        fields.append(Field(f"{path}.{n}.1", t("{day} until", day=t(day)), "time", end[:5]))
 
     def read(values: Values) -> dict[str, list[str]]:
         pairs = {str(n): [values[f"{path}.{n}.0"], values[f"{path}.{n}.1"]] for n in range(7)}
@@ -126,32 +126,29 @@ def week(speech: Translator, title: str, path: str, value: Mapping[str, Sequence
     return Control(fields, read)
 
 
-def duration(speech: Translator, title: str, path: str, value: Any) -> Control:
+def duration(t: Translator, title: str, path: str, value: Any) -> Control:
     """A number and a unit."""
     count, unit, _ = in_units(value)
-    label, hint = words(speech, title)
+    label, hint = words(t, title)
     fields = [
         Field(path, label, "number", "" if count is None else f"{count:g}", least=1, hint=hint),
-        Field(f"{path}.unit", speech("Unit"), "select", unit, [(code, speech(name)) for code, name, _ in UNITS]),
+        Field(f"{path}.unit", t("Unit"), "select", unit, [(code, t(name)) for code, name, _ in UNITS]),
     ]
     return Control(fields, lambda values: iso(as_number(values[path]), values[f"{path}.unit"]))
 
 
-def rows(speech: Translator, title: str, path: str, item: Schema, value: Sequence[Mapping[str, Any]], most: int) -> Control:
+def rows(t: Translator, title: str, path: str, item: Schema, value: Sequence[Mapping[str, Any]], most: int) -> Control:
     """One group a row and an empty one below; a row in which everything that it needs is emptied is taken out."""
-    heading = words(speech, title)[0]
+    heading = words(t, title)[0]
     parts: list[dict[str, Control]] = []
     for n in range(min(len(value) + 1, most)):
         present = value[n] if n < len(value) else {key: one.get("default") for key, one in item["properties"].items()}
         parts.append(
-            {
-                key: control(speech, f"{title}.{key}", f"{path}.{n}.{key}", one, present.get(key), {})
-                for key, one in item["properties"].items()
-            }
+            {key: control(t, f"{title}.{key}", f"{path}.{n}.{key}", one, present.get(key), {}) for key, one in item["properties"].items()}
         )
     fields: list[Field] = []
     for n, part in enumerate(parts):
-        said = f"{heading} {n + 1}" if n < len(value) else speech("Another entry")
+        said = f"{heading} {n + 1}" if n < len(value) else t("Another entry")
         fields += headed([field for one in part.values() for field in one.fields], said)
 
     def read(values: Values) -> list[dict[str, Any]]:
@@ -165,10 +162,10 @@ def headed(fields: Sequence[Field], heading: str) -> list[Field]:
     return [replace(fields[0], group=heading), *fields[1:]]
 
 
-def words(speech: Translator, title: str) -> tuple[str, str]:
+def words(t: Translator, title: str) -> tuple[str, str]:
     """(label, hint) of a property."""
     label, hint = TITLES[title]
-    return speech(label), speech(hint) if hint else ""
+    return t(label), t(hint) if hint else ""
 
 
 ELSEWHERE = frozenset({"appearance.logo"})

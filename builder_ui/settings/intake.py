@@ -27,36 +27,36 @@ class Data:
     problems: Sequence[IntakeProblem]
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        key = api_keys.get_key(session, visit.arguments["id"])
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        key = api_keys.get_key(session, context.arguments["id"])
         return Data(key, intake.problems_of(session, key.id))
 
 
-def stamp(visit: PageContext) -> object:
-    return [(one.id, one.count) for one in load(visit).problems]
+def stamp(context: PageContext) -> object:
+    return [(one.id, one.count) for one in load(context).problems]
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    back = html.p(html.a({"href": "/ui/settings/keys"}, "← ", speech("Keys")), " · ", html.strong(data.key.name))
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    back = html.p(html.a({"href": "/ui/settings/keys"}, "← ", t("Keys")), " · ", html.strong(data.key.name))
     if not data.problems:
-        return framed(visit, TITLE, LEAD, back, components.empty("check", speech("Everything sent with this key was accepted."), None))
-    columns = [speech(text) for text in ("What", "Event", "Field", "Why", "How often", "Last")]
-    table = components.table(speech(TITLE), columns, [cells(visit, one) for one in data.problems])
-    return framed(visit, TITLE, LEAD, back, table, wide=True)
+        return framed(context, TITLE, LEAD, back, components.empty("check", t("Everything sent with this key was accepted."), None))
+    columns = [t(text) for text in ("What", "Event", "Field", "Why", "How often", "Last")]
+    table = components.table(t(TITLE), columns, [cells(context, one) for one in data.problems])
+    return framed(context, TITLE, LEAD, back, table, wide=True)
 
 
-def cells(visit: PageContext, problem: IntakeProblem) -> list[Element]:
-    speech = visit.speech
+def cells(context: PageContext, problem: IntakeProblem) -> list[Element]:
+    t = context.t
     title, tone, icon = WHAT[problem.what]
     return [
-        components.badge(speech(title), tone, icon),
+        components.badge(t(title), tone, icon),
         problem.event or "–",
         html.code(problem.field) if problem.field else "–",
-        speech(intake.REASONS[problem.reason]).replace("`", ""),
-        speech.number(problem.count),
-        components.relative(visit, problem.last_at),
+        t(intake.REASONS[problem.reason]).replace("`", ""),
+        t.number(problem.count),
+        components.relative(context, problem.last_at),
     ]
 
 

@@ -71,56 +71,56 @@ class Data:
     """Something is to be done, and no worker is alive."""
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        found = list_jobs(session, visit.query.get("before"), PAGE_SIZE + 1)
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        found = list_jobs(session, context.query.get("before"), PAGE_SIZE + 1)
         jobs = found[:PAGE_SIZE]
         journeys = journeys_of(session, (job.subject for job in jobs))
         following = jobs[-1].id if len(found) > PAGE_SIZE else None
         return Data(jobs, following, journeys, member_names(session), any(waits(session, job) for job in jobs))
 
 
-def stamp(visit: PageContext) -> object:
-    with visit.engine.db.read() as session:
-        jobs = list_jobs(session, visit.query.get("before"), PAGE_SIZE)
+def stamp(context: PageContext) -> object:
+    with context.engine.db.read() as session:
+        jobs = list_jobs(session, context.query.get("before"), PAGE_SIZE)
         return [(job.id, job.state, job.done) for job in jobs], has_worker(session)
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    cards = [card(visit, data, job, acts) for job in data.jobs]
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    cards = [card(context, data, job, acts) for job in data.jobs]
     return framed(
-        visit,
+        context,
         "Background jobs",
         "Jobs that take longer than a page stays open. They continue by themselves, even after a server restart.",
-        no_worker(speech, data.waits),
-        *(cards or [components.empty("clock", speech("No background jobs yet."), None)]),
-        components.pager(visit, data.next_before),
+        no_worker(t, data.waits),
+        *(cards or [components.empty("clock", t("No background jobs yet."), None)]),
+        components.pager(context, data.next_before),
     )
 
 
-def card(visit: PageContext, data: Data, job: Job, acts: Acts) -> Element:
-    speech = visit.speech
-    name = called(speech, data, job)
+def card(context: PageContext, data: Data, job: Job, acts: Acts) -> Element:
+    t = context.t
+    name = called(t, data, job)
     return html.section(
         {"className": "panel", "key": job.id, "aria-label": name},
-        html.h2(html.a({"href": address}, name) if (address := leads_to(data, job)) else name, " ", state(speech, job.state)),
-        progress(speech, job, name) if job.state == "running" else None,
-        html.p(outcome(speech, job)),
-        ended_early(speech, job, "The job failed before it finished: {reason}"),
-        html.p({"className": "quiet"}, actor(speech, data.members, job.created_by), " · ", components.relative(visit, job.created_at)),
-        stopping(speech, job, acts) if job.state == "running" and job.kind not in UNSTOPPABLE and visit.may("work.cancel") else None,
+        html.h2(html.a({"href": address}, name) if (address := leads_to(data, job)) else name, " ", state(t, job.state)),
+        progress(t, job, name) if job.state == "running" else None,
+        html.p(outcome(t, job)),
+        ended_early(t, job, "The job failed before it finished: {reason}"),
+        html.p({"className": "quiet"}, actor(t, data.members, job.created_by), " · ", components.relative(context, job.created_at)),
+        stopping(t, job, acts) if job.state == "running" and job.kind not in UNSTOPPABLE and context.may("work.cancel") else None,
     )
 
 
-def called(speech: Translator, data: Data, job: Job) -> str:
+def called(t: Translator, data: Data, job: Job) -> str:
     """What is done, as one would say it."""
     if job.kind == "bulk_tag":
-        return speech(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
+        return t(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
     if job.input.get("dry"):
-        return speech(KINDS["check"])
-    name = data.journeys.get(job.subject, ("", speech("a deleted journey")))[1]
-    return speech(KINDS[job.kind], journey=name) if job.kind in KINDS else job.kind
+        return t(KINDS["check"])
+    name = data.journeys.get(job.subject, ("", t("a deleted journey")))[1]
+    return t(KINDS[job.kind], journey=name) if job.kind in KINDS else job.kind
 
 
 def leads_to(data: Data, job: Job) -> str:
@@ -131,32 +131,30 @@ def leads_to(data: Data, job: Job) -> str:
     return f"/ui/journeys/{key}" if key else ""
 
 
-def state(speech: Translator, code: str) -> Element:
+def state(t: Translator, code: str) -> Element:
     text, tone, symbol = STATES.get(code, (code, "quiet", "circle"))
-    return components.badge(speech(text), tone, symbol)
+    return components.badge(t(text), tone, symbol)
 
 
-def progress(speech: Translator, job: Job, name: str) -> Element:
+def progress(t: Translator, job: Job, name: str) -> Element:
     """How far it is; without an end where nobody knows how many there are."""
     known = {"max": job.total, "value": min(job.done, job.total)} if job.total else {}
     return html.progress({**known, "aria-label": name})
 
 
-def outcome(speech: Translator, job: Job) -> str:
+def outcome(t: Translator, job: Job) -> str:
     """`120 of 1,000 · entered: 118 · …`"""
-    done = speech.number(job.done)
-    far = speech("{done} of {all}", done=done, all=speech.number(job.total)) if job.total else speech("{done} so far", done=done)
-    said = [
-        f"{coded(speech, {**COUNTS, **REFUSALS}, name).rstrip('.')}: {speech.number(count)}" for name, count in sorted(job.counts.items())
-    ]
+    done = t.number(job.done)
+    far = t("{done} of {all}", done=done, all=t.number(job.total)) if job.total else t("{done} so far", done=done)
+    said = [f"{coded(t, {**COUNTS, **REFUSALS}, name).rstrip('.')}: {t.number(count)}" for name, count in sorted(job.counts.items())]
     return " · ".join([far, *said])
 
 
-def stopping(speech: Translator, job: Job, acts: Acts) -> Element:
+def stopping(t: Translator, job: Job, acts: Acts) -> Element:
     return components.ask(
-        speech("Stop"),
-        speech("What has been done so far stays. The rest is not done."),
-        speech("Stop now"),
+        t("Stop"),
+        t("What has been done so far stays. The rest is not done."),
+        t("Stop now"),
         acts.act("work.cancel", ending(job.id), "The job was stopped."),
         "square",
         "danger",
@@ -164,9 +162,9 @@ def stopping(speech: Translator, job: Job, acts: Acts) -> Element:
 
 
 def ending(job_id: str) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            cancel_job(session, job_id, visit.by, visit.house.now())
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            cancel_job(session, job_id, context.by, context.app.now())
 
     return do
 

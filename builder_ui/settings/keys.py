@@ -52,172 +52,170 @@ class Data:
     next_before: str | None
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
-        found = api_keys.list_keys(session, before=visit.query.get("before"), limit=PAGE_SIZE + 1)
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
+        found = api_keys.list_keys(session, before=context.query.get("before"), limit=PAGE_SIZE + 1)
     return Data(found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None)
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    columns = (speech("Name"), speech("Kind"), speech("Begins with"), speech("Last used"), speech("State"), "")
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    columns = (t("Name"), t("Kind"), t("Begins with"), t("Last used"), t("State"), "")
     shown = acts.drafts.get("key")
     fields = [
-        forms.Field("name", speech("Name"), most=64, required=True, hint=speech("Shown as the source of the events it sends.")),
-        forms.Field("kind", speech("Kind"), "select", "browser", kinds(visit)),
+        forms.Field("name", t("Name"), most=64, required=True, hint=t("Shown as the source of the events it sends.")),
+        forms.Field("kind", t("Kind"), "select", "browser", kinds(context)),
     ]
     newest = data.keys[0].id if data.keys else ""
-    note = speech("Copy it now: only a hash is stored, and it is never shown again.")
+    note = t("Copy it now: only a hash is stored, and it is never shown again.")
     return framed(
-        visit,
+        context,
         "Keys",
         "Keys let other programs send events and use the API.",
-        forms.once(visit, speech("The new key"), shown, note) if shown else None,
-        snippet(visit, shown) if shown and shown.startswith(api_keys.PREFIXES["browser"]) else None,
-        components.table(speech("Keys"), columns, [row(visit, key, acts) for key in data.keys])
+        forms.once(context, t("The new key"), shown, note) if shown else None,
+        snippet(context, shown) if shown and shown.startswith(api_keys.PREFIXES["browser"]) else None,
+        components.table(t("Keys"), columns, [row(context, key, acts) for key in data.keys])
         if data.keys
-        else components.empty("key", speech("No keys yet."), None),
-        components.pager(visit, data.next_before),
+        else components.empty("key", t("No keys yet."), None),
+        components.pager(context, data.next_before),
         panel(
-            speech("New key"),
-            forms.form(visit, acts, "key", fields, speech("Create"), "key.manage", making(acts), "Key created.", newest),
+            t("New key"),
+            forms.form(context, acts, "key", fields, t("Create"), "key.manage", making(acts), "Key created.", newest),
         ),
-        rights(visit, any(key.kind == "server" and api_keys.is_valid(key, visit.house.real_now()) for key in data.keys)),
+        rights(context, any(key.kind == "server" and api_keys.is_valid(key, context.app.real_now()) for key in data.keys)),
         wide=True,
     )
 
 
-def row(visit: PageContext, key: ApiKey, acts: Acts) -> list[Element]:
-    speech = visit.speech
-    used = components.relative(visit, key.last_used_at) if key.last_used_at else speech("never")
-    return [key.name, kind_of(visit, key), html.code(f"{key.prefix}…"), used, state(visit, key), acts_on(visit, key, acts)]
+def row(context: PageContext, key: ApiKey, acts: Acts) -> list[Element]:
+    t = context.t
+    used = components.relative(context, key.last_used_at) if key.last_used_at else t("never")
+    return [key.name, kind_of(context, key), html.code(f"{key.prefix}…"), used, state(context, key), acts_on(context, key, acts)]
 
 
-def kind_of(visit: PageContext, key: ApiKey) -> str:
-    speech = visit.speech
-    role = f" · {speech(ROLE_NAMES[key.role])}" if key.role in ROLE_NAMES else ""
-    return speech(f"{key.kind} key") + role
+def kind_of(context: PageContext, key: ApiKey) -> str:
+    t = context.t
+    role = f" · {t(ROLE_NAMES[key.role])}" if key.role in ROLE_NAMES else ""
+    return t(f"{key.kind} key") + role
 
 
-def kinds(visit: PageContext) -> list[tuple[str, str]]:
+def kinds(context: PageContext) -> list[tuple[str, str]]:
     """What can be made: keys that send, and admin keys by role (`admin:ROLE`)."""
-    speech = visit.speech
-    admin = speech("admin key")
-    roles = [(f"admin:{role}", f"{admin} · {speech(name)}: {speech(ROLE_WORDS[role])}") for role, name in ROLE_NAMES.items()]
-    return [*((kind, speech(text)) for kind, text in SENDERS.items()), *roles]
+    t = context.t
+    admin = t("admin key")
+    roles = [(f"admin:{role}", f"{admin} · {t(name)}: {t(ROLE_WORDS[role])}") for role, name in ROLE_NAMES.items()]
+    return [*((kind, t(text)) for kind, text in SENDERS.items()), *roles]
 
 
-def rights(visit: PageContext, has_server_key: bool) -> Element:
+def rights(context: PageContext, has_server_key: bool) -> Element:
     """What a key that sends may do."""
-    speech = visit.speech
-    columns = ("", speech("browser key"), speech("server key"))
-    yes, no = components.badge(speech("yes"), "good", "check"), components.badge(speech("no"), "bad", "ban")
-    rows = [[speech(text), yes if browser else no, yes if server else no] for text, browser, server in RIGHTS]
+    t = context.t
+    columns = ("", t("browser key"), t("server key"))
+    yes, no = components.badge(t("yes"), "good", "check"), components.badge(t("no"), "bad", "ban")
+    rows = [[t(text), yes if browser else no, yes if server else no] for text, browser, server in RIGHTS]
     secret = "Is a server key in a web page or an app? Create a browser key for it and revoke the server key: anyone who reads it can change every contact."
     return panel(
-        speech("What a key may do"),
-        html.p({"className": "quiet"}, speech(secret)) if has_server_key else None,
-        components.table(speech("What a key may do"), columns, rows),
+        t("What a key may do"),
+        html.p({"className": "quiet"}, t(secret)) if has_server_key else None,
+        components.table(t("What a key may do"), columns, rows),
         html.p(
             {"className": "quiet"},
-            speech("Consent given with a browser key waits for confirmation if the contact has never answered before."),
+            t("Consent given with a browser key waits for confirmation if the contact has never answered before."),
         ),
     )
 
 
-def snippet(visit: PageContext, key: str) -> Element:
+def snippet(context: PageContext, key: str) -> Element:
     """The lines that send from a web page, with a button to copy them."""
-    speech = visit.speech
-    lines = SNIPPET.format(key=key, url=visit.house.public_url)
+    t = context.t
+    lines = SNIPPET.format(key=key, url=context.app.public_url)
     field = {
         "readOnly": True,
         "value": lines,
         "rows": lines.count("\n") + 1,
-        "aria-label": speech("For your web page"),
+        "aria-label": t("For your web page"),
         "id": "snippet",
         "className": "code",
     }
-    button = {"type": "button", "className": "button", "data-copy": "snippet", "data-copied": speech("Copied")}
+    button = {"type": "button", "className": "button", "data-copy": "snippet", "data-copied": t("Copied")}
     return panel(
-        speech("For your web page"),
+        t("For your web page"),
         html.div(
             {"className": "form copy"},
             html.textarea(field),
-            html.button(button, components.icon("clipboard-check"), html.span(speech("Copy"))),
+            html.button(button, components.icon("clipboard-check"), html.span(t("Copy"))),
         ),
     )
 
 
-def state(visit: PageContext, key: ApiKey) -> Element:
-    speech, now = visit.speech, visit.house.real_now()
+def state(context: PageContext, key: ApiKey) -> Element:
+    t, now = context.t, context.app.real_now()
     if key.revoked_at is not None:
-        return components.badge(speech("revoked"), "bad", "ban")
+        return components.badge(t("revoked"), "bad", "ban")
     if not api_keys.is_valid(key, now):
-        return components.badge(speech("expired"), "bad", "ban")
+        return components.badge(t("expired"), "bad", "ban")
     if key.expires_at is not None:
-        return html._(components.badge(speech("ends"), "warn", "hourglass"), " ", components.moment(speech, key.expires_at))
-    return components.badge(speech("valid"), "good", "check")
+        return html._(components.badge(t("ends"), "warn", "hourglass"), " ", components.moment(t, key.expires_at))
+    return components.badge(t("valid"), "good", "check")
 
 
-def acts_on(visit: PageContext, key: ApiKey, acts: Acts) -> Element:
-    speech = visit.speech
-    refused = html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, speech("Refused")) if key.kind != "admin" else None
-    if not api_keys.is_valid(key, visit.house.real_now()):
+def acts_on(context: PageContext, key: ApiKey, acts: Acts) -> Element:
+    t = context.t
+    refused = html.a({"href": f"/ui/settings/keys/{key.id}", "className": "button"}, t("Refused")) if key.kind != "admin" else None
+    if not api_keys.is_valid(key, context.app.real_now()):
         return refused
     ways = [
         (
-            speech("at once") if not grace else speech.span(grace),
+            t("at once") if not grace else t.span(grace),
             acts.act("key.manage", rotating(acts, key.id, grace), "New key created."),
         )
         for grace in GRACES
     ]
     revoke = acts.act("key.manage", revoking(key.id), "The key is revoked.")
-    question = speech("Anything that uses “{name}” is refused from now on. This cannot be undone.", name=key.name)
+    question = t("Anything that uses “{name}” is refused from now on. This cannot be undone.", name=key.name)
     return html.span(
         {"className": "actions"},
         refused,
-        components.choose(
-            speech("Rotate"), speech("A new key with the same name. How long should the old one stay valid?"), ways, "shuffle"
-        ),
-        components.ask(speech("Revoke"), question, speech("Revoke"), revoke, "ban", "danger"),
+        components.choose(t("Rotate"), t("A new key with the same name. How long should the old one stay valid?"), ways, "shuffle"),
+        components.ask(t("Revoke"), question, t("Revoke"), revoke, "ban", "danger"),
     )
 
 
 def making(acts: Acts) -> forms.Change:
-    def do(visit: PageContext, values: forms.Values) -> None:
-        now = visit.house.real_now()
+    def do(context: PageContext, values: forms.Values) -> None:
+        now = context.app.real_now()
         kind, _, role = values["kind"].partition(":")
-        if values["kind"] not in dict(kinds(visit)) or not values["name"]:
+        if values["kind"] not in dict(kinds(context)) or not values["name"]:
             raise Invalid("Expected a name.", [Issue(code="key", text="Expected a name.", field="name")])
-        with forms.plainly("name"), visit.engine.db.write() as session:
+        with forms.plainly("name"), context.engine.db.write() as session:
             row, secret = api_keys.add_key(
                 session, cast(api_keys.Kind, kind), values["name"], now, role=cast(api_keys.Role, role or "admin")
             )
-            record(session, visit.by, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
+            record(session, context.by, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
         acts.drafts["key"] = secret
 
     return do
 
 
 def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
-    def do(visit: PageContext) -> None:
-        now = visit.house.real_now()
-        with visit.engine.db.write() as session:
+    def do(context: PageContext) -> None:
+        now = context.app.real_now()
+        with context.engine.db.write() as session:
             row, secret = api_keys.rotate_key(session, key_id, now, grace)
-            record(session, visit.by, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
-        visit.house.forget_keys()
+            record(session, context.by, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
+        context.app.forget_keys()
         acts.drafts["key"] = secret
 
     return do
 
 
 def revoking(key_id: str) -> Do:
-    def do(visit: PageContext) -> None:
-        now = visit.house.real_now()
-        with visit.engine.db.write() as session:
+    def do(context: PageContext) -> None:
+        now = context.app.real_now()
+        with context.engine.db.write() as session:
             api_keys.revoke_key(session, key_id, now)
-            record(session, visit.by, "key.revoke", f"key:{key_id}", {}, now)
-        visit.house.forget_keys()
+            record(session, context.by, "key.revoke", f"key:{key_id}", {}, now)
+        context.app.forget_keys()
 
     return do
 

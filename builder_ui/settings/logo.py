@@ -21,49 +21,49 @@ BACK = "/ui/settings/workspace/appearance"
 PROBLEM = "The logo must be a PNG or a JPEG file of at most 64 KB."
 
 
-def panel_of(visit: PageContext, setting: settings.Setting) -> Element:
+def panel_of(context: PageContext, setting: settings.Setting) -> Element:
     """What stands below the setting of the public pages; nothing below the others."""
     if not isinstance(setting, settings.Appearance):
         return None
-    speech = visit.speech
-    shown = html.img({"className": "logo", "src": setting.logo, "alt": speech("Current logo")}) if setting.logo else None
-    look = html.a({"className": "button", "href": "/p/preview", "target": "_blank", "rel": "noopener"}, speech("View the page"))
+    t = context.t
+    shown = html.img({"className": "logo", "src": setting.logo, "alt": t("Current logo")}) if setting.logo else None
+    look = html.a({"className": "button", "href": "/p/preview", "target": "_blank", "rel": "noopener"}, t("View the page"))
     return html._(
         panel(
-            speech("Logo"),
-            html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(PROBLEM))
-            if visit.query.get("problem")
+            t("Logo"),
+            html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(PROBLEM))
+            if context.query.get("problem")
             else None,
-            shown or html.p({"className": "quiet"}, speech("No logo: the name is shown instead.")),
-            _forms(visit, bool(setting.logo)) if visit.may("setting.change") else None,
+            shown or html.p({"className": "quiet"}, t("No logo: the name is shown instead.")),
+            _forms(context, bool(setting.logo)) if context.may("setting.change") else None,
         ),
-        panel(speech("Preview"), html.p(speech("The page as contacts see it, with the saved settings.")), look),
+        panel(t("Preview"), html.p(t("The page as contacts see it, with the saved settings.")), look),
     )
 
 
-def _forms(visit: PageContext, there: bool) -> Element:
-    speech = visit.speech
+def _forms(context: PageContext, there: bool) -> Element:
+    t = context.t
     send = {"method": "post", "action": "/ui/settings/logo", "encType": "multipart/form-data"}
     taken = {"type": "file", "id": "logo", "name": "file", "accept": "image/png,image/jpeg", "required": True}
     return html._(
         html.form(
             {**send, "className": "form"},
-            html.div({"className": "field"}, html.label({"htmlFor": "logo"}, speech("PNG or JPEG, at most 64 KB")), html.input(taken)),
-            html.button({"className": "button main"}, speech("Use this logo")),
+            html.div({"className": "field"}, html.label({"htmlFor": "logo"}, t("PNG or JPEG, at most 64 KB")), html.input(taken)),
+            html.button({"className": "button main"}, t("Use this logo")),
         ),
         html.form(
             {**send, "className": "form"},
             html.input({"type": "hidden", "name": "remove", "value": "yes"}),
-            html.button({"className": "button"}, speech("Remove logo")),
+            html.button({"className": "button"}, t("Remove logo")),
         )
         if there
         else None,
     )
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """`POST /ui/settings/logo`: a file, or `remove`; back to the page, with what was wrong."""
-    router, host = APIRouter(include_in_schema=False), Host(house, ())
+    router, host = APIRouter(include_in_schema=False), Host(app, ())
 
     async def change(request: Request, file: UploadFile | None = None, remove: Annotated[str, Form(max_length=3)] = "") -> Response:
         known = await host.member(request.cookies)
@@ -74,14 +74,14 @@ def routes(house: AppContext) -> APIRouter:
             picture = logo.address(content) if content or not remove else ""
         except ValueError:
             return RedirectResponse(f"{BACK}?problem=logo", 303)
-        await run_in_threadpool(_store, house, known[1], picture)
+        await run_in_threadpool(_store, app, known[1], picture)
         return RedirectResponse(BACK, 303)
 
     router.add_api_route("/ui/settings/logo", change, methods=["POST"], **does("setting.change"))
     return router
 
 
-def _store(house: AppContext, member: Member, picture: str) -> None:
-    with house.engine.db.write() as session:
+def _store(app: AppContext, member: Member, picture: str) -> None:
+    with app.engine.db.write() as session:
         now = settings.load(session, settings.Appearance)
-        settings.put(session, "appearance", {**now.model_dump(mode="json"), "logo": picture}, f"member:{member.id}", house.now())
+        settings.put(session, "appearance", {**now.model_dump(mode="json"), "logo": picture}, f"member:{member.id}", app.now())

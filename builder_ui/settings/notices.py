@@ -42,10 +42,10 @@ class Data:
     names: Mapping[str, str]
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
         rows = notices.listed(session)
-        return Data(setting.load_named(visit, "notices"), rows, _journeys(session, rows), member_names(session))
+        return Data(setting.load_named(context, "notices"), rows, _journeys(session, rows), member_names(session))
 
 
 def _journeys(session: Session, rows: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
@@ -54,75 +54,73 @@ def _journeys(session: Session, rows: list[dict[str, Any]]) -> dict[str, tuple[s
     return {id: (key, name) for id, key, name in found}
 
 
-def stamp(visit: PageContext) -> object:
-    with visit.engine.db.read() as session:
+def stamp(context: PageContext) -> object:
+    with context.engine.db.read() as session:
         return notices.listed(session)
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
     lead = setting.LEADS["notices"]
-    return framed(visit, TITLE, lead, setting.form(visit, data.setting, acts), trial(visit, acts), latest(visit, data), wide=True)
+    return framed(context, TITLE, lead, setting.form(context, data.setting, acts), trial(context, acts), latest(context, data), wide=True)
 
 
-def trial(visit: PageContext, acts: Acts) -> Element:
-    if not visit.may("notice.test"):
+def trial(context: PageContext, acts: Acts) -> Element:
+    if not context.may("notice.test"):
         return None
-    speech = visit.speech
+    t = context.t
     return panel(
-        speech("Try it"),
-        html.p({"className": "quiet"}, speech("The test is sent to the webhook and to you by e-mail. Save your changes first.")),
+        t("Try it"),
+        html.p({"className": "quiet"}, t("The test is sent to the webhook and to you by e-mail. Save your changes first.")),
         components.button(
-            speech("Send a test"),
+            t("Send a test"),
             acts.act("notice.test", send_test, "The test is sent within seconds; see the result below."),
             "bell",
         ),
     )
 
 
-def send_test(visit: PageContext) -> Wakeups | None:
-    with visit.engine.db.write() as session:
-        notices.test(session, visit.by, visit.member.id, datetime.now(UTC))
+def send_test(context: PageContext) -> Wakeups | None:
+    with context.engine.db.write() as session:
+        notices.test(session, context.by, context.member.id, datetime.now(UTC))
     return None
 
 
-def latest(visit: PageContext, data: Data) -> Element:
-    speech = visit.speech
+def latest(context: PageContext, data: Data) -> Element:
+    t = context.t
     if not data.rows:
-        return panel(speech("Latest notices"), html.p({"className": "quiet"}, speech("No notices in the last 30 days.")))
-    columns = [speech(text) for text in ("When", "What", "Notified")]
-    return panel(
-        speech("Latest notices"), components.table(speech("Latest notices"), columns, [cells(visit, data, row) for row in data.rows])
-    )
+        return panel(t("Latest notices"), html.p({"className": "quiet"}, t("No notices in the last 30 days.")))
+    columns = [t(text) for text in ("When", "What", "Notified")]
+    return panel(t("Latest notices"), components.table(t("Latest notices"), columns, [cells(context, data, row) for row in data.rows]))
 
 
-def cells(visit: PageContext, data: Data, row: dict[str, Any]) -> list[Element]:
-    return [components.moment(visit.speech, row["made_at"]), what(visit.speech, data, row), html._(ways(visit.speech, data, row))]
+def cells(context: PageContext, data: Data, row: dict[str, Any]) -> list[Element]:
+    return [components.moment(context.t, row["made_at"]), what(context.t, data, row), html._(ways(context.t, data, row))]
 
 
-def what(speech: Translator, data: Data, row: dict[str, Any]) -> Element:
+def what(t: Translator, data: Data, row: dict[str, Any]) -> Element:
     if row["topic"] == notices.STOPPED:
-        said = speech("{account} is not accepting messages ({code})", account=row["about"], code=row["detail"]["code"])
+        said = t("{account} is not accepting messages ({code})", account=row["about"], code=row["detail"]["code"])
         return html.a({"href": "/ui/settings/accounts"}, said)
     if row["topic"] == notices.TEST:
-        return speech("A test")
+        return t("A test")
     key, name = data.journeys.get(row["about"], ("", ""))
     sentence = "A run is stuck in “{journey}”" if row["runs"] == 1 else "{count} runs are stuck in “{journey}”"
-    return html.a({"href": f"/ui/journeys/{key}?tab=stuck"}, speech(sentence, journey=name, count=speech.number(row["runs"])))
+    return html.a({"href": f"/ui/journeys/{key}?tab=stuck"}, t(sentence, journey=name, count=t.number(row["runs"])))
 
 
-def ways(speech: Translator, data: Data, row: dict[str, Any]) -> list[Element]:
+def ways(t: Translator, data: Data, row: dict[str, Any]) -> list[Element]:
     if row["state"] == "gathering":
-        return [html.span({"key": "-"}, speech("Sending"), " ", components.moment(speech, row["due_at"]))]
+        return [html.span({"key": "-"}, t("Sending"), " ", components.moment(t, row["due_at"]))]
     if row["state"] == "withdrawn":
-        return [html.span({"key": "-"}, speech("No one: it was resolved before."))]
-    return [way(speech, data, one) for one in row["ways"]] or [html.span({"key": "-"}, speech("Nobody"))]
+        return [html.span({"key": "-"}, t("No one: it was resolved before."))]
+    return [way(t, data, one) for one in row["ways"]] or [html.span({"key": "-"}, t("Nobody"))]
 
 
-def way(speech: Translator, data: Data, one: dict[str, Any]) -> Element:
-    to = data.names.get(one["member_id"], one["member_id"]) if one["route"] == "mail" else speech("Webhook")
+def way(t: Translator, data: Data, one: dict[str, Any]) -> Element:
+    to = data.names.get(one["member_id"], one["member_id"]) if one["route"] == "mail" else t("Webhook")
     text, tone, icon = WAY_STATES[one["state"]]
     code = html._(" ", html.code(one["code"])) if one["code"] and one["state"] != "sent" else None
-    return html.p({"key": f"{one['route']}.{one['member_id']}"}, to, " ", components.badge(speech(text), tone, icon), code)
+    return html.p({"key": f"{one['route']}.{one['member_id']}"}, to, " ", components.badge(t(text), tone, icon), code)
 
 
 PAGE = Page("/ui/settings/notices", TITLE, "settings", "setting.read", load, view, stamp)

@@ -37,9 +37,9 @@ class Data:
     names: dict[str, str]
 
 
-def load(visit: PageContext) -> Data:
-    account = visit.arguments["account"]
-    with visit.engine.db.read() as session:
+def load(context: PageContext) -> Data:
+    account = context.arguments["account"]
+    with context.engine.db.read() as session:
         try:
             row = rows.find(session, account)
         except NotFound:
@@ -47,131 +47,129 @@ def load(visit: PageContext) -> Data:
                 raise
             return Data(account, None, [], [], None, {})
         channels = [channel for channel, its in rows.carried(session).items() if its == account]
-        values = rows.secrets_of(visit.engine.address_keys, row) or {}
+        values = rows.secrets_of(context.engine.address_keys, row) or {}
         held = sorted(name for name, value in values.items() if value)
         return Data(account, row, channels, held, stopped_accounts.find(session, account), member_names(session))
 
 
-def stamp(visit: PageContext) -> object:
-    data = load(visit)
+def stamp(context: PageContext) -> object:
+    data = load(context)
     row = data.row
     return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
-    back = html.p(html.a({"href": ADDRESS, "className": "back"}, "← ", speech("All provider accounts")))
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
+    back = html.p(html.a({"href": ADDRESS, "className": "back"}, "← ", t("All provider accounts")))
     if data.row is None:
         again = components.button(
-            speech("Restore"), acts.act("account.manage", taking_back(data.account), "The account was restored."), "history"
+            t("Restore"), acts.act("account.manage", taking_back(data.account), "The account was restored."), "history"
         )
-        return framed(visit, data.account, "", back, components.empty("ban", speech("This account was removed."), again))
-    kind = providers_of(visit).get(data.row.provider)
+        return framed(context, data.account, "", back, components.empty("ban", t("This account was removed."), again))
+    kind = providers_of(context).get(data.row.provider)
     return framed(
-        visit,
+        context,
         data.account,
         "",
         back,
-        stops.section(visit, [data.stopped], providers_of(visit), acts) if data.stopped else None,
-        state(visit, data, data.row, acts),
-        editing(visit, data, data.row, kind, acts) if kind else html.p({"className": "notice bad"}, advice(visit, data, UNKNOWN)),
-        removal(visit, data, acts),
+        stops.section(context, [data.stopped], providers_of(context), acts) if data.stopped else None,
+        state(context, data, data.row, acts),
+        editing(context, data, data.row, kind, acts) if kind else html.p({"className": "notice bad"}, advice(context, data, UNKNOWN)),
+        removal(context, data, acts),
     )
 
 
-def advice(visit: PageContext, data: Data, code: str) -> str:
-    return visit.speech(what_to_do(providers_of(visit), data.account, code))
+def advice(context: PageContext, data: Data, code: str) -> str:
+    return context.t(what_to_do(providers_of(context), data.account, code))
 
 
-def state(visit: PageContext, data: Data, row: ProviderAccount, acts: Acts) -> Element:
-    speech = visit.speech
-    carries = ", ".join(speech(CHANNELS[channel]) for channel in data.channels if channel in CHANNELS) or "–"
+def state(context: PageContext, data: Data, row: ProviderAccount, acts: Acts) -> Element:
+    t = context.t
+    carries = ", ".join(t(CHANNELS[channel]) for channel in data.channels if channel in CHANNELS) or "–"
     by = data.names.get(row.updated_by.removeprefix("member:"), row.updated_by)
-    changed = html._(speech("Changed by {name},", name=by), " ", components.moment(speech, row.updated_at))
-    came = speech(SEEDED) if row.origin == "environment" else None
+    changed = html._(t("Changed by {name},", name=by), " ", components.moment(t, row.updated_at))
+    came = t(SEEDED) if row.origin == "environment" else None
     button = components.button(
-        speech("Test the connection"), acts.act("account.manage", testing(data.account), "Tested. See the result below."), "link"
+        t("Test the connection"), acts.act("account.manage", testing(data.account), "Tested. See the result below."), "link"
     )
     return panel(
-        speech("State"),
+        t("State"),
         components.facts(
-            [(speech("Used for"), carries), (speech("Last test"), html._(tested(visit, row), *_result(visit, data, row)))]
-            + ([] if came else [(speech("Last change"), changed)])
+            [(t("Used for"), carries), (t("Last test"), html._(tested(context, row), *_result(context, data, row)))]
+            + ([] if came else [(t("Last change"), changed)])
         ),
         html.p({"className": "quiet"}, came) if came else None,
-        *addresses(visit, data, row),
-        html.p({"className": "quiet"}, speech("The test logs in and sends nothing.")),
-        html.div({"className": "actions"}, button) if visit.may("account.manage") else None,
+        *addresses(context, data, row),
+        html.p({"className": "quiet"}, t("The test logs in and sends nothing.")),
+        html.div({"className": "actions"}, button) if context.may("account.manage") else None,
     )
 
 
-def addresses(visit: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
+def addresses(context: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     """Where the provider shall call us, for whoever sets it up there."""
-    kind = providers_of(visit).get(row.provider)
+    kind = providers_of(context).get(row.provider)
     if not kind or not kind.callbacks:
         return []
-    places = [html.li({"key": route}, html.code(f"{visit.house.public_url}/callbacks/{data.account}/{route}")) for route in kind.callbacks]
+    places = [html.li({"key": route}, html.code(f"{context.app.public_url}/callbacks/{data.account}/{route}")) for route in kind.callbacks]
     return [
-        html.p({"key": "callbacks"}, visit.speech("Enter at the provider, so that it reports deliveries and bounces:")),
+        html.p({"key": "callbacks"}, context.t("Enter at the provider, so that it reports deliveries and bounces:")),
         html.ul(places),
     ]
 
 
-def _result(visit: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
+def _result(context: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     if not row.tested_code:
         return []
-    return [html.p({"key": "code"}, html.code(row.tested_code), " ", advice(visit, data, row.tested_code))]
+    return [html.p({"key": "code"}, html.code(row.tested_code), " ", advice(context, data, row.tested_code))]
 
 
-def editing(visit: PageContext, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider], acts: Acts) -> Element:
-    speech = visit.speech
-    fields = account_form.fields_of(speech, kind, row.config, data.held)
+def editing(context: PageContext, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider], acts: Acts) -> Element:
+    t = context.t
+    fields = account_form.fields_of(t, kind, row.config, data.held)
     done = "The account works and was saved. The change applies within a second."
-    made = forms.form(
-        visit, acts, "account", fields, speech("Test and save"), "account.manage", changing(row, kind), done, str(row.revision)
-    )
-    note = speech("The connection is tested first. If the test fails, nothing changes.")
-    return panel(speech(kind.label), html.p({"className": "quiet"}, note), made)
+    made = forms.form(context, acts, "account", fields, t("Test and save"), "account.manage", changing(row, kind), done, str(row.revision))
+    note = t("The connection is tested first. If the test fails, nothing changes.")
+    return panel(t(kind.label), html.p({"className": "quiet"}, note), made)
 
 
 def changing(row: ProviderAccount, kind: type[ConfiguredProvider]) -> forms.Change:
-    def do(visit: PageContext, values: forms.Values) -> None:
+    def do(context: PageContext, values: forms.Values) -> None:
         given = account_form.values_of(kind, values)
         with placed():
-            account_admin.change(accounts_of(visit), row.account, given, row.revision, visit.by, visit.house.real_now())
+            account_admin.change(accounts_of(context), row.account, given, row.revision, context.by, context.app.real_now())
 
     return do
 
 
 def testing(account: str) -> Do:
-    def do(visit: PageContext) -> None:
-        account_admin.try_out(accounts_of(visit), account, visit.by, visit.house.real_now())
+    def do(context: PageContext) -> None:
+        account_admin.try_out(accounts_of(context), account, context.by, context.app.real_now())
 
     return do
 
 
-def removal(visit: PageContext, data: Data, acts: Acts) -> Element:
+def removal(context: PageContext, data: Data, acts: Acts) -> Element:
     """Asks, says what goes through the account, and offers to undo it."""
-    if not visit.may("account.manage"):
+    if not context.may("account.manage"):
         return None
-    speech = visit.speech
-    question = speech("Nothing is sent through “{name}” any more.", name=data.account)
+    t = context.t
+    question = t("Nothing is sent through “{name}” any more.", name=data.account)
     if data.channels:
-        named = ", ".join(speech(CHANNELS.get(channel, channel)) for channel in data.channels)
-        question += " " + speech("It is used for: {channels}. Those messages will stay in the outbox and reach nobody.", channels=named)
+        named = ", ".join(t(CHANNELS.get(channel, channel)) for channel in data.channels)
+        question += " " + t("It is used for: {channels}. Those messages will stay in the outbox and reach nobody.", channels=named)
     handler = acts.act("account.manage", removing(data.account, data.channels), "Account removed.", undo=taking_back(data.account))
-    note = speech("You can restore a removed account within seven days; then its secrets are deleted.")
-    asking = components.ask(speech("Remove"), question, speech("Remove"), handler, "ban", "danger")
-    return panel(speech("Remove"), html.p({"className": "quiet"}, note), html.div({"className": "actions"}, asking))
+    note = t("You can restore a removed account within seven days; then its secrets are deleted.")
+    asking = components.ask(t("Remove"), question, t("Remove"), handler, "ban", "danger")
+    return panel(t("Remove"), html.p({"className": "quiet"}, note), html.div({"className": "actions"}, asking))
 
 
 def removing(account: str, asked: list[str]) -> Do:
     """Removes it, unless it carries something that was not in the question."""
 
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
             now_carried = {channel for channel, its in rows.carried(session).items() if its == account}
-            rows.remove(session, account, visit.by, visit.house.real_now(), anyway=now_carried <= set(asked))
+            rows.remove(session, account, context.by, context.app.real_now(), anyway=now_carried <= set(asked))
 
     return do
 

@@ -45,137 +45,135 @@ class Data:
     stopped: Sequence[Row[Any]]
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
         return Data(rows.listed(session), rows.removed(session), rows.carried(session), stopped_accounts.listed(session))
 
 
-def stamp(visit: PageContext) -> object:
-    data = load(visit)
+def stamp(context: PageContext) -> object:
+    data = load(context)
     seen = [(row.account, row.revision, row.tested_at, row.removed_at) for row in (*data.accounts, *data.removed)]
     return seen, data.carried, [tuple(row) for row in data.stopped]
 
 
-def providers_of(visit: PageContext) -> Providers:
-    return visit.house.accounts.providers if visit.house.accounts else Providers.of_none()
+def providers_of(context: PageContext) -> Providers:
+    return context.app.accounts.providers if context.app.accounts else Providers.of_none()
 
 
-def accounts_of(visit: PageContext) -> Accounts:
+def accounts_of(context: PageContext) -> Accounts:
     """Raises: NotFound: none can be set up here."""
-    if visit.house.accounts is None:
+    if context.app.accounts is None:
         raise NotFound(NONE_HERE)
-    return visit.house.accounts
+    return context.app.accounts
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    providers = providers_of(visit)
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    providers = providers_of(context)
     return framed(
-        visit,
+        context,
         TITLE,
         LEAD,
-        stops.section(visit, data.stopped, providers, acts),
-        table(visit, data),
-        routes(visit, data, acts) if data.accounts else None,
-        entry(visit, data, providers, acts),
-        gone(visit, data, acts),
+        stops.section(context, data.stopped, providers, acts),
+        table(context, data),
+        routes(context, data, acts) if data.accounts else None,
+        entry(context, data, providers, acts),
+        gone(context, data, acts),
         wide=True,
     )
 
 
-def table(visit: PageContext, data: Data) -> Element:
-    speech = visit.speech
+def table(context: PageContext, data: Data) -> Element:
+    t = context.t
     if not data.accounts:
-        return components.empty("mail", speech("No account is set up: messages stay in the outbox and reach nobody."), None)
-    columns = [speech(text) for text in ("Account", "Provider", "Used for", "Last test", "")]
-    return components.table(speech(TITLE), columns, [cells(visit, data, row) for row in data.accounts])
+        return components.empty("mail", t("No account is set up: messages stay in the outbox and reach nobody."), None)
+    columns = [t(text) for text in ("Account", "Provider", "Used for", "Last test", "")]
+    return components.table(t(TITLE), columns, [cells(context, data, row) for row in data.accounts])
 
 
-def cells(visit: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
-    speech, kind = visit.speech, providers_of(visit).get(row.provider)
-    carries = [coded(speech, CHANNELS, channel) for channel, account in data.carried.items() if account == row.account]
+def cells(context: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
+    t, kind = context.t, providers_of(context).get(row.provider)
+    carries = [coded(t, CHANNELS, channel) for channel, account in data.carried.items() if account == row.account]
     address = f"{ADDRESS}/{row.account}"
     return [
-        html.a({"href": address}, html.strong(row.account)) if visit.may("account.manage") else html.strong(row.account),
-        speech(kind.label) if kind else html.code(row.provider),
+        html.a({"href": address}, html.strong(row.account)) if context.may("account.manage") else html.strong(row.account),
+        t(kind.label) if kind else html.code(row.provider),
         html._(*[html.span({"key": str(n)}, ", " if n else "", one) for n, one in enumerate(carries)]) if carries else "–",
-        tested(visit, row),
-        html.a({"href": address, "className": "button"}, speech("Edit")) if visit.may("account.manage") else "",
+        tested(context, row),
+        html.a({"href": address, "className": "button"}, t("Edit")) if context.may("account.manage") else "",
     ]
 
 
-def tested(visit: PageContext, row: ProviderAccount) -> Element:
-    speech = visit.speech
+def tested(context: PageContext, row: ProviderAccount) -> Element:
+    t = context.t
     if row.tested_at is None:
-        return components.badge(speech("not tested"), "quiet", "clock")
-    mark = components.badge(speech("failed"), "bad", "alert") if row.tested_code else components.badge(speech("worked"), "good", "check")
-    return html._(mark, " ", components.moment(speech, row.tested_at))
+        return components.badge(t("not tested"), "quiet", "clock")
+    mark = components.badge(t("failed"), "bad", "alert") if row.tested_code else components.badge(t("worked"), "good", "check")
+    return html._(mark, " ", components.moment(t, row.tested_at))
 
 
-def routes(visit: PageContext, data: Data, acts: Acts) -> Element:
+def routes(context: PageContext, data: Data, acts: Acts) -> Element:
     """Which account carries which channel."""
-    speech, providers = visit.speech, providers_of(visit)
+    t, providers = context.t, providers_of(context)
     fields = []
     for channel in sorted(providers.nobody.channels & {one for kind in providers for one in kind.channels}, key=list(CHANNELS).index):
         able = [row.account for row in data.accounts if (kind := providers.get(row.provider)) and channel in kind.channels]
-        options = [("", speech(NOBODY)), *((account, account) for account in able)]
-        fields.append(forms.Field(channel, speech(CHANNELS[channel]), "select", data.carried.get(channel, ""), options))
+        options = [("", t(NOBODY)), *((account, account) for account in able)]
+        fields.append(forms.Field(channel, t(CHANNELS[channel]), "select", data.carried.get(channel, ""), options))
     if not fields:
         return None
     done = "Saved. The change applies within a second."
     made = forms.form(
-        visit, acts, "routes", fields, speech("Save"), "account.manage", choosing(data.carried), done, str(sorted(data.carried.items()))
+        context, acts, "routes", fields, t("Save"), "account.manage", choosing(data.carried), done, str(sorted(data.carried.items()))
     )
-    note = speech("A newly chosen account is tested before it is used.")
-    return panel(speech("Accounts by channel"), html.p({"className": "quiet"}, note), made)
+    note = t("A newly chosen account is tested before it is used.")
+    return panel(t("Accounts by channel"), html.p({"className": "quiet"}, note), made)
 
 
 def choosing(before: Mapping[str, str]) -> forms.Change:
-    def do(visit: PageContext, values: forms.Values) -> None:
+    def do(context: PageContext, values: forms.Values) -> None:
         changed = {channel: account for channel, account in values.items() if account != before.get(channel, "")}
-        account_admin.choose(accounts_of(visit), changed, visit.by, visit.house.real_now())
+        account_admin.choose(accounts_of(context), changed, context.by, context.app.real_now())
 
     return do
 
 
-def entry(visit: PageContext, data: Data, providers: Providers, acts: Acts) -> Element:
+def entry(context: PageContext, data: Data, providers: Providers, acts: Acts) -> Element:
     """A new account of the provider that was chosen, the first one otherwise."""
-    speech, kinds = visit.speech, list(providers)
-    if not visit.may("account.manage"):
+    t, kinds = context.t, list(providers)
+    if not context.may("account.manage"):
         return None
     if not kinds:
-        return html.p({"className": "notice"}, components.icon("alert"), speech(NONE_HERE))
-    kind = providers.get(visit.query.get("provider", "")) or kinds[0]
-    hint = speech("Letters, digits, dots, - and _. It never changes.")
-    name = forms.Field("name", speech("Name of the account"), value="" if data.accounts else "main", most=64, required=True, hint=hint)
-    fields = [name, *account_form.fields_of(speech, kind, {})]
+        return html.p({"className": "notice"}, components.icon("alert"), t(NONE_HERE))
+    kind = providers.get(context.query.get("provider", "")) or kinds[0]
+    hint = t("Letters, digits, dots, - and _. It never changes.")
+    name = forms.Field("name", t("Name of the account"), value="" if data.accounts else "main", most=64, required=True, hint=hint)
+    fields = [name, *account_form.fields_of(t, kind, {})]
     generation = f"{kind.name}.{len(data.accounts)}"
     done = "The account works and was saved. Choose above which channels use it."
     return panel(
-        speech("New account"),
-        others(visit, kind, kinds),
-        html.p({"className": "quiet"}, speech("The connection is tested before the account is saved. Nobody is sent a message.")),
-        forms.form(visit, acts, "account", fields, speech("Test and save"), "account.manage", adding(kind), done, generation),
+        t("New account"),
+        others(context, kind, kinds),
+        html.p({"className": "quiet"}, t("The connection is tested before the account is saved. Nobody is sent a message.")),
+        forms.form(context, acts, "account", fields, t("Test and save"), "account.manage", adding(kind), done, generation),
     )
 
 
-def others(visit: PageContext, kind: type[ConfiguredProvider], kinds: Sequence[type[ConfiguredProvider]]) -> Element:
-    speech = visit.speech
+def others(context: PageContext, kind: type[ConfiguredProvider], kinds: Sequence[type[ConfiguredProvider]]) -> Element:
+    t = context.t
     if len(kinds) < 2:
-        return html.p(html.strong(speech(kind.label)))
+        return html.p(html.strong(t(kind.label)))
     links = [
-        html.a(
-            {"key": one.name, "href": visit.link(provider=one.name), "className": "tab here" if one is kind else "tab"}, speech(one.label)
-        )
+        html.a({"key": one.name, "href": context.link(provider=one.name), "className": "tab here" if one is kind else "tab"}, t(one.label))
         for one in kinds
     ]
-    return html.nav({"className": "tabs", "aria-label": speech("Provider")}, links)
+    return html.nav({"className": "tabs", "aria-label": t("Provider")}, links)
 
 
 def adding(kind: type[ConfiguredProvider]) -> forms.Change:
-    def do(visit: PageContext, values: forms.Values) -> None:
+    def do(context: PageContext, values: forms.Values) -> None:
         with placed():
             account_admin.add(
-                accounts_of(visit), kind.name, values["name"], account_form.values_of(kind, values), visit.by, visit.house.real_now()
+                accounts_of(context), kind.name, values["name"], account_form.values_of(kind, values), context.by, context.app.real_now()
             )
 
     return do
@@ -197,31 +195,27 @@ def _at_field(issue: Issue) -> Issue:
     return issue.model_copy(update={"field": account_form.PREFIX + (issue.field or "")})
 
 
-def gone(visit: PageContext, data: Data, acts: Acts) -> Element:
-    if not data.removed or not visit.may("account.manage"):
+def gone(context: PageContext, data: Data, acts: Acts) -> Element:
+    if not data.removed or not context.may("account.manage"):
         return None
-    speech = visit.speech
-    columns = [speech(text) for text in ("Account", "Removed", "")]
+    t = context.t
+    columns = [t(text) for text in ("Account", "Removed", "")]
     lines = [
         [
             html.strong(row.account),
-            components.moment(speech, row.removed_at),
-            components.button(
-                speech("Restore"), acts.act("account.manage", taking_back(row.account), "The account was restored."), "history"
-            ),
+            components.moment(t, row.removed_at),
+            components.button(t("Restore"), acts.act("account.manage", taking_back(row.account), "The account was restored."), "history"),
         ]
         for row in data.removed
     ]
-    note = speech("You can restore a removed account within seven days; then its secrets are deleted.")
-    return panel(
-        speech("Removed accounts"), html.p({"className": "quiet"}, note), components.table(speech("Removed accounts"), columns, lines)
-    )
+    note = t("You can restore a removed account within seven days; then its secrets are deleted.")
+    return panel(t("Removed accounts"), html.p({"className": "quiet"}, note), components.table(t("Removed accounts"), columns, lines))
 
 
 def taking_back(account: str) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            rows.take_back(session, account, visit.by, visit.house.real_now())
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            rows.take_back(session, account, context.by, context.app.real_now())
 
     return do
 

@@ -25,51 +25,51 @@ class Second:
     setup: second_factor.Setup | None
 
 
-def read(visit: PageContext, session: Session, member: Member) -> Second:
+def read(context: PageContext, session: Session, member: Member) -> Second:
     on = second_factor.is_on(session, member.id)
     return Second(
         on,
         second_factor.is_owed(session, member),
         second_factor.codes_left(session, member.id) if on else 0,
-        None if on else second_factor.setup(session, visit.engine.address_keys, member, visit.house.real_now()),
+        None if on else second_factor.setup(session, context.engine.address_keys, member, context.app.real_now()),
     )
 
 
-def panel_of(visit: PageContext, data: Second, acts: Acts) -> Element:
-    speech = visit.speech
-    owed = speech("Your workspace requires an authenticator app: set it up to continue.")
+def panel_of(context: PageContext, data: Second, acts: Acts) -> Element:
+    t = context.t
+    owed = t("Your workspace requires an authenticator app: set it up to continue.")
     return panel(
-        speech("Second factor"),
+        t("Second factor"),
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), owed) if data.owed else None,
-        _codes(visit, acts),
-        *(_on(visit, data, acts) if data.on else _begun(visit, data.setup, acts) if data.setup else _off(visit, acts)),
+        _codes(context, acts),
+        *(_on(context, data, acts) if data.on else _begun(context, data.setup, acts) if data.setup else _off(context, acts)),
     )
 
 
-def _off(visit: PageContext, acts: Acts) -> list[Element]:
-    speech = visit.speech
-    why = speech("With an authenticator app on your phone, a stolen password alone is useless.")
+def _off(context: PageContext, acts: Acts) -> list[Element]:
+    t = context.t
+    why = t("With an authenticator app on your phone, a stolen password alone is useless.")
     handler = acts.act("me.second_factor", _begin, "Scan the QR code with your app.")
     return [
         html.p({"className": "quiet"}, why),
-        html.div({"className": "actions"}, components.button(speech("Set up an authenticator app"), handler, "lock")),
+        html.div({"className": "actions"}, components.button(t("Set up an authenticator app"), handler, "lock")),
     ]
 
 
-def _begun(visit: PageContext, setup: second_factor.Setup, acts: Acts) -> list[Element]:
-    speech = visit.speech
+def _begun(context: PageContext, setup: second_factor.Setup, acts: Acts) -> list[Element]:
+    t = context.t
     grouped = " ".join(setup.secret[n : n + 4] for n in range(0, len(setup.secret), 4))
-    field = forms.Field("code", speech("Code"), most=40, required=True, hint=speech("The six digits the app shows now."))
+    field = forms.Field("code", t("Code"), most=40, required=True, hint=t("The six digits the app shows now."))
     return [
-        html.p(speech("Scan this QR code with an authenticator app, or enter the key.")),
-        html.img({"src": setup.picture, "alt": speech("QR code for the authenticator app"), "className": "qr"}),
+        html.p(t("Scan this QR code with an authenticator app, or enter the key.")),
+        html.img({"src": setup.picture, "alt": t("QR code for the authenticator app"), "className": "qr"}),
         html.p(html.code(grouped)),
         forms.form(
-            visit,
+            context,
             acts,
             "factor",
             [field],
-            speech("Confirm"),
+            t("Confirm"),
             "me.second_factor",
             _confirming(acts),
             "The second factor is on.",
@@ -78,22 +78,20 @@ def _begun(visit: PageContext, setup: second_factor.Setup, acts: Acts) -> list[E
     ]
 
 
-def _on(visit: PageContext, data: Second, acts: Acts) -> list[Element]:
-    speech = visit.speech
+def _on(context: PageContext, data: Second, acts: Acts) -> list[Element]:
+    t = context.t
     anew = acts.act("me.second_factor", _renewing(acts), "The old recovery codes no longer work.")
     off = acts.act("me.second_factor", _off_with_it, "The second factor is off.")
-    left = speech("{count} recovery codes are left.", count=data.codes_left)
+    left = t("{count} recovery codes are left.", count=data.codes_left)
     return [
-        html.p(components.badge(speech("switched on"), "good", "check"), " ", html.span({"className": "quiet"}, left)),
+        html.p(components.badge(t("switched on"), "good", "check"), " ", html.span({"className": "quiet"}, left)),
         html.div(
             {"className": "actions"},
+            components.ask(t("New recovery codes"), t("Your existing codes stop working."), t("Create new codes"), anew, "key"),
             components.ask(
-                speech("New recovery codes"), speech("Your existing codes stop working."), speech("Create new codes"), anew, "key"
-            ),
-            components.ask(
-                speech("Turn off"),
-                speech("Then a password or a link is enough to log in as you."),
-                speech("Turn off"),
+                t("Turn off"),
+                t("Then a password or a link is enough to log in as you."),
+                t("Turn off"),
                 off,
                 "ban",
                 "danger",
@@ -102,46 +100,46 @@ def _on(visit: PageContext, data: Second, acts: Acts) -> list[Element]:
     ]
 
 
-def _codes(visit: PageContext, acts: Acts) -> Element:
+def _codes(context: PageContext, acts: Acts) -> Element:
     """The recovery codes, as long as the page stands open after they were made."""
     shown = acts.drafts.get("codes")
     if not shown:
         return None
-    speech = visit.speech
-    field = {"readOnly": True, "value": shown, "rows": 10, "aria-label": speech("Recovery codes"), "id": "codes", "className": "code"}
-    copy = {"type": "button", "className": "button", "data-copy": "codes", "data-copied": speech("Copied")}
-    note = speech("Keep them somewhere other than your phone: each lets you log in once without the app. They are never shown again.")
+    t = context.t
+    field = {"readOnly": True, "value": shown, "rows": 10, "aria-label": t("Recovery codes"), "id": "codes", "className": "code"}
+    copy = {"type": "button", "className": "button", "data-copy": "codes", "data-copied": t("Copied")}
+    note = t("Keep them somewhere other than your phone: each lets you log in once without the app. They are never shown again.")
     return html.section(
         {"className": "panel once", "role": "status"},
-        html.h3(speech("Recovery codes")),
+        html.h3(t("Recovery codes")),
         html.p({"className": "quiet"}, note),
         html.div(
             {"className": "form copy"},
             html.textarea(field),
-            html.button(copy, components.icon("clipboard-check"), html.span(speech("Copy"))),
+            html.button(copy, components.icon("clipboard-check"), html.span(t("Copy"))),
         ),
     )
 
 
-def _begin(visit: PageContext) -> None:
-    with visit.engine.db.write() as session:
-        second_factor.begin(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
+def _begin(context: PageContext) -> None:
+    with context.engine.db.write() as session:
+        second_factor.begin(session, context.engine.address_keys, context.member.id, context.app.real_now())
 
 
 def _confirming(acts: Acts) -> forms.Change:
-    def do(visit: PageContext, values: forms.Values) -> None:
-        with visit.engine.db.write() as session:
-            codes = second_factor.confirm(session, visit.engine.address_keys, visit.member.id, values["code"], visit.house.real_now())
-            sessions.end_sessions(session, visit.member.id, keep=visit.token)
+    def do(context: PageContext, values: forms.Values) -> None:
+        with context.engine.db.write() as session:
+            codes = second_factor.confirm(session, context.engine.address_keys, context.member.id, values["code"], context.app.real_now())
+            sessions.end_sessions(session, context.member.id, keep=context.token)
         _keep(acts, codes)
 
     return do
 
 
 def _renewing(acts: Acts) -> Callable[[PageContext], None]:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            codes = second_factor.renew_codes(session, visit.engine.address_keys, visit.member.id, visit.house.real_now())
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            codes = second_factor.renew_codes(session, context.engine.address_keys, context.member.id, context.app.real_now())
         _keep(acts, codes)
 
     return do
@@ -152,6 +150,6 @@ def _keep(acts: Acts, codes: list[str]) -> None:
     acts.drafts["codes"] = "\n".join(codes)
 
 
-def _off_with_it(visit: PageContext) -> None:
-    with visit.engine.db.write() as session:
-        login.reset_factor(session, visit.engine.address_keys, visit.member.id, visit.by, visit.house.real_now())
+def _off_with_it(context: PageContext) -> None:
+    with context.engine.db.write() as session:
+        login.reset_factor(session, context.engine.address_keys, context.member.id, context.by, context.app.real_now())

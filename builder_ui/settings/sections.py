@@ -36,34 +36,34 @@ FOLDERS = ("/ui/settings/users", "/ui/settings/accounts")
 """Addresses with a page for each of their things below them."""
 
 
-def framed(visit: PageContext, title: str, lead: str, *content: Element, wide: bool = False) -> Element:
+def framed(context: PageContext, title: str, lead: str, *content: Element, wide: bool = False) -> Element:
     """A page of the settings, below the list of all of them."""
-    speech = visit.speech
+    t = context.t
     return html._(
-        components.head(speech(title), speech(lead) if lead else None),
-        html.nav({"className": "tabs sections", "aria-label": speech("Settings")}, _links(visit)),
+        components.head(t(title), t(lead) if lead else None),
+        html.nav({"className": "tabs sections", "aria-label": t("Settings")}, _links(context)),
         html.div({"className": "settings wide" if wide else "settings"}, *content),
     )
 
 
-def _links(visit: PageContext) -> list[Element]:
-    return [_link(visit, address, text) for address, text in _seen(visit)]
+def _links(context: PageContext) -> list[Element]:
+    return [_link(context, address, text) for address, text in _seen(context)]
 
 
-def _seen(visit: PageContext) -> Iterable[tuple[str, str]]:
-    return ((address, text) for address, text, act in SECTIONS if visit.may(act))
+def _seen(context: PageContext) -> Iterable[tuple[str, str]]:
+    return ((address, text) for address, text, act in SECTIONS if context.may(act))
 
 
-def _link(visit: PageContext, address: str, text: str) -> Element:
-    here = visit.path == address or (address in FOLDERS and visit.path.startswith(f"{address}/"))
+def _link(context: PageContext, address: str, text: str) -> Element:
+    here = context.path == address or (address in FOLDERS and context.path.startswith(f"{address}/"))
     attributes = {"href": address, "key": address, "className": "tab here" if here else "tab"}
-    return html.a({**attributes, **({"aria-current": "page"} if here else {})}, visit.speech(text))
+    return html.a({**attributes, **({"aria-current": "page"} if here else {})}, context.t(text))
 
 
 def panel(title: str, *content: Element) -> Element:
     return html.section({"className": "panel"}, html.h2(title), *content)
 
 
-def barred(visit: PageContext, title: str) -> Element:
+def barred(context: PageContext, title: str) -> Element:
     """What somebody sees whose role does not reach here."""
-    return framed(visit, title, "", components.empty("lock", visit.speech("Your role does not allow this."), None))
+    return framed(context, title, "", components.empty("lock", context.t("Your role does not allow this."), None))

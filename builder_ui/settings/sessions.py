@@ -30,21 +30,21 @@ def browser(user_agent: str) -> str:
     return ", ".join(part for part in (named, system) if part)
 
 
-def session_table(visit: PageContext, rows: Sequence[LoginSession], end: Callable[[str], Callable[..., Any]]) -> Element:
+def session_table(context: PageContext, rows: Sequence[LoginSession], end: Callable[[str], Callable[..., Any]]) -> Element:
     """One line a browser; `end(id)` is the handler that logs it out. The one that looks at the page is marked and logs out by the menu."""
-    speech = visit.speech
+    t = context.t
     if not rows:
-        return html.p({"className": "quiet"}, speech("Nowhere."))
-    columns = (speech("Browser"), speech("Since"), speech("Last seen"), "")
-    return components.table(speech("Sessions"), columns, [_row(visit, row, end) for row in rows])
+        return html.p({"className": "quiet"}, t("Nowhere."))
+    columns = (t("Browser"), t("Since"), t("Last seen"), "")
+    return components.table(t("Sessions"), columns, [_row(context, row, end) for row in rows])
 
 
-def _row(visit: PageContext, row: LoginSession, end: Callable[[str], Callable[..., Any]]) -> list[Element]:
-    speech = visit.speech
-    name = html.span({"title": row.user_agent}, browser(row.user_agent) or speech("unknown browser"))
+def _row(context: PageContext, row: LoginSession, end: Callable[[str], Callable[..., Any]]) -> list[Element]:
+    t = context.t
+    name = html.span({"title": row.user_agent}, browser(row.user_agent) or t("unknown browser"))
     last = (
-        components.badge(speech("this one"), "good", "check")
-        if is_this(row, visit.token)
-        else components.button(speech("Log out"), end(id_of(row)))
+        components.badge(t("this one"), "good", "check")
+        if is_this(row, context.token)
+        else components.button(t("Log out"), end(id_of(row)))
     )
-    return [name, components.moment(speech, row.created_at), components.relative(visit, row.last_seen_at), last]
+    return [name, components.moment(t, row.created_at), components.relative(context, row.last_seen_at), last]

@@ -45,83 +45,85 @@ class Data:
     """Names that contacts have and the list has not."""
 
 
-def load(visit: PageContext) -> Data:
-    return load_named(visit, visit.arguments["name"])
+def load(context: PageContext) -> Data:
+    return load_named(context, context.arguments["name"])
 
 
-def load_named(visit: PageContext, name: str) -> Data:
-    with visit.engine.db.read() as session:
+def load_named(context: PageContext, name: str) -> Data:
+    with context.engine.db.read() as session:
         setting = settings.get(session, name)
         return Data(name, setting, session.get(WorkspaceSetting, name), member_names(session), listed_names.unlisted(session, name))
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
     title = next(text for address, text, _ in SECTIONS if address.endswith(f"/{data.name}"))
-    return framed(visit, title, LEADS[data.name], form(visit, data, acts), others(visit, data, acts), logo.panel_of(visit, data.setting))
+    return framed(
+        context, title, LEADS[data.name], form(context, data, acts), others(context, data, acts), logo.panel_of(context, data.setting)
+    )
 
 
-def form(visit: PageContext, data: Data, acts: Acts) -> Element:
+def form(context: PageContext, data: Data, acts: Acts) -> Element:
     """The setting's form, with who changed it last."""
-    speech, row = visit.speech, data.row
-    fields = [field for one in controls(speech, data.name, data.setting).values() for field in one.fields]
+    t, row = context.t, data.row
+    fields = [field for one in controls(t, data.name, data.setting).values() for field in one.fields]
     if question := acts.drafts.get(f"ask.{data.name}"):
-        fields.append(forms.Field(ANYWAY, speech("Remove anyway"), "checkbox", hint=question))
+        fields.append(forms.Field(ANYWAY, t("Remove anyway"), "checkbox", hint=question))
     generation = row.updated_at.isoformat() if row else ""
     done = "Saved." if data.name in AT_ONCE else "Saved. It applies from the next message on."
     act = "access.change" if data.name == "access" else "setting.change"  # who logs in how weighs more
-    made = forms.form(visit, acts, data.name, fields, speech("Save"), act, saving(data, acts), done, generation)
-    return html.section({"className": "panel"}, made, changed(visit, data))
+    made = forms.form(context, acts, data.name, fields, t("Save"), act, saving(data, acts), done, generation)
+    return html.section({"className": "panel"}, made, changed(context, data))
 
 
-def others(visit: PageContext, data: Data, acts: Acts) -> Element:
+def others(context: PageContext, data: Data, acts: Acts) -> Element:
     """What contacts have and no journey can use, each with a button that lists it."""
     if not data.unlisted:
         return None
-    speech = visit.speech
+    t = context.t
     lines = [
         html.li(
             {"key": key},
             html.code(key),
             " ",
-            components.button(speech("Add"), acts.act("setting.change", listing(data.name, key), "Saved."), "plus")
-            if visit.may("setting.change")
+            components.button(t("Add"), acts.act("setting.change", listing(data.name, key), "Saved."), "plus")
+            if context.may("setting.change")
             else None,
         )
         for key in data.unlisted
     ]
-    lead = html.p({"className": "quiet"}, speech("These came from the API or a file. They are kept, but no journey can use them."))
-    return panel(speech("Used, but not in the list"), lead, html.ul({"className": "lines"}, lines))
+    lead = html.p({"className": "quiet"}, t("These came from the API or a file. They are kept, but no journey can use them."))
+    return panel(t("Used, but not in the list"), lead, html.ul({"className": "lines"}, lines))
 
 
 def listing(name: str, key: str) -> Do:
-    def do(visit: PageContext) -> None:
-        with visit.engine.db.write() as session:
-            listed_names.add(session, name, key, visit.by, visit.house.now())
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            listed_names.add(session, name, key, context.by, context.app.now())
 
     return do
 
 
-def changed(visit: PageContext, data: Data) -> Element:
-    speech, row = visit.speech, data.row
+def changed(context: PageContext, data: Data) -> Element:
+    t, row = context.t, data.row
     if row is None:
-        return html.p({"className": "quiet"}, speech("Not changed yet: these are the defaults."))
+        return html.p({"className": "quiet"}, t("Not changed yet: these are the defaults."))
     by = data.names.get(row.updated_by.removeprefix("member:"), row.updated_by)
-    return html.p({"className": "quiet"}, speech("Changed by {name},", name=by), " ", components.moment(speech, row.updated_at))
+    return html.p({"className": "quiet"}, t("Changed by {name},", name=by), " ", components.moment(t, row.updated_at))
 
 
 def saving(data: Data, acts: Acts) -> forms.Change:
     """Reads the values with the controls that drew the form; what journeys use is taken away only by whoever was told where, and said so."""
 
-    def do(visit: PageContext, values: forms.Values) -> None:
+    def do(context: PageContext, values: forms.Values) -> None:
         kept = data.setting.model_dump(mode="json")  # what has no field here stays
-        value = kept | {key: one.read(values) for key, one in controls(visit.speech, data.name, data.setting).items()}
+        value = kept | {key: one.read(values) for key, one in controls(context.t, data.name, data.setting).items()}
         asked = acts.drafts.pop(f"ask.{data.name}", "")
-        with visit.engine.db.write() as session:
+        with context.engine.db.write() as session:
             before = settings.get(session, data.name)
-            after = settings.put(session, data.name, value, visit.by, visit.house.now())
-            if used := uses_of_removed(visit.engine, session, before, after):
+            after = settings.put(session, data.name, value, context.by, context.app.now())
+            if used := uses_of_removed(context.engine, session, before, after):
                 gone = ", ".join(sorted(before.offers() - after.offers()))
-                question = visit.speech("Live journeys use {names}: {steps}.", names=gone, steps=places(used))
+                question = context.t("Live journeys use {names}: {steps}.", names=gone, steps=places(used))
                 if values.get(ANYWAY) != "on" or question != asked:
                     acts.drafts[f"ask.{data.name}"] = question
                     raise Invalid("Live journeys use what you are removing: nothing has been saved yet. Confirm at the end of the form.")

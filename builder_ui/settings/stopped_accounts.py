@@ -18,32 +18,32 @@ from engine.temporal.wakeups import Wakeups
 from workspace import stopped_accounts
 
 
-def section(visit: PageContext, rows: Sequence[Row[Any]], providers: Providers, acts: Acts) -> Element:
-    speech = visit.speech
+def section(context: PageContext, rows: Sequence[Row[Any]], providers: Providers, acts: Acts) -> Element:
+    t = context.t
     if not rows:
-        return html.p({"className": "notice good"}, components.icon("check"), speech("All accounts are accepting messages."))
-    columns = [speech(text) for text in ("Account", "Since", "Answer", "What to do", "Tries", "")]
-    title = speech("Accounts that take no messages")
+        return html.p({"className": "notice good"}, components.icon("check"), t("All accounts are accepting messages."))
+    columns = [t(text) for text in ("Account", "Since", "Answer", "What to do", "Tries", "")]
+    title = t("Accounts that take no messages")
     return html.section(
-        {"className": "panel"}, html.h2(title), components.table(title, columns, [cells(visit, row, providers, acts) for row in rows])
+        {"className": "panel"}, html.h2(title), components.table(title, columns, [cells(context, row, providers, acts) for row in rows])
     )
 
 
-def cells(visit: PageContext, row: Row[Any], providers: Providers, acts: Acts) -> list[Element]:
-    speech = visit.speech
+def cells(context: PageContext, row: Row[Any], providers: Providers, acts: Acts) -> list[Element]:
+    t = context.t
     do = partial(try_now, account=row.account)
-    again = components.button(speech("Try now"), acts.act("account.try", do, "It will be tried within seconds."), "history")
+    again = components.button(t("Try now"), acts.act("account.try", do, "It will be tried within seconds."), "history")
     return [
         html.strong(row.account),
-        components.moment(speech, row.since),
+        components.moment(t, row.since),
         html.code(row.code),
-        speech(what_to_do(providers, row.account, row.code)),
-        speech.number(row.probes),
-        again if visit.may("account.try") else "",
+        t(what_to_do(providers, row.account, row.code)),
+        t.number(row.probes),
+        again if context.may("account.try") else "",
     ]
 
 
-def try_now(visit: PageContext, account: str) -> Wakeups | None:
-    with visit.engine.db.write() as session:
-        stopped_accounts.try_now(session, account, visit.by, datetime.now(UTC))
+def try_now(context: PageContext, account: str) -> Wakeups | None:
+    with context.engine.db.write() as session:
+        stopped_accounts.try_now(session, account, context.by, datetime.now(UTC))
     return None

@@ -34,78 +34,76 @@ class Data:
     journeys: Mapping[str, tuple[str, str]]
 
 
-def load(visit: PageContext) -> Data:
-    with visit.engine.db.read() as session:
+def load(context: PageContext) -> Data:
+    with context.engine.db.read() as session:
         rows = unrouted.page(session, MOST)
         ids = {row.part.partition(":")[2] for row in rows if row.part.startswith("entry:")}
         journeys = {one.id: (one.key, one.name) for id in sorted(ids) if (one := session.get(Journey, id)) is not None}
         return Data(rows, unrouted.count(session), journeys)
 
 
-def stamp(visit: PageContext) -> object:
-    with visit.engine.db.read() as session:
+def stamp(context: PageContext) -> object:
+    with context.engine.db.read() as session:
         return [(row.event_id, row.part, row.attempts) for row in unrouted.page(session, MOST)]
 
 
-def view(visit: PageContext, data: Data, acts: Acts) -> Element:
-    speech = visit.speech
+def view(context: PageContext, data: Data, acts: Acts) -> Element:
+    t = context.t
     if not data.rows:
-        return framed(visit, "Waiting events", LEAD, components.empty("check", speech("All stored events have been processed."), None))
-    columns = [speech(text) for text in ("Event", "Received", "Waiting for", "Why", "Attempts", "Next attempt")]
-    shown = speech("The newest {shown} of {all}.", shown=speech.number(len(data.rows)), all=speech.number(data.count))
+        return framed(context, "Waiting events", LEAD, components.empty("check", t("All stored events have been processed."), None))
+    columns = [t(text) for text in ("Event", "Received", "Waiting for", "Why", "Attempts", "Next attempt")]
+    shown = t("The newest {shown} of {all}.", shown=t.number(len(data.rows)), all=t.number(data.count))
     return framed(
-        visit,
+        context,
         "Waiting events",
         LEAD,
-        html.div({"className": "bar"}, html.p(shown), again(visit, acts)),
-        components.table(speech("Waiting events"), columns, [cells(visit, data, row) for row in data.rows]),
+        html.div({"className": "bar"}, html.p(shown), again(context, acts)),
+        components.table(t("Waiting events"), columns, [cells(context, data, row) for row in data.rows]),
         wide=True,
     )
 
 
-def again(visit: PageContext, acts: Acts) -> Element:
-    if not visit.may("event.retry"):
+def again(context: PageContext, acts: Acts) -> Element:
+    if not context.may("event.retry"):
         return None
-    return components.button(
-        visit.speech("Try all now"), acts.act("event.retry", try_now, "They are being tried within seconds."), "history"
-    )
+    return components.button(context.t("Try all now"), acts.act("event.retry", try_now, "They are being tried within seconds."), "history")
 
 
-def try_now(visit: PageContext) -> Wakeups | None:
-    with visit.engine.db.write() as session:
-        unrouted.try_now(session, visit.house.now())
+def try_now(context: PageContext) -> Wakeups | None:
+    with context.engine.db.write() as session:
+        unrouted.try_now(session, context.app.now())
     return None
 
 
-def cells(visit: PageContext, data: Data, row: Row[Any]) -> list[Element]:
-    speech = visit.speech
+def cells(context: PageContext, data: Data, row: Row[Any]) -> list[Element]:
+    t = context.t
     return [
         html.a({"href": f"/ui/contacts/{row.contact_id}"}, row.name),
-        components.relative(visit, row.received_at),
-        waits(speech, data, row.part),
-        why(speech, row.reason),
-        speech.number(row.attempts),
-        components.moment(speech, row.next_at),
+        components.relative(context, row.received_at),
+        waits(t, data, row.part),
+        why(t, row.reason),
+        t.number(row.attempts),
+        components.moment(t, row.next_at),
     ]
 
 
-def waits(speech: Translator, data: Data, part: str) -> Element:
+def waits(t: Translator, data: Data, part: str) -> Element:
     """What is still to be done for the event."""
     name, _, of = part.partition(":")
     if name == "entry" and of in data.journeys:
         key, title = data.journeys[of]
-        return html.a({"href": f"/ui/journeys/{key}"}, speech("Entering “{journey}”", journey=title))
+        return html.a({"href": f"/ui/journeys/{key}"}, t("Entering “{journey}”", journey=title))
     if name == "goal":
-        return html.a({"href": f"/ui/runs/{of}"}, speech("Counting a goal"))
-    return speech(PARTS.get(name, name))
+        return html.a({"href": f"/ui/runs/{of}"}, t("Counting a goal"))
+    return t(PARTS.get(name, name))
 
 
 PARTS = {"all": "Everything", "inbox": "Notifying runs that wait for it", "entry": "Entering a deleted journey"}
 
 
-def why(speech: Translator, reason: str) -> Element:
+def why(t: Translator, reason: str) -> Element:
     if reason == NotLoaded.code:
-        return speech("A server lacks a step of this journey, or cannot read it.")
+        return t("A server lacks a step of this journey, or cannot read it.")
     return html.code(reason)
 
 

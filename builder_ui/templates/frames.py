@@ -54,7 +54,7 @@ def in_dark(html: str) -> str:
     return _HEAD_END.sub(f"{style}</head>", _DARK.sub("@media all", html), count=1)
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """`/ui/templates/{key}/frame`, and `/ui/new-template/frame/{key}` for layouts."""
     router = APIRouter(include_in_schema=False)
 
@@ -66,9 +66,9 @@ def routes(house: AppContext) -> APIRouter:
         contact: Annotated[str, Query(max_length=32)] = "",
         dark: Annotated[str, Query(max_length=1)] = "",
     ) -> Response:
-        token = request.cookies.get(house.login.cookie, "")
-        async with house.turns.of(token):
-            found = await run_in_threadpool(_find, house, token, key, state == "draft", locale, contact or None)
+        token = request.cookies.get(app.login.cookie, "")
+        async with app.turns.of(token):
+            found = await run_in_threadpool(_find, app, token, key, state == "draft", locale, contact or None)
         if found is None:
             return Response(status_code=401)
         html = found.html or f"<!doctype html><pre>{_escaped(found.text)}</pre>"
@@ -76,9 +76,9 @@ def routes(house: AppContext) -> APIRouter:
         return _answer(with_new_tabs(in_dark(html) if dark else html), kept)
 
     async def show_layout(key: str, request: Request, locale: Annotated[str, Query(max_length=35)] = "") -> Response:
-        token = request.cookies.get(house.login.cookie, "")
-        async with house.turns.of(token):
-            found = await run_in_threadpool(_layout, house, token, key, locale)
+        token = request.cookies.get(app.login.cookie, "")
+        async with app.turns.of(token):
+            found = await run_in_threadpool(_layout, app, token, key, locale)
         return Response(status_code=401) if found is None else _answer(with_new_tabs(found.html), "private, max-age=600")
 
     router.add_api_route("/ui/templates/{key}/frame", show, methods=["GET"], response_class=HTMLResponse, **does("template.read"))
@@ -91,69 +91,67 @@ def _answer(html: str, kept: str) -> Response:
     return HTMLResponse(html, 200, {**headers, "cache-control": kept})
 
 
-def _layout(house: AppContext, token: str, key: str, locale: str) -> Rendered | None:
+def _layout(app: AppContext, token: str, key: str, locale: str) -> Rendered | None:
     """None: nobody is logged in.
 
     Raises: NotFound.
     """
     found = next((one for one in layouts() if one.key == key), None)
-    if house.post is None or not token or house.login.member(token) is None:
+    if app.post is None or not token or app.login.member(token) is None:
         return None
     if found is None:
         raise NotFound("There is no such layout.")
     name = choose(found.variants, "", locale)
-    with house.engine.db.read() as session:
+    with app.engine.db.read() as session:
         return preview.proof(
-            session, house.post.house, found.kind, found.message_class, found.variants, name, house.now(), only=True
+            session, app.post.messaging, found.kind, found.message_class, found.variants, name, app.now(), only=True
         ).rendered
 
 
-def _find(house: AppContext, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | None:
+def _find(app: AppContext, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | None:
     """None: nobody is logged in.
 
     Raises: NotFound.
     """
-    member = house.login.member(token) if token else None
-    if member is None or house.post is None:
+    member = app.login.member(token) if token else None
+    if member is None or app.post is None:
         return None
-    with house.engine.db.read() as session:
+    with app.engine.db.read() as session:
         template = library.get(session, key)
-        language = member.locale or house.language
+        language = member.locale or app.language
         if draft and (name := choose(template.variants, locale, language)):
-            found = _rendered(house, session, template, template.variants, name, contact_id)
+            found = _rendered(app, session, template, template.variants, name, contact_id)
             if found is not None:
                 return found
-        found = _as_saved(house, session, template, locale, language, contact_id)
+        found = _as_saved(app, session, template, locale, language, contact_id)
     if found is None:
         raise NotFound("There is nothing to show.")
     return found
 
 
-def _as_saved(
-    house: AppContext, session: Session, template: Template, locale: str, language: str, contact_id: str | None
-) -> Rendered | None:
+def _as_saved(app: AppContext, session: Session, template: Template, locale: str, language: str, contact_id: str | None) -> Rendered | None:
     """The newest version, with the partials it was saved with."""
-    assert house.post is not None
+    assert app.post is not None
     version = session.get(TemplateVersion, (template.key, library.latest(session, template.key)))
     name = choose(version.source, locale, language) if version else ""
     if version is None or name not in version.compiled:
         return None
     compiled = CompiledTemplate.from_json(template.kind, {name: version.compiled[name]})
-    return preview.saved(session, house.post.house, compiled, template.message_class, house.now(), contact_id)
+    return preview.saved(session, app.post.messaging, compiled, template.message_class, app.now(), contact_id)
 
 
 def _rendered(
-    house: AppContext, session: Session, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
+    app: AppContext, session: Session, template: Template, variants: Mapping[str, Mapping[str, str]], name: str, contact_id: str | None
 ) -> Rendered | None:
-    assert house.post is not None
+    assert app.post is not None
     return preview.proof(
         session,
-        house.post.house,
+        app.post.messaging,
         template.kind,
         template.message_class,
         variants,
         name,
-        house.now(),
+        app.now(),
         contact_id,
         only=True,
         key=template.key,

@@ -33,37 +33,35 @@ PROBLEMS = {
 }
 
 
-def load(_visit: PageContext) -> None:
+def load(_context: PageContext) -> None:
     return None
 
 
-def view(visit: PageContext, _data: None, _acts: Acts) -> Element:
-    speech = visit.speech
-    back = ("/ui/templates", speech("Templates"))
-    if not visit.may("template.change"):
-        return html._(
-            components.head(speech("New template"), back=back), components.empty("ban", speech("Your role does not allow this."), None)
-        )
-    problem = PROBLEMS.get(visit.query.get("problem", ""))
+def view(context: PageContext, _data: None, _acts: Acts) -> Element:
+    t = context.t
+    back = ("/ui/templates", t("Templates"))
+    if not context.may("template.change"):
+        return html._(components.head(t("New template"), back=back), components.empty("ban", t("Your role does not allow this."), None))
+    problem = PROBLEMS.get(context.query.get("problem", ""))
     return html._(
-        components.head(speech("New template"), back=back),
-        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), speech(problem)) if problem else None,
+        components.head(t("New template"), back=back),
+        html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem)) if problem else None,
         html.div(
             {"className": "cards"},
             [
-                _card(visit, one.key, one.kind, speech(one.name), speech(one.description), components.picture(f"/ui/new-template/frame/{one.key}?locale={speech.language}"))
+                _card(context, one.key, one.kind, t(one.name), t(one.description), components.picture(f"/ui/new-template/frame/{one.key}?locale={t.language}"))
                 for one in layouts()
             ],
             [
-                _card(visit, "", kind, speech(about.start_label), speech(about.start_help), components.icon(about.icon))
+                _card(context, "", kind, t(about.start_label), t(about.start_help), components.icon(about.icon))
                 for kind, about in KINDS.items()
             ],
         ),
     )  # fmt: skip
 
 
-def _card(visit: PageContext, layout: str, kind: str, name: str, text: str, shown: Element) -> Element:
-    speech = visit.speech
+def _card(context: PageContext, layout: str, kind: str, name: str, text: str, shown: Element) -> Element:
+    t = context.t
     return html.article(
         {"className": "card tpl-card", "key": layout or kind},
         html.span({"className": "tpl-thumb", "aria-hidden": "true"}, shown),
@@ -75,9 +73,9 @@ def _card(visit: PageContext, layout: str, kind: str, name: str, text: str, show
                 {"className": "tpl-form", "method": "post", "action": "/ui/templates"},
                 html.input({"type": "hidden", "name": "layout", "value": layout}),
                 html.input({"type": "hidden", "name": "kind", "value": kind}),
-                html.label(speech("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
-                html.button({"className": "button main"}, speech("Create and edit")),
-                components.own_key(speech, "key", KEY_PATTERN),
+                html.label(t("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
+                html.button({"className": "button main"}, t("Create and edit")),
+                components.own_key(t, "key", KEY_PATTERN),
             ),
         ),
     )  # fmt: skip
@@ -89,9 +87,9 @@ PAGE = Page("/ui/new-template", "New template", "templates", "template.read", lo
 # What the forms do
 
 
-def routes(house: AppContext) -> APIRouter:
+def routes(app: AppContext) -> APIRouter:
     """Where the forms lead. Each answers with a redirect: into the editor, or back with what was wrong."""
-    router, makers = APIRouter(include_in_schema=False), _Makers(house)
+    router, makers = APIRouter(include_in_schema=False), _Makers(app)
     router.add_api_route("/ui/templates", makers.create, methods=["POST"], **does("template.change"))
     router.add_api_route("/ui/templates/{key}/duplicate", makers.duplicate, methods=["POST"], **does("template.change"))
     return router
@@ -100,9 +98,9 @@ def routes(house: AppContext) -> APIRouter:
 class _Makers:
     """Checks who asks, makes the template, leads on."""
 
-    def __init__(self, house: AppContext) -> None:
-        self.house = house
-        self.host = Host(house, ())
+    def __init__(self, app: AppContext) -> None:
+        self.app = app
+        self.host = Host(app, ())
 
     async def create(
         self,
@@ -134,26 +132,26 @@ class _Makers:
 
     def _create(self, member: Member, key: str, name: str, kind: str, layout: str) -> str:
         name = name.strip()
-        with self.house.engine.db.read() as session:
+        with self.app.engine.db.read() as session:
             key = key or key_of(name, set(session.scalars(select(Template.key)).all()), kind, "-")
         variants, message_class = beginning(layout, kind)
         about: Any = {"name": name, "kind": kind, "message_class": message_class or "marketing"}
         library.save(
-            self.house.engine.db,
+            self.app.engine.db,
             key,
             variants,
             actor=f"member:{member.id}",
-            now=self.house.now(),
+            now=self.app.now(),
             revision=0,
-            renderer=self.house.renderer,
+            renderer=self.app.renderer,
             **about,
         )
         return key
 
     def _duplicate(self, member: Member, key: str, original: str) -> str:
-        with self.house.engine.db.write() as session:
+        with self.app.engine.db.write() as session:
             present = dict(session.execute(select(Template.key, Template.name)).all())
             name = copy_of(library.get(session, original).name, translator(member.locale[:2])("copy"), set(present.values()))
             key = key or key_of(name, present, original, "-")
-            listing.duplicate(session, original, key, name, f"member:{member.id}", self.house.now())
+            listing.duplicate(session, original, key, name, f"member:{member.id}", self.app.now())
         return key

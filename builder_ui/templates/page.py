@@ -40,19 +40,19 @@ MOST_SHOWN = 60
 class Opening:
     """What an editor begins with. Not a dataclass: ReactPy logs the arguments of a component that fails, and nobody may read these there."""
 
-    def __init__(self, visit: PageContext, stored: Stored) -> None:
-        self.visit, self.stored = visit, stored
+    def __init__(self, context: PageContext, stored: Stored) -> None:
+        self.context, self.stored = context, stored
 
 
-def view(visit: PageContext, stored: Stored, _acts: Acts) -> Element:
-    return editor(Opening(visit, stored))
+def view(context: PageContext, stored: Stored, _acts: Acts) -> Element:
+    return editor(Opening(context, stored))
 
 
 @component
 def editor(opening: Opening) -> Element:
     held: Any = use_ref(None)
     if held.current is None:
-        held.current = Writing(opening.visit, opening.stored)
+        held.current = Writing(opening.context, opening.stored)
     writing: Writing = held.current
 
     def begin() -> Callable[[], None]:
@@ -66,8 +66,8 @@ def editor(opening: Opening) -> Element:
         head(writing),
         html.div(
             {"className": "tpl-body"},
-            html.section({"className": "tpl-left", "aria-label": writing.speech("Text")}, tabs(writing), source(writing), wire(writing)),
-            html.section({"className": "tpl-right", "aria-label": writing.speech("Preview")}, right(writing)),
+            html.section({"className": "tpl-left", "aria-label": writing.t("Text")}, tabs(writing), source(writing), wire(writing)),
+            html.section({"className": "tpl-right", "aria-label": writing.t("Preview")}, right(writing)),
         ),
     )
 
@@ -92,23 +92,23 @@ _STATUS = {
 @component
 def head(writing: Writing) -> Element:
     use_topics(writing, "head")
-    speech, stored = writing.speech, writing.stored
+    t, stored = writing.t, writing.stored
     text, tone, symbol = _STATUS[writing.status]
     if writing.status == "saved" and stored.is_draft:
         text, tone, symbol = "Saved as a draft, no new version yet", "", "pencil"
-    if not writing.visit.may("template.change"):
+    if not writing.context.may("template.change"):
         text, tone, symbol = "View only", "", "ban"
     kind = KINDS[stored.kind]
-    number = speech("Version {number}", number=stored.number) if stored.number else speech("No version yet")
+    number = t("Version {number}", number=stored.number) if stored.number else t("No version yet")
     return html.header(
         {"className": "pfb-head tpl-head"},
-        html.a({"className": "back", "href": "/ui/templates"}, "← ", speech("Templates")),
+        html.a({"className": "back", "href": "/ui/templates"}, "← ", t("Templates")),
         html.h1(stored.name),
-        components.badge(speech(kind.label), "", kind.icon),
-        class_badge(speech, stored),
+        components.badge(t(kind.label), "", kind.icon),
+        class_badge(t, stored),
         html.span({"className": "quiet"}, number),
-        components.badge(speech("In the archive"), "warn", "clipboard-check") if stored.archived else None,
-        bundle.status()(state_line.props(stored.key, speech, (text, tone, symbol), _lasts(writing), writing.hear, "tpl-status")),
+        components.badge(t("In the archive"), "warn", "clipboard-check") if stored.archived else None,
+        bundle.status()(state_line.props(stored.key, t, (text, tone, symbol), _lasts(writing), writing.hear, "tpl-status")),
         html.div({"className": "actions"}, *_actions(writing)),
         _conflict(writing),
         _notice(writing),
@@ -122,53 +122,53 @@ def _lasts(writing: Writing) -> bool:
     return writing.status in ("conflict", "denied", "out", "gone", "failed") or not writing.editable
 
 
-def class_badge(speech: Any, one: Any) -> Element:
+def class_badge(t: Any, one: Any) -> Element:
     """The class of a template; a partial has none."""
     if one.kind == "partial":
         return None
-    return components.badge(speech(CLASSES[one.message_class]), "", "megaphone" if one.message_class == "marketing" else "clipboard-check")
+    return components.badge(t(CLASSES[one.message_class]), "", "megaphone" if one.message_class == "marketing" else "clipboard-check")
 
 
-def older_text(speech: Any, one: Behind) -> str:
+def older_text(t: Any, one: Behind) -> str:
     """`uses footer, version 2; there is version 3`"""
     return str(
-        speech("uses {partial}, version {version}; there is version {newest}", partial=one.partial, version=one.version, newest=one.newest)
+        t("uses {partial}, version {version}; there is version {newest}", partial=one.partial, version=one.version, newest=one.newest)
     )
 
 
 def _older(writing: Writing) -> Element:
     """That partials have newer versions than the ones in the newest version of this template."""
-    speech, older = writing.speech, writing.stored.older
+    t, older = writing.t, writing.stored.older
     if not older:
         return None
     return html.div(
         {"className": "tpl-notice"},
         components.icon("puzzle"),
-        [html.p({"key": one.partial}, older_text(speech, one)) for one in older[:MOST_SHOWN]],
-        html.p({"className": "quiet"}, speech("Saving uses the newest version of each partial.")),
+        [html.p({"key": one.partial}, older_text(t, one)) for one in older[:MOST_SHOWN]],
+        html.p({"className": "quiet"}, t("Saving uses the newest version of each partial.")),
     )
 
 
 def _actions(writing: Writing) -> list[Element]:
-    speech = writing.speech
+    t = writing.t
     if not writing.editable:
         return []
     test = lambda _event: writing.spawn(writing.act, "A test is on its way to {address}.", writing.test)  # noqa: E731
     return [
-        components.button(speech("Send me a test"), test, "mail") if writing.stored.kind != "partial" else None,
-        components.button(speech("Save"), lambda _event: writing.spawn(writing.save), "check", "main"),
+        components.button(t("Send me a test"), test, "mail") if writing.stored.kind != "partial" else None,
+        components.button(t("Save"), lambda _event: writing.spawn(writing.save), "check", "main"),
     ]
 
 
 def _conflict(writing: Writing) -> Element:
     if writing.status != "conflict":
         return None
-    speech = writing.speech
+    t = writing.t
     return html.div(
-        {"className": "tpl-notice bad", "role": "alertdialog", "aria-label": speech("Two people changed this template")},
-        html.p(speech("Somebody saved this template while you changed it. Nothing of yours is lost as long as this page is open.")),
-        components.button(speech("Take theirs"), lambda _event: writing.spawn(writing.take_theirs)),
-        components.button(speech("Keep mine"), lambda _event: writing.spawn(writing.keep_mine), tone="danger"),
+        {"className": "tpl-notice bad", "role": "alertdialog", "aria-label": t("Two people changed this template")},
+        html.p(t("Somebody saved this template while you changed it. Nothing of yours is lost as long as this page is open.")),
+        components.button(t("Take theirs"), lambda _event: writing.spawn(writing.take_theirs)),
+        components.button(t("Keep mine"), lambda _event: writing.spawn(writing.keep_mine), tone="danger"),
     )
 
 
@@ -185,39 +185,37 @@ def _notice(writing: Writing) -> Element:
 
 def _outdated(writing: Writing) -> Element:
     """That running journeys keep the version they were published with."""
-    speech, stored = writing.speech, writing.stored
+    t, stored = writing.t, writing.stored
     behind = [
         use for use in stored.uses if use.place == "live" and use.template_version is not None and use.template_version < stored.number
     ]
     if not behind:
         return None
     said = (
-        speech("1 live journey uses version {version}; publish it again to use the new text.", version=behind[0].template_version)
+        t("1 live journey uses version {version}; publish it again to use the new text.", version=behind[0].template_version)
         if len(behind) == 1
-        else speech("{count} live journeys use an older version; publish them again to use the new text.", count=len(behind))
+        else t("{count} live journeys use an older version; publish them again to use the new text.", count=len(behind))
     )
     return html.div(
         {"className": "tpl-notice"},
         components.icon("route"),
         html.p(said),
-        html.button(
-            {"type": "button", "className": "button plain", "onClick": lambda _event: writing.turn("label")}, speech("Which ones?")
-        ),
+        html.button({"type": "button", "className": "button plain", "onClick": lambda _event: writing.turn("label")}, t("Which ones?")),
     )
 
 
 # Languages and texts
 
 
-def locale_name(speech: Any, locale: str) -> str:
+def locale_name(t: Any, locale: str) -> str:
     """`de` -> German; `default` in words."""
-    return str(speech("Default") if locale == "default" else speech.language_of(locale))
+    return str(t("Default") if locale == "default" else t.language_of(locale))
 
 
 @component
 def tabs(writing: Writing) -> Element:
     use_topics(writing, "tabs", "head")
-    speech = writing.speech
+    t = writing.t
     found = [
         html.button(
             {
@@ -227,36 +225,34 @@ def tabs(writing: Writing) -> Element:
                 "aria-pressed": str(locale == writing.locale).lower(),
                 "onClick": lambda _event, locale=locale: writing.open(locale),
             },
-            locale_name(speech, locale),
+            locale_name(t, locale),
         )
         for locale in writing.variants
     ]
     return html.div(
         {"className": "tpl-tabs"},
-        html.div({"className": "tabs", "role": "group", "aria-label": speech("Languages")}, found),
+        html.div({"className": "tabs", "role": "group", "aria-label": t("Languages")}, found),
         html.div({"className": "actions"}, *_language_acts(writing)) if writing.editable else None,
     )
 
 
 def _language_acts(writing: Writing) -> list[Element]:
-    speech, others = writing.speech, [one for one in writing.variants if one != writing.locale]
-    copies = [
-        (speech("From {language}", language=locale_name(speech, one)), lambda _event, one=one: writing.copy_from(one)) for one in others
-    ]
+    t, others = writing.t, [one for one in writing.variants if one != writing.locale]
+    copies = [(t("From {language}", language=locale_name(t, one)), lambda _event, one=one: writing.copy_from(one)) for one in others]
     offered: list[Element] = [adding(writing)]
     if others:
-        hint = speech("Replaces the texts of this language. Ctrl+Z in a field brings its text back.")
-        offered.append(components.choose(speech("Copy"), hint, copies, "clipboard-check"))
-        question = speech("The texts in this language are removed. Contacts who speak it get another language.")
+        hint = t("Replaces the texts of this language. Ctrl+Z in a field brings its text back.")
+        offered.append(components.choose(t("Copy"), hint, copies, "clipboard-check"))
+        question = t("The texts in this language are removed. Contacts who speak it get another language.")
         remove = lambda _event: writing.remove_language()  # noqa: E731
-        offered.append(components.ask(speech("Remove"), question, speech("Remove the language"), remove, "ban", "danger"))
+        offered.append(components.ask(t("Remove"), question, t("Remove the language"), remove, "ban", "danger"))
     return offered
 
 
 @component
 def adding(writing: Writing) -> Element:
     """Another language; what was typed waits here for the button."""
-    speech = writing.speech
+    t = writing.t
     wanted = use_ref({"locale": "", "origin": writing.locale})
 
     def typed(event: Mapping[str, Any]) -> None:
@@ -266,20 +262,20 @@ def adding(writing: Writing) -> Element:
         wanted.current["origin"] = str(event["target"].get("value") or "")
 
     suggested = next((one for one in ("de", "en", "default", "fr", "it") if one not in writing.variants), "")
-    origins = [html.option({"key": one, "value": one}, locale_name(speech, one)) for one in writing.variants]
+    origins = [html.option({"key": one, "value": one}, locale_name(t, one)) for one in writing.variants]
     return html.details(
         {"className": "ask", "name": "ask"},
-        html.summary({"className": "button"}, components.icon("pencil"), speech("Add a language")),
+        html.summary({"className": "button"}, components.icon("pencil"), t("Add a language")),
         html.div(
             {"className": "question"},
             html.label(
-                speech("Language, such as de or de-CH; “default” for everybody else"),
+                t("Language, such as de or de-CH; “default” for everybody else"),
                 html.input({"type": "text", "placeholder": suggested, "maxLength": 35, "onBlur": typed, "autoComplete": "off"}),
             ),
             html.label(
-                speech("Begin with the texts of"),
+                t("Begin with the texts of"),
                 html.select(
-                    {"defaultValue": writing.locale, "onChange": chosen}, origins, html.option({"key": "", "value": ""}, speech("nothing"))
+                    {"defaultValue": writing.locale, "onChange": chosen}, origins, html.option({"key": "", "value": ""}, t("nothing"))
                 ),
             ),
             html.button(
@@ -288,7 +284,7 @@ def adding(writing: Writing) -> Element:
                     "className": "button main",
                     "onClick": lambda _event: writing.add_language(wanted.current["locale"] or suggested, wanted.current["origin"]),
                 },
-                speech("Add"),
+                t("Add"),
             ),
         ),
     )
@@ -309,14 +305,12 @@ def source(writing: Writing) -> Element:
         [
             html.details(
                 {"key": part, "className": "tpl-own", "open": bool(writing.text(part))},
-                html.summary(writing.speech("Own plain text (otherwise made from the e-mail)")),
+                html.summary(writing.t("Own plain text (otherwise made from the e-mail)")),
                 _source(writing, part),
             )
             for part in own
         ],
-        html.p(
-            {"className": "tpl-keys"}, writing.speech("Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.")
-        ),
+        html.p({"className": "tpl-keys"}, writing.t("Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.")),
     )
 
 
@@ -338,7 +332,7 @@ def _line(writing: Writing, part: Part) -> Element:
     more = {"field": field, "most": most_characters(part), "shown": shown}
     return html.div(
         {"key": part.name, "className": "tpl-line"},
-        html.label({"htmlFor": field}, writing.speech(part.title)),
+        html.label({"htmlFor": field}, writing.t(part.title)),
         line({**_field(writing, part.name), **more}),
     )
 
@@ -351,19 +345,19 @@ def _title(writing: Writing, part: str) -> str:
 
 def _source(writing: Writing, part: str) -> Element:
     _, _, area, _ = bundle.components()
-    speech = writing.speech
-    more = {"language": part, "label": speech(_title(writing, part)), "phrases": _text({one: speech(one) for one in PHRASES})}
+    t = writing.t
+    more = {"language": part, "label": t(_title(writing, part)), "phrases": _text({one: t(one) for one in PHRASES})}
     return html.div({"key": f"source-{part}", "className": "tpl-source"}, area({**_field(writing, part), **more}))
 
 
 @component
 def inserting(writing: Writing) -> Element:
     """What can be put in at the cursor; the button carries the choice out."""
-    speech = writing.speech
+    t = writing.t
     wish = use_ref("")
     if not writing.editable:
         return None
-    groups = snippets.groups(speech, writing.stored.kind, writing.locale, writing.stored.fields, writing.stored.pieces)
+    groups = snippets.groups(t, writing.stored.kind, writing.locale, writing.stored.fields, writing.stored.pieces)
     texts = {f"{n}.{m}": one.text for n, (_, entries) in enumerate(groups) for m, one in enumerate(entries)}
 
     def chosen(event: Mapping[str, Any]) -> None:
@@ -382,13 +376,13 @@ def inserting(writing: Writing) -> Element:
     ]
     return html.div(
         {"className": "tpl-insert"},
-        html.label({"htmlFor": "tpl-insert"}, speech("Insert")),
+        html.label({"htmlFor": "tpl-insert"}, t("Insert")),
         html.select(
             {"id": "tpl-insert", "onChange": chosen},
-            html.option({"key": "", "value": ""}, speech("Field, link, block or partial …")),
+            html.option({"key": "", "value": ""}, t("Field, link, block or partial …")),
             options,
         ),
-        html.button({"type": "button", "className": "button", "onClick": put}, speech("Insert")),
+        html.button({"type": "button", "className": "button", "onClick": put}, t("Insert")),
     )
 
 
@@ -405,7 +399,7 @@ def wire(writing: Writing) -> Element:
 @component
 def right(writing: Writing) -> Element:
     use_topics(writing, "side")
-    speech = writing.speech
+    t = writing.t
     sides = {"preview": "Preview", "versions": "Versions", "label": KINDS[writing.stored.kind].usage}
     chosen = [
         html.button(
@@ -416,13 +410,13 @@ def right(writing: Writing) -> Element:
                 "aria-pressed": str(side == writing.side).lower(),
                 "onClick": lambda _event, side=side: writing.turn(side),
             },
-            speech(title),
+            t(title),
         )
         for side, title in sides.items()
     ]
     shown = {"preview": preview, "versions": versions, "label": label}[writing.side]
     return html._(
-        html.div({"className": "tpl-tabs"}, html.div({"className": "tabs", "role": "group", "aria-label": speech("Views")}, chosen)),
+        html.div({"className": "tpl-tabs"}, html.div({"className": "tabs", "role": "group", "aria-label": t("Views")}, chosen)),
         html.div({"key": writing.side, "className": f"tpl-side {writing.side}"}, shown(writing)),
     )
 
@@ -430,7 +424,7 @@ def right(writing: Writing) -> Element:
 @component
 def preview(writing: Writing) -> Element:
     use_topics(writing, "proof")
-    speech, found = writing.speech, writing.proof
+    t, found = writing.t, writing.proof
 
     def turn(look: str) -> Callable[[Any], None]:
         def turned(_event: Any) -> None:
@@ -449,7 +443,7 @@ def preview(writing: Writing) -> Element:
                 "aria-pressed": str(look == writing.look).lower(),
                 "onClick": turn(look),
             },
-            speech(title),
+            t(title),
         )
         for look, title in looks.items()
     ]
@@ -458,12 +452,12 @@ def preview(writing: Writing) -> Element:
         html.div(
             {"className": "tpl-bar"},
             person(writing),
-            html.div({"className": "tabs", "role": "group", "aria-label": speech("How it is shown")}, switches) if switches else None,
+            html.div({"className": "tabs", "role": "group", "aria-label": t("How it is shown")}, switches) if switches else None,
         ),
         html.p(
             {"className": "tpl-stale", "role": "status"},
             components.icon("clock"),
-            speech("Not the latest: this is the last version that could be shown."),
+            t("Not the latest: this is the last version that could be shown."),
         )
         if stale
         else None,
@@ -475,18 +469,18 @@ def preview(writing: Writing) -> Element:
 
 def _trigger(writing: Writing) -> Element:
     """Whose event gives the values of the trigger, and what of all that is shown is made up."""
-    speech, proof = writing.speech, writing.proof
+    t, proof = writing.t, writing.proof
     if proof is None:
         return None
     trigger, made_up = proof.trigger, ", ".join(proof.invented[:MOST_SHOWN])
     return html._(
         html.p(
             {"className": "tpl-trigger"},
-            speech("Values of the trigger: “{event}”, {at}", event=trigger.event, at=speech.moment(trigger.at)),
+            t("Values of the trigger: “{event}”, {at}", event=trigger.event, at=t.moment(trigger.at)),
         )
         if trigger is not None and trigger.event
         else None,
-        html.p({"className": "tpl-trigger"}, components.icon("shuffle"), speech("Sample values in this preview:"), " ", made_up)
+        html.p({"className": "tpl-trigger"}, components.icon("shuffle"), t("Sample values in this preview:"), " ", made_up)
         if made_up
         else None,
     )
@@ -498,20 +492,20 @@ def _inbox(writing: Writing) -> Element:
     if KINDS[writing.stored.kind].part("subject") is None or found is None:
         return None
     preheader = writing.text("preheader")
-    return html.p({"className": "tpl-inbox"}, html.b(found.subject or writing.speech("(no subject)")), html.span(preheader))
+    return html.p({"className": "tpl-inbox"}, html.b(found.subject or writing.t("(no subject)")), html.span(preheader))
 
 
 def _shown(writing: Writing) -> Element:
-    speech, found = writing.speech, writing.proof
+    t, found = writing.t, writing.proof
     rendered = found.rendered if found else None
     if writing.stored.kind not in HTML or writing.look == "text":
         count = _segments(writing) if found and found.segments else None
         if rendered is None:
-            return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
+            return html.p({"className": "tpl-nothing"}, t("Nothing to show yet."))
         return html.div({"className": "tpl-plain"}, _phone(writing, rendered), count)
     address = writing.frame()
     if not address:
-        return html.p({"className": "tpl-nothing"}, speech("Nothing to show yet."))
+        return html.p({"className": "tpl-nothing"}, t("Nothing to show yet."))
     *_, frame = bundle.components()
     note = None
     if writing.look == "dark" and rendered is not None:
@@ -520,10 +514,10 @@ def _shown(writing: Writing) -> Element:
             if frames.has_dark(rendered.html)
             else "The template has no dark colours: this is how mail programs that invert colours show it."
         )
-        note = html.p({"className": "tpl-note"}, speech(said))
+        note = html.p({"className": "tpl-note"}, t(said))
     return html.div(
         {"className": f"tpl-frame {writing.look}"},
-        frame({"src": address, "title": speech("The message as rendered"), "sandbox": frames.SANDBOX}),
+        frame({"src": address, "title": t("The message as rendered"), "sandbox": frames.SANDBOX}),
         note,
     )
 
@@ -537,24 +531,24 @@ def _phone(writing: Writing, rendered: Rendered) -> Element:
         return html.pre({"className": bubble}, rendered.text or "–")
     return html.div(
         {"className": f"{bubble} tpl-parts"},
-        html.b(rendered.subject or writing.speech("(no subject)")),
+        html.b(rendered.subject or writing.t("(no subject)")),
         html.pre(rendered.text or "–"),
-        [html.small({"key": part.name}, writing.speech(part.title), ": ", text) for part, text in below if text],
+        [html.small({"key": part.name}, writing.t(part.title), ": ", text) for part, text in below if text],
     )
 
 
 def _segments(writing: Writing) -> Element:
     """How many parts a text is cut into."""
-    speech = writing.speech
+    t = writing.t
     assert writing.proof is not None
     count = writing.proof.segments
     assert count is not None
     single, part = LIMITS[count.encoding]
     alphabet = {"gsm7": "GSM-7", "ucs2": "UCS-2"}[count.encoding]
     said = [
-        html.b(speech("1 part") if count.count == 1 else speech("{count} parts", count=count.count)),
+        html.b(t("1 part") if count.count == 1 else t("{count} parts", count=count.count)),
         html.span(
-            speech(
+            t(
                 "{units} of {limit} characters, {alphabet}",
                 units=count.units,
                 limit=single if count.count < 2 else part * count.count,
@@ -563,7 +557,7 @@ def _segments(writing: Writing) -> Element:
         ),
     ]
     if count.foreign:
-        said.append(html.span(speech("These characters make every part shorter: {characters}", characters=" ".join(count.foreign[:20]))))
+        said.append(html.span(t("These characters make every part shorter: {characters}", characters=" ".join(count.foreign[:20]))))
     return html.p({"className": "tpl-segments"}, *said)
 
 
@@ -571,7 +565,7 @@ def _segments(writing: Writing) -> Element:
 def person(writing: Writing) -> Element:
     """For whom the message is filled in."""
     use_topics(writing, "person")
-    speech = writing.speech
+    t = writing.t
 
     def typed(event: Mapping[str, Any]) -> None:
         writing.find_people(str(event["target"].get("value") or ""))
@@ -582,40 +576,40 @@ def person(writing: Writing) -> Element:
     found = [
         html.button({"key": one[0], "type": "button", "className": "button", "onClick": choose(one)}, one[1]) for one in writing.people
     ]
-    name = writing.person[1] if writing.person else speech("Sample values")
+    name = writing.person[1] if writing.person else t("Sample values")
     return html.details(
         {"className": "ask tpl-person", "name": "ask"},
         html.summary(
-            {"className": "button"}, components.icon("user" if writing.person else "shuffle"), speech("Preview for: {name}", name=name)
+            {"className": "button"}, components.icon("user" if writing.person else "shuffle"), t("Preview for: {name}", name=name)
         ),
         html.div(
             {"className": "question"},
             html.label(
-                speech("Search by name or e-mail"),
+                t("Search by name or e-mail"),
                 html.input({"type": "search", "onChange": typed, "maxLength": 100, "autoComplete": "off"}),
             ),
             html._(found),
-            html.button({"type": "button", "className": "button plain", "onClick": choose(None)}, speech("Sample values")),
+            html.button({"type": "button", "className": "button plain", "onClick": choose(None)}, t("Sample values")),
         ),
     )
 
 
 def findings(writing: Writing) -> Element:
     """Problems, hints and links."""
-    speech, found = writing.speech, writing.proof
+    t, found = writing.t, writing.proof
     if found is None:
         return None
     errors = [_finding(writing, issue, n) for n, issue in enumerate(found.errors[:MOST_SHOWN])]
     hints = [_finding(writing, issue, n) for n, issue in enumerate(found.hints[:MOST_SHOWN])]
     title = (
-        speech("Problems: {errors}, hints: {warnings}", errors=len(found.errors), warnings=len(found.hints))
+        t("Problems: {errors}, hints: {warnings}", errors=len(found.errors), warnings=len(found.hints))
         if errors or hints
-        else speech("No problems")
+        else t("No problems")
     )
     size = ""
     if found.rendered is not None and writing.stored.kind in HTML:
         kilobytes = len(found.rendered.html.encode()) / 1000
-        size = speech("{size} of {limit} kB HTML", size=speech.number(round(kilobytes, 1)), limit=102)
+        size = t("{size} of {limit} kB HTML", size=t.number(round(kilobytes, 1)), limit=102)
     links = [
         html.li({"key": str(n)}, html.button({"type": "button", "className": "tpl-finding", "onClick": _to(writing, one.line, one.column)}, components.icon("link"), html.span(one.target or "–")))
         for n, one in enumerate(found.links[:MOST_SHOWN])
@@ -627,7 +621,7 @@ def findings(writing: Writing) -> Element:
             components.icon("alert" if errors else "check"), title, html.small({"className": "bad" if near else ""}, size) if size else None
         ),
         html.ul(errors, hints) if errors or hints else None,
-        html.details(html.summary(speech("Links: {count}", count=len(found.links))), html.ul(links)) if links else None,
+        html.details(html.summary(t("Links: {count}", count=len(found.links))), html.ul(links)) if links else None,
     )
 
 
@@ -639,13 +633,11 @@ def _finding(writing: Writing, issue: Issue, n: int) -> Element:
     """One problem or hint; pressing it leads to where it is."""
     _, _, place = (issue.field or "").partition(".")
     locale = place.partition(".")[0]
-    elsewhere = html.b(locale_name(writing.speech, locale), ": ") if locale in writing.variants and locale != writing.locale else None
+    elsewhere = html.b(locale_name(writing.t, locale), ": ") if locale in writing.variants and locale != writing.locale else None
     jump = {"type": "button", "className": f"tpl-finding {issue.severity}", "onClick": lambda _event: writing.jump(issue)}
-    weight = html.span({"className": "hidden"}, writing.speech("Problem: ") if issue.severity == "error" else writing.speech("Hint: "))
+    weight = html.span({"className": "hidden"}, writing.t("Problem: ") if issue.severity == "error" else writing.t("Hint: "))
     symbol = components.icon("alert" if issue.severity == "error" else "ear")
-    return html.li(
-        {"key": f"{issue.severity}{n}"}, html.button(jump, symbol, html.span(weight, elsewhere, issue.say(writing.speech.translate)))
-    )
+    return html.li({"key": f"{issue.severity}{n}"}, html.button(jump, symbol, html.span(weight, elsewhere, issue.say(writing.t.translate))))
 
 
 # Versions
@@ -654,13 +646,13 @@ def _finding(writing: Writing, issue: Issue, n: int) -> Element:
 @component
 def versions(writing: Writing) -> Element:
     use_topics(writing, "side")
-    speech = writing.speech
+    t = writing.t
     rows = [_version(writing, old) for old in writing.versions]
     if not rows:
-        return html.p({"className": "tpl-nothing"}, speech("No version yet") if not writing.stored.number else "…")
+        return html.p({"className": "tpl-nothing"}, t("No version yet") if not writing.stored.number else "…")
     draft = listing.changes(writing.versions[0].source, writing.variants, writing.parts)
     now = (
-        html.details({"key": "draft", "className": "tpl-version"}, html.summary(html.b(speech("The draft")), html.span(speech("differences from the newest version"))), _diff(writing, draft))
+        html.details({"key": "draft", "className": "tpl-version"}, html.summary(html.b(t("The draft")), html.span(t("differences from the newest version"))), _diff(writing, draft))
         if draft
         else None
     )  # fmt: skip
@@ -668,27 +660,27 @@ def versions(writing: Writing) -> Element:
 
 
 def _version(writing: Writing, old: Old) -> Element:
-    speech = writing.speech
+    t = writing.t
     used = [use.journey_name for use in writing.stored.uses if use.template_version == old.number]
     source: Variants = old.source
 
     def restore(_event: Any) -> None:
         writing.replace(source)
-        writing.notice = (speech("Version {number} is now in the draft; save it to make it the newest.", number=old.number), True)
+        writing.notice = (t("Version {number} is now in the draft; save it to make it the newest.", number=old.number), True)
         writing.tell("head", "side")
 
     found = listing.changes(old.before, old.source, writing.parts) if old.before else []
     return html.details(
         {"key": str(old.number), "className": "tpl-version"},
         html.summary(
-            html.b(speech("Version {number}", number=old.number)),
-            components.moment(speech, old.created_at),
-            html.span(speech("used by {journeys}", journeys=", ".join(used))) if used else None,
+            html.b(t("Version {number}", number=old.number)),
+            components.moment(t, old.created_at),
+            html.span(t("used by {journeys}", journeys=", ".join(used))) if used else None,
         ),
         _diff(writing, found)
         if found
-        else html.p({"className": "quiet"}, speech("The first one.") if not old.before else speech("Nothing differs.")),
-        components.button(speech("Copy into the draft"), restore, "pencil") if writing.editable else None,
+        else html.p({"className": "quiet"}, t("The first one.") if not old.before else t("Nothing differs.")),
+        components.button(t("Copy into the draft"), restore, "pencil") if writing.editable else None,
     )
 
 
@@ -696,14 +688,14 @@ _SIGNS = {"+": ("added", "+"), "-": ("gone", "−"), "…": ("gap", "⋯"), " ":
 
 
 def _diff(writing: Writing, found: list[listing.Change]) -> Element:
-    speech = writing.speech
+    t = writing.t
     blocks = []
     for n, change in enumerate(found):
         lines = []
         for m, (sign, text) in enumerate(change.lines):
             name, shown = _SIGNS[sign]
             lines.append(html.span({"key": str(m), "className": f"tpl-diff {name}"}, shown, " ", text, "\n"))
-        title = f"{locale_name(speech, change.locale)} · {speech(_title(writing, change.part))}"
+        title = f"{locale_name(t, change.locale)} · {t(_title(writing, change.part))}"
         blocks.append(html.div({"key": str(n)}, html.h3(title), html.pre({"tabIndex": 0}, lines)))
     return html.div(blocks)
 
@@ -714,7 +706,7 @@ def _diff(writing: Writing, found: list[listing.Change]) -> Element:
 @component
 def label(writing: Writing) -> Element:
     use_topics(writing, "side")
-    speech, stored = writing.speech, writing.stored
+    t, stored = writing.t, writing.stored
     off = {"disabled": not writing.editable}
 
     def kept(name: str, read: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], None]:
@@ -723,13 +715,13 @@ def label(writing: Writing) -> Element:
     def listed(text: str) -> list[str]:
         return [one.strip() for one in text.split(",") if one.strip()]
 
-    classes = [html.option({"key": one, "value": one}, speech(title)) for one, title in CLASSES.items()]
+    classes = [html.option({"key": one, "value": one}, t(title)) for one, title in CLASSES.items()]
     key = f"{stored.name}/{stored.folder}/{stored.tags}"
     fields = [
-        (speech("Name"), html.input({"key": "n" + key, "defaultValue": stored.name, "maxLength": 120, "onBlur": kept("name", str.strip), **off})),
-        (speech("Class"), html.select({"value": stored.message_class, "onChange": kept("message_class", str), **off}, classes)),
-        (speech("Folder"), html.input({"key": "f" + key, "defaultValue": stored.folder, "maxLength": 120, "onBlur": kept("folder", str.strip), **off})),
-        (speech("Tags, separated by commas"), html.input({"key": "t" + key, "defaultValue": ", ".join(stored.tags), "maxLength": 1200, "onBlur": kept("tags", listed), **off})),
+        (t("Name"), html.input({"key": "n" + key, "defaultValue": stored.name, "maxLength": 120, "onBlur": kept("name", str.strip), **off})),
+        (t("Class"), html.select({"value": stored.message_class, "onChange": kept("message_class", str), **off}, classes)),
+        (t("Folder"), html.input({"key": "f" + key, "defaultValue": stored.folder, "maxLength": 120, "onBlur": kept("folder", str.strip), **off})),
+        (t("Tags, separated by commas"), html.input({"key": "t" + key, "defaultValue": ", ".join(stored.tags), "maxLength": 1200, "onBlur": kept("tags", listed), **off})),
     ]  # fmt: skip
     if stored.kind == "partial":
         del fields[1]
@@ -737,11 +729,11 @@ def label(writing: Writing) -> Element:
     return html.div(
         {"className": "tpl-label"},
         _form(fields),
-        html.p({"className": "quiet"}, speech("Key: {key}. Journeys name the template by it.", key=stored.key)),
-        html.h2(speech("Where this template is used")),
+        html.p({"className": "quiet"}, t("Key: {key}. Journeys name the template by it.", key=stored.key)),
+        html.h2(t("Where this template is used")),
         html.ul({"className": "tpl-uses"}, [_use(writing, use) for use in stored.uses])
         if stored.uses
-        else html.p({"className": "quiet"}, speech("No journey uses this template.")),
+        else html.p({"className": "quiet"}, t("No journey uses this template.")),
     )
 
 
@@ -751,21 +743,21 @@ def _form(fields: list[tuple[str, Element]]) -> Element:
 
 def _inclusions(writing: Writing) -> list[Element]:
     """Where a partial is used, and the act that brings all up."""
-    speech, stored = writing.speech, writing.stored
+    t, stored = writing.t, writing.stored
     written = f'<mj-include path="partial:{stored.key}" />'
     behind = [one for one in stored.inclusions if _is_behind(one, stored.number)]
-    question = speech("Each template gets a new version: its text with version {number} of this partial. Each is checked; what fails stays as it was and is listed. Live journeys keep their versions.", number=stored.number)  # fmt: skip
+    question = t("Each template gets a new version: its text with version {number} of this partial. Each is checked; what fails stays as it was and is listed. Live journeys keep their versions.", number=stored.number)  # fmt: skip
     every = lambda _event: writing.spawn(writing.act, "Templates updated: {count}.", writing.bring_up)  # noqa: E731
     return [
-        html.p({"className": "quiet"}, speech("Key: {key}. Templates include the partial with this line:", key=stored.key)),
+        html.p({"className": "quiet"}, t("Key: {key}. Templates include the partial with this line:", key=stored.key)),
         html.pre({"className": "tpl-include"}, written),
-        html.h2(speech("Where used")),
-        components.ask(speech("Update all ({count})", count=len(behind)), question, speech("Update all"), every, "history")
+        html.h2(t("Where used")),
+        components.ask(t("Update all ({count})", count=len(behind)), question, t("Update all"), every, "history")
         if behind and writing.editable
         else None,
         html.ul({"className": "tpl-uses"}, [_inclusion(writing, one) for one in stored.inclusions])
         if stored.inclusions
-        else html.p({"className": "quiet"}, speech("No template includes this partial.")),
+        else html.p({"className": "quiet"}, t("No template includes this partial.")),
     ]
 
 
@@ -774,16 +766,16 @@ def _is_behind(one: Inclusion, number: int) -> bool:
 
 
 def _inclusion(writing: Writing, one: Inclusion) -> Element:
-    speech, stored = writing.speech, writing.stored
+    t, stored = writing.t, writing.stored
     kind = KINDS[one.kind]
     said = (
-        speech("takes the newest version along")
+        t("takes the newest version along")
         if one.kind == "partial"
-        else speech("only in the draft")
+        else t("only in the draft")
         if one.version is None
-        else older_text(speech, Behind(stored.key, one.version, stored.number))
+        else older_text(t, Behind(stored.key, one.version, stored.number))
         if one.version < stored.number
-        else speech("uses version {version}", version=one.version)
+        else t("uses version {version}", version=one.version)
     )
     up = lambda _event: writing.spawn(writing.act, "Templates updated: {count}.", lambda: writing.bring_up(one.key))  # noqa: E731
     return html.li(
@@ -791,24 +783,24 @@ def _inclusion(writing: Writing, one: Inclusion) -> Element:
         html.div(
             html.a({"href": f"/ui/templates/{one.key}"}, one.name),
             " ",
-            components.badge(speech(kind.label), "", kind.icon),
-            components.badge(speech("In the archive"), "warn", "clipboard-check") if one.archived else None,
+            components.badge(t(kind.label), "", kind.icon),
+            components.badge(t("In the archive"), "warn", "clipboard-check") if one.archived else None,
             html.small(said),
         ),
-        components.button(speech("Update it"), up, "history") if _is_behind(one, stored.number) and writing.editable else None,
+        components.button(t("Update it"), up, "history") if _is_behind(one, stored.number) and writing.editable else None,
     )
 
 
 def _use(writing: Writing, use: listing.Use) -> Element:
     """A journey, and which of its versions: the one that is entered now, one that contacts are still in, or the draft."""
-    speech, state = writing.speech, JOURNEY_STATES[use.state]
+    t, state = writing.t, JOURNEY_STATES[use.state]
     return html.li(
         {"key": f"{use.journey_key}/{use.version}"},
         html.div(
             html.a({"href": f"/ui/journeys/{use.journey_key}/edit"}, use.journey_name),
             " ",
-            components.badge(speech(state[0]), *state[1:]),
-            html.small(speech(USES[use.place], number=use.version, version=use.template_version)),
+            components.badge(t(state[0]), *state[1:]),
+            html.small(t(USES[use.place], number=use.version, version=use.template_version)),
         ),
         _correction(writing, use),
     )
@@ -816,13 +808,13 @@ def _use(writing: Writing, use: listing.Use) -> Element:
 
 def _correction(writing: Writing, use: listing.Use) -> Element:
     """To have a version send the newest text from now on."""
-    speech, stored = writing.speech, writing.stored
+    t, stored = writing.t, writing.stored
     if use.template_version is None or use.template_version >= stored.number or not writing.editable:
         return None
     return components.ask(
-        speech("Use version {number} there", number=stored.number),
-        speech(CORRECTIONS[use.place], version=use.version, name=use.journey_name),
-        speech("Correct it now"),
+        t("Use version {number} there", number=stored.number),
+        t(CORRECTIONS[use.place], version=use.version, name=use.journey_name),
+        t("Correct it now"),
         lambda _event: writing.spawn(writing.act, "“{name}” uses version {number} from now on.", lambda: writing.correct(use)),
         "pencil",
     )

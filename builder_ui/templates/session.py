@@ -88,11 +88,11 @@ class Writing(AutosavingEditor):
     called = "the template editor"
     stuck_in = frozenset({"conflict", "denied", "gone"})
 
-    def __init__(self, visit: PageContext, stored: Stored) -> None:
-        super().__init__(visit)
+    def __init__(self, context: PageContext, stored: Stored) -> None:
+        super().__init__(context)
         self.stored = stored
         self.variants: Variants = copy.deepcopy(stored.variants)
-        self.locale = frames.choose(self.variants, visit.query.get("locale", ""), "") or next(iter(self.variants), "default")
+        self.locale = frames.choose(self.variants, context.query.get("locale", ""), "") or next(iter(self.variants), "default")
         self.proof: Proof | None = None
         self.good: dict[str, int] = {}
         """Locale -> the revision at which it could last be shown."""
@@ -113,7 +113,7 @@ class Writing(AutosavingEditor):
 
     @property
     def editable(self) -> bool:
-        return self.visit.may("template.change") and self.status not in ("denied", "gone")
+        return self.context.may("template.change") and self.status not in ("denied", "gone")
 
     @property
     def parts(self) -> Sequence[str]:
@@ -213,7 +213,7 @@ class Writing(AutosavingEditor):
         good = is_locale(locale) or locale == "default"
         if not self.editable or not good or locale in self.variants or len(self.variants) >= 50:
             said = "This language already exists." if locale in self.variants else "Expected a language such as de or de-CH."
-            self.notice = (self.speech(said), False)
+            self.notice = (self.t(said), False)
             return self.tell("head")
         self.variants[locale] = dict(self.variants.get(origin) or {})
         self.locale, self.proof = locale, None
@@ -277,7 +277,7 @@ class Writing(AutosavingEditor):
         except NotFound:
             self.status = "gone"
         except Invalid as error:
-            self.status, self.notice = "failed", (error.say(self.speech.translate), False)
+            self.status, self.notice = "failed", (error.say(self.t.translate), False)
         except Exception as error:  # noqa: BLE001 - a database that does not answer: said, logged, tried again
             log.error("a template could not be kept (%s)", type(error).__name__)
             self.status = "failed"
@@ -287,10 +287,10 @@ class Writing(AutosavingEditor):
             self.stored_up_to(change, op)
 
     def _store(self, variants: Variants, revision: int) -> tuple[int, bool]:
-        visit = self.visit
-        allowed(visit, "template.change")
-        with visit.engine.db.write() as session:
-            template = library.save_draft(session, self.stored.key, variants, revision, visit.house.now())
+        context = self.context
+        allowed(context, "template.change")
+        with context.engine.db.write() as session:
+            template = library.save_draft(session, self.stored.key, variants, revision, context.app.now())
             return template.revision, listing.is_draft(session, template)
 
     async def _prove(self) -> None:
@@ -299,7 +299,7 @@ class Writing(AutosavingEditor):
             return
         person = self.person[0] if self.person else None
         try:
-            async with self.visit.house.turns.of(self.visit.token):
+            async with self.context.app.turns.of(self.context.token):
                 found = await asyncio.to_thread(self._proof, copy.deepcopy(self.variants), locale, person)
         except TooMany:  # this person has many editors open, each of which shows what it is asked for next
             self.work_soon(TOO_MANY_SECONDS)
@@ -313,12 +313,12 @@ class Writing(AutosavingEditor):
                 self.good[locale] = revision
 
     def _proof(self, variants: Variants, locale: str, contact_id: str | None) -> Proof:
-        visit, stored = self.visit, self.stored
-        assert visit.house.post is not None
-        allowed(visit, "template.read")
-        with visit.engine.db.read() as session:
+        context, stored = self.context, self.stored
+        assert context.app.post is not None
+        allowed(context, "template.read")
+        with context.engine.db.read() as session:
             return proof(
-                session, visit.house.post.house, stored.kind, stored.message_class, variants, locale, visit.house.now(), contact_id,
+                session, context.app.post.messaging, stored.kind, stored.message_class, variants, locale, context.app.now(), contact_id,
                 key=stored.key,
             )  # fmt: skip
 
@@ -332,16 +332,16 @@ class Writing(AutosavingEditor):
         self.tell("head", "feed", "proof", "side")
 
     def _version(self) -> dict[str, Any]:
-        stored, visit, variants = self.stored, self.visit, copy.deepcopy(self.variants)
+        stored, context, variants = self.stored, self.context, copy.deepcopy(self.variants)
         label: dict[str, Any] = {"name": stored.name, "kind": stored.kind, "message_class": stored.message_class}
         saved = library.save(
-            visit.engine.db,
+            context.engine.db,
             stored.key,
             variants,
-            actor=visit.by,
-            now=visit.house.now(),
+            actor=context.by,
+            now=context.app.now(),
             revision=stored.revision,
-            renderer=visit.house.renderer,
+            renderer=context.app.renderer,
             **label,
         )
         stored.revision, stored.number, stored.is_draft, stored.archived = saved.template.revision, saved.number, False, False
@@ -352,24 +352,24 @@ class Writing(AutosavingEditor):
     async def _act_on(self, done: str, do: Callable[[], dict[str, Any]]) -> None:
         """One act in a thread, its role checked before, and what came of it as a notice."""
         try:
-            self.notice = (self.speech(done, **await asyncio.to_thread(self._with_role, do)), True)
+            self.notice = (self.t(done, **await asyncio.to_thread(self._with_role, do)), True)
         except NotAllowed:
             self.status, self.notice = "denied", None
         except Unauthorized:
             self.status, self.notice = "out", None
         except Invalid as error:
-            problems = [issue.say(self.speech.translate) for issue in error.issues] or [error.say(self.speech.translate)]
-            self.notice = (self.speech("Not saved as a version: {problem}", problem=problems[0]), False)
+            problems = [issue.say(self.t.translate) for issue in error.issues] or [error.say(self.t.translate)]
+            self.notice = (self.t("Not saved as a version: {problem}", problem=problems[0]), False)
         except Conflict as error:
             if "revision" in error.details:
                 self.status, self.notice = "conflict", None
             else:
-                self.notice = (error.say(self.speech.translate), False)
+                self.notice = (error.say(self.t.translate), False)
         except PfadwerkError as error:
-            self.notice = (error.say(self.speech.translate), False)
+            self.notice = (error.say(self.t.translate), False)
 
     def _with_role(self, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        allowed(self.visit, "template.change")
+        allowed(self.context, "template.change")
         return do()
 
     async def act(self, done: str, do: Callable[[], dict[str, Any]]) -> None:
@@ -383,7 +383,7 @@ class Writing(AutosavingEditor):
 
     async def keep_mine(self) -> None:
         """After a conflict: what is on this page replaces what somebody else saved."""
-        stored = await asyncio.to_thread(fetch, self.visit)
+        stored = await asyncio.to_thread(fetch, self.context)
         self.stored, self.status = stored, "unsaved"
         self._changed += 1
         await self.work()
@@ -391,7 +391,7 @@ class Writing(AutosavingEditor):
 
     async def take_theirs(self) -> None:
         """After a conflict: what somebody else saved replaces what is on this page."""
-        self.stored = await asyncio.to_thread(fetch, self.visit)
+        self.stored = await asyncio.to_thread(fetch, self.context)
         self.variants = copy.deepcopy(self.stored.variants)
         if self.locale not in self.variants:
             self.locale = next(iter(self.variants))
@@ -417,49 +417,49 @@ class Writing(AutosavingEditor):
             self.spawn(self.act, "Kept.", lambda: self._describe(changes))
 
     def _describe(self, changes: dict[str, Any]) -> dict[str, Any]:
-        stored, visit = self.stored, self.visit
+        stored, context = self.stored, self.context
         label = {"name": stored.name, "message_class": stored.message_class, "folder": stored.folder, "tags": stored.tags, **changes}
-        with visit.engine.db.write() as session:
-            template = library.describe(session, stored.key, stored.revision, actor=visit.by, now=visit.house.now(), **label)
+        with context.engine.db.write() as session:
+            template = library.describe(session, stored.key, stored.revision, actor=context.by, now=context.app.now(), **label)
             stored.revision, stored.name, stored.message_class = template.revision, template.name, template.message_class
             stored.folder, stored.tags = template.folder, list(template.tags)
         return {}
 
     def correct(self, use: listing.Use) -> dict[str, Any]:
         """Lets a version of a journey use the newest version of this template."""
-        visit, stored = self.visit, self.stored
+        context, stored = self.context, self.stored
         assert use.version is not None, "a draft takes the newest version anyway"
-        with visit.engine.db.write() as session:
+        with context.engine.db.write() as session:
             publish.update_pinned_template(
                 session,
                 publish.get_journey(session, use.journey_key).id,
                 use.version,
                 stored.key,
                 stored.number,
-                visit.by,
-                visit.house.now(),
+                context.by,
+                context.app.now(),
             )
-        with visit.engine.db.read() as session:
+        with context.engine.db.read() as session:
             stored.uses = listing.uses(session, stored.key).get(stored.key, [])
         return {"name": use.journey_name, "number": stored.number}
 
     def _see_partials(self) -> None:
         """Reads anew what depends on the versions of partials."""
         stored = self.stored
-        with self.visit.engine.db.read() as session:
+        with self.context.engine.db.read() as session:
             stored.older = partials.behind(session, stored.key).get(stored.key, [])
             stored.inclusions = partials.where_used(session, stored.key) if stored.kind == "partial" else []
 
     def bring_up(self, template: str | None = None) -> dict[str, Any]:
         """Gives the templates that include this partial, or one of them, its newest version."""
-        visit, stored = self.visit, self.stored
+        context, stored = self.context, self.stored
         found = partials.update(
-            visit.engine.db,
-            actor=visit.by,
-            now=visit.house.now(),
+            context.engine.db,
+            actor=context.by,
+            now=context.app.now(),
             partial=stored.key,
             template=template,
-            renderer=visit.house.renderer,
+            renderer=context.app.renderer,
         )
         self._see_partials()
         if found.failed:
@@ -468,24 +468,24 @@ class Writing(AutosavingEditor):
 
     def test(self) -> dict[str, Any]:
         """Sends what stands here to the member who asks, filled in for the chosen contact."""
-        visit, stored = self.visit, self.stored
-        post = visit.house.post
+        context, stored = self.context, self.stored
+        post = context.app.post
         if post is None or self.person is None:
             raise Invalid("Choose a contact first: a test uses the values of a real contact.")
-        with visit.engine.db.read() as session:
+        with context.engine.db.read() as session:
             template, own = library.get(session, stored.key), {self.locale: self.variants[self.locale]}
-            compiled = library.compile_draft(session, post.house.renderer, template, own, message_class=stored.message_class)
+            compiled = library.compile_draft(session, post.messaging.renderer, template, own, message_class=stored.message_class)
             trigger = trigger_for(session, self.person[0], compiled.fields)
         known: tuple[tuple[str, Any], ...] = (("trigger", trigger.values), ("steps", {}))
-        made_up = {root: samples.made_up(root, compiled.fields, values, visit.house.now()) for root, values in known}
+        made_up = {root: samples.made_up(root, compiled.fields, values, context.app.now()) for root, values in known}
         message = library.send_test(
-            visit.engine.db, post.house, post.provider(), stored.key, member_id=visit.member.id, now=visit.house.now(),
+            context.engine.db, post.messaging, post.provider(), stored.key, member_id=context.member.id, now=context.app.now(),
             contact_id=self.person[0], compiled=CompiledTemplate(stored.kind, compiled.variants),
             trigger=made_up["trigger"], steps=made_up["steps"],
         )  # fmt: skip
         if message.status != "sent":
             raise Conflict("The test could not be sent. See the outbox and the log for the reason.")
-        return {"address": visit.member.email}
+        return {"address": context.member.email}
 
     # People and versions, read when asked for
 
@@ -503,10 +503,10 @@ class Writing(AutosavingEditor):
             self.tell("person")
 
     def _people(self, text: str) -> list[tuple[str, str]]:
-        allowed(self.visit, "contact.read")
-        with self.visit.engine.db.read() as session:
+        allowed(self.context, "contact.read")
+        with self.context.engine.db.read() as session:
             page = contacts.search(session, contacts.ContactFilter(text=text), limit=MOST_PEOPLE)
-            return [(one.id, _person(one, self.speech)) for one in page.contacts]
+            return [(one.id, _person(one, self.t)) for one in page.contacts]
 
     def show_for(self, person: tuple[str, str] | None) -> None:
         """Fills the message in for this contact; None for a made-up one."""
@@ -528,24 +528,24 @@ class Writing(AutosavingEditor):
 
     def _versions(self) -> list[Old]:
         statement = select(TemplateVersion).where(TemplateVersion.key == self.stored.key).order_by(col(TemplateVersion.number).desc())
-        with self.visit.engine.db.read() as session:
+        with self.context.engine.db.read() as session:
             rows = [(one.number, dict(one.source), one.created_at) for one in session.scalars(statement.limit(MOST_VERSIONS + 1))]
         befores = [source for _, source, _ in rows[1:]] + [{}]
         return [Old(number, source, before, at) for (number, source, at), before in zip(rows, befores, strict=True)][:MOST_VERSIONS]
 
 
-def _person(contact: Any, speech: Any) -> str:
-    name = called(contact) or speech("Contact {id}", id=contact.id[-6:])
+def _person(contact: Any, t: Any) -> str:
+    name = called(contact) or t("Contact {id}", id=contact.id[-6:])
     return f"{name} · {contact.email}" if contact.email and contact.email != name else name
 
 
-def fetch(visit: PageContext) -> Stored:
+def fetch(context: PageContext) -> Stored:
     """Everything the editor begins with.
 
     Raises: NotFound.
     """
-    with visit.engine.db.read() as session:
-        template = library.get(session, visit.arguments["key"])
+    with context.engine.db.read() as session:
+        template = library.get(session, context.arguments["key"])
         fields = [(name, spec.title) for name, spec in load_catalogue(session).fields.items()]
         return Stored(
             template.key, template.name, template.kind, template.message_class, template.folder, list(template.tags), dict(template.variants),

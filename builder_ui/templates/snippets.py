@@ -23,29 +23,25 @@ LINKS = (("Unsubscribe", "unsubscribe_url"), ("Choose what you receive", "prefer
 
 
 def groups(
-    speech: Translator, kind: str, locale: str, fields: Sequence[tuple[str, str]], partials: Sequence[tuple[str, str]] = ()
+    t: Translator, kind: str, locale: str, fields: Sequence[tuple[str, str]], partials: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[str, list[Snippet]]]:
     """(title, snippets). `partials`: (key, name). Words inside a snippet are in the language of the text, `locale`, not of the author."""
-    own = translator(speech.language if locale == "default" else locale)
+    own = translator(t.language if locale == "default" else locale)
     named = [
-        Snippet(f"{speech(title)} ({name})" if title else name, f'{{{{ contact.{name}|default("") }}}}')
-        for name, title in fields[:MOST_FIELDS]
+        Snippet(f"{t(title)} ({name})" if title else name, f'{{{{ contact.{name}|default("") }}}}') for name, title in fields[:MOST_FIELDS]
     ]
     links = [
-        Snippet(speech(title), f'<a href="{{{{ {name} }}}}">{own(title)}</a>' if kind in HTML else f"{{{{ {name} }}}}")
-        for title, name in LINKS
+        Snippet(t(title), f'<a href="{{{{ {name} }}}}">{own(title)}</a>' if kind in HTML else f"{{{{ {name} }}}}") for title, name in LINKS
     ]
     blocks = [
+        Snippet(t("Only if a field has a value"), '{% if contact.first_name|default("") %}\n  {{ contact.first_name }}\n{% endif %}\n'),
+        Snippet(t("If / else"), '{% if contact.lifecycle_stage|default("") == "customer" %}\n  …\n{% else %}\n  …\n{% endif %}\n'),
         Snippet(
-            speech("Only if a field has a value"), '{% if contact.first_name|default("") %}\n  {{ contact.first_name }}\n{% endif %}\n'
-        ),
-        Snippet(speech("If / else"), '{% if contact.lifecycle_stage|default("") == "customer" %}\n  …\n{% else %}\n  …\n{% endif %}\n'),
-        Snippet(
-            speech("For each product of the trigger"),
+            t("For each product of the trigger"),
             '{% for product in trigger.products|default([]) %}\n  {{ product.name|default("") }}: {{ product.price|default(0)|money("EUR") }}\n{% endfor %}\n',
         ),
-        Snippet(speech("A value of the trigger"), '{{ trigger.order_id|default("") }}'),
+        Snippet(t("A value of the trigger"), '{{ trigger.order_id|default("") }}'),
     ]
     pieces = [Snippet(f"{name} ({key})", f'<mj-include path="partial:{key}" />\n') for key, name in partials[:MOST_PARTIALS]]
-    found = [(speech("Contact fields"), named), (speech("Links"), links), (speech("Blocks"), blocks)]
-    return [*found, (speech("Partials"), pieces)] if pieces else found
+    found = [(t("Contact fields"), named), (t("Links"), links), (t("Blocks"), blocks)]
+    return [*found, (t("Partials"), pieces)] if pieces else found

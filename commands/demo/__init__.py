@@ -175,9 +175,9 @@ def _without_warnings() -> Iterator[None]:
 
 def _effects(settings: Settings, engine: Engine, now: Now, inboxes: Inboxes) -> Effects:
     """As in staging: no provider is loaded and nothing is called."""
-    from worker import build_house, pretending_performers
+    from worker import build_messaging, pretending_performers
 
-    performers = pretending_performers(build_house(settings, INLINE), Postbox(engine.db, now, inboxes))
+    performers = pretending_performers(build_messaging(settings, INLINE), Postbox(engine.db, now, inboxes))
     return Effects(engine, performers, Breakers(engine.db))
 
 

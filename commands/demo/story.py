@@ -124,10 +124,10 @@ class Story:
         self.wake(wakeups)
 
     def wake(self, wakeups: Wakeups) -> None:
-        """Runs begin, and runs whose bell rang look again."""
+        """Runs begin, and runs that are woken look again."""
         for start in wakeups.starts.values():
             self._follow(start.run_id, start.instruction)
-        for run_id in sorted(wakeups.bells):
+        for run_id in sorted(wakeups.runs):
             self._step(run_id)
 
     def look_after_tasks(self) -> None:

@@ -52,8 +52,8 @@ class ResolvedContact:
     events: list[Event] = field(default_factory=list)
     own: bool = True
     """Whether the sender may give the contact addresses; false for visitors' calls about somebody else."""
-    rung: list[str] = field(default_factory=list)
-    """Runs whose inbox or state a merge touched: ring their bells."""
+    to_wake: list[str] = field(default_factory=list)
+    """Runs whose inbox or state a merge touched; wake them."""
 
 
 def resolve(session: Session, names: Sequence[Name], now: datetime, region: str | None = None) -> ResolvedContact:
@@ -100,7 +100,7 @@ def alias(session: Session, previous: Name, current: Name, now: datetime) -> Res
     if old.contact_id != new.contact_id:
         done = merge(session, new.contact_id, old.contact_id, now, reason="alias")
         new.merged.append(old.contact_id)
-        new.events, new.rung = done.events, done.rung
+        new.events, new.to_wake = done.events, done.to_wake
     return new
 
 
@@ -404,7 +404,7 @@ def _finish(session: Session, plan: Plan, refused: Sequence[list[Refused]], now:
         assert answer is not None  # a call without names plans no merge
         answer.merged.append(loser)
         answer.events += done.events
-        answer.rung += done.rung
+        answer.to_wake += done.to_wake
     made = plan.contacts.keys() - plan.heads.keys()
     named = {plan.head(contact_id) for name, contact_id in plan.claims.items() if is_id(name[0]) and contact_id not in plan.contacts}
     if named:

@@ -64,11 +64,11 @@ FIELDS = ("email", "phone", "first_name", "last_name", "locale", "timezone", "li
 
 @dataclass(slots=True)
 class Merged:
-    """`events`: what changed for the winner, not yet routed. `rung`: runs that ended or got something into their inbox."""
+    """`events`: what changed for the winner, not yet routed. `to_wake`: runs that ended or got something into their inbox."""
 
     winner_id: str
     events: list[Event] = field(default_factory=list)
-    rung: list[str] = field(default_factory=list)
+    to_wake: list[str] = field(default_factory=list)
 
 
 def merge(session: Session, winner_id: str, loser_id: str, now: datetime, reason: str = "manual") -> Merged:
@@ -96,9 +96,9 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     session.add(line)
     session.flush()
     kept = _kept(session, winner, loser)
-    done.rung += deliver(session, winner.id, loser.id, now) + deliver(session, loser.id, winner.id, now)
+    done.to_wake += deliver(session, winner.id, loser.id, now) + deliver(session, loser.id, winner.id, now)
     ended = end_runs(session, surplus(session, open_runs(session, [winner.id, loser.id])), "merged", now)
-    done.rung += ended
+    done.to_wake += ended
     tags = _merge_tags(session, winner.id, loser.id)
     scores = _merge_scores(session, winner.id, loser.id, now)
     consents = _merge_consents(session, winner.id, loser.id, now)
@@ -127,7 +127,7 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     duplicates.joined(session, winner.id, loser.id)
     settle_shared(session, winner.id)
     done.events += _events(session, winner.id, fields, tags, scores, consents, now)
-    done.rung = sorted(set(done.rung))
+    done.to_wake = sorted(set(done.to_wake))
     return done
 
 

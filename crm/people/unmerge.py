@@ -57,13 +57,13 @@ LEFT = (
 
 @dataclass(slots=True)
 class Parted:
-    """`left`: which of `LEFT` could not be split. `events`: what changed for either, not yet routed. `rung`: runs that changed hands."""
+    """`left`: which of `LEFT` could not be split. `events`: what changed for either, not yet routed. `to_wake`: runs that changed hands."""
 
     winner_id: str
     loser_id: str
     left: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    rung: list[str] = field(default_factory=list)
+    to_wake: list[str] = field(default_factory=list)
 
 
 def newest(session: Session, contact_id: str) -> Merge | None:
@@ -164,7 +164,7 @@ def _move_back(session: Session, found: Merge, moved: Mapping[str, list[Any]], n
         session.execute(update(table(Body)).where(table(Body).c.id.in_(sent)).values(back))
         for run in session.scalars(select(Run).where(col(Run.id).in_(keys), Run.contact_id == loser_id, col(Run.ended_at).is_(None))):
             note_beside(session, run, "parted", now, {"contact": winner_id})
-            done.rung.append(run.id)
+            done.to_wake.append(run.id)
     if found.kept["ended"]:
         done.left.append("runs_ended")
     later = select(Event.id).where(Event.contact_id == winner_id, col(Event.received_at) > found.merged_at, Event.type != "system").limit(1)

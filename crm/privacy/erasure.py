@@ -67,10 +67,10 @@ DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, Consen
 
 @dataclass(slots=True)
 class Erased:
-    """`rung`: runs that ended; ring their bells. `changed`: false if it was erased before. `job_id`: what looks through the rest."""
+    """`to_wake`: runs that ended. `changed`: false if it was erased before. `job_id`: what looks through the rest."""
 
     contact_id: str
-    rung: list[str] = field(default_factory=list)
+    to_wake: list[str] = field(default_factory=list)
     changed: bool = False
     job_id: str | None = None
 
@@ -118,7 +118,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     for id in ids:
         mailbox.hide(session, keys, id)
         duplicates.forget(session, id)
-    done.rung = end_runs(session, open_runs(session, ids), "erased", now)
+    done.to_wake = end_runs(session, open_runs(session, ids), "erased", now)
     for model in DELETED:
         session.execute(delete(model).where(_of(model).in_(ids)))
     for id in ids:

@@ -22,5 +22,5 @@ def apply(engine: Engine, session: Session, run: Row[Any], change: EndJourney, n
     )
     for other in session.execute(others.order_by(runs.c.id)).all():
         end_locked(engine, session, other.id, "ended_by_journey", now)
-        wakeups.ring(other.id)
+        wakeups.wake(other.id)
     return wakeups

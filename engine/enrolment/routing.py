@@ -1,4 +1,4 @@
-"""From stored events to runs: bells for those that listen, enrolments where a trigger fires.
+"""From stored events to runs: wake-ups for those that listen, enrolments where a trigger fires.
 
 Works in the transaction that stored the events, so that nothing falls between. Order per contact: exits and waits (inbox rows),
 goals, then triggers. What concerns a journey that this process cannot load is owed (`engine.enrolment.unrouted`) and done by another, or
@@ -216,7 +216,7 @@ def _deliver(session: Session, event: Event, listeners: Sequence[Any], now: date
     waiting = {row.run_id for row in listeners if row.topic in topics and row.why != "goal"}
     for run_id in sorted(waiting):
         put_into_inbox(session, run_id, event, now)
-        wakeups.ring(run_id)
+        wakeups.wake(run_id)
 
 
 def _hoping(event: Event, listeners: Sequence[Any]) -> list[str]:

@@ -20,9 +20,9 @@ class Effect(TypedDict):
 class Instruction(TypedDict):
     """What the workflow does until it asks again. `step` is the number to ask with.
 
-    `do`: run the effect `then`. `wait`: sleep until `until` (ISO text; None: only a bell wakes it), afterwards run `then` at once if it
+    `do`: run the effect `then`. `wait`: sleep until `until` (ISO text; None: only a wake-up wakes it), afterwards run `then` at once if it
     is there (a call foretold because no decision lies between), else ask. `in_line`: what it waits for may have gone since the call
-    began, so a bell since then counts. `end`: return `reason`.
+    began, so a wake-up since then counts. `end`: return `reason`.
     """
 
     op: Literal["do", "wait", "end"]

@@ -1,4 +1,4 @@
-"""What people do with runs: look, end, resume, skip, remove. Each act is a fact in the database; the bell only makes it quick."""
+"""What people do with runs: look, end, resume, skip, remove. Each act is a fact in the database; the wake-up only makes it quick."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def end_run(engine: Engine, session: Session, run_id: str, by: str, now: datetim
     note_beside(session, row, "taken_out", now, {"by": by})
     end_locked(engine, session, row.id, reason, now)
     record(session, by, "run.end", f"run:{run_id}", {"reason": reason}, now)
-    return Wakeups(bells={run_id})
+    return Wakeups(runs={run_id})
 
 
 def remove_contact(engine: Engine, session: Session, journey_id: str, contact_id: str, by: str, now: datetime) -> Wakeups:
@@ -60,7 +60,7 @@ def remove_contact(engine: Engine, session: Session, journey_id: str, contact_id
         note_beside(session, row, "taken_out", now, {"by": by})
         end_locked(engine, session, row.id, "removed", now)
     record(session, by, "journey.remove_contact", f"journey:{journey_id}", {"contact": contact_id, "runs": len(found)}, now)
-    return Wakeups(bells={row.id for row in found})
+    return Wakeups(runs={row.id for row in found})
 
 
 def resume_stuck(engine: Engine, session: Session, run_id: str, by: str, now: datetime) -> Wakeups:
@@ -80,7 +80,7 @@ def resume_stuck(engine: Engine, session: Session, run_id: str, by: str, now: da
         may_go_again(session, run_id)
     note_beside(session, row, "resumed", now, {"by": by})
     record(session, by, "run.resume", f"run:{run_id}", {"was": row.status, "reason": row.reason}, now)
-    return Wakeups(bells={run_id})
+    return Wakeups(runs={run_id})
 
 
 def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: str, now: datetime) -> Wakeups:
@@ -102,7 +102,7 @@ def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: s
     behind = held_messages.close(session, row, "run_moved_on", now)
     note_beside(session, row, "skipped", now, {"by": by}, outlet)
     record(session, by, "run.skip", f"run:{run_id}", {"node": state.node, "outlet": outlet, "to": target}, now)
-    return Wakeups(bells={run_id, *behind})
+    return Wakeups(runs={run_id, *behind})
 
 
 def _open_run(session: Session, run_id: str) -> Row[Any]:

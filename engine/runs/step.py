@@ -3,7 +3,7 @@
 Asked at the run's own number it consumes the inbox, advances, applies the changes and stores the next instruction under n+1.
 Asked above or below it writes nothing: retries and doubled local activities get the stored instruction, a database older than
 its workflows (restored from a backup) gets its run quarantined. It never raises for a journey's mistake: the run is stuck, with
-the reason, and waits for the bell that follows the fix.
+the reason, and waits for the wake-up that follows the fix.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def step(engine: Engine, run_id: str, number: int, as_of: datetime) -> Moved:
     """Moves the run if it is due, in one transaction of its own.
 
     `as_of` is the workflow's time (virtual in staging). Safe to repeat at any time, in any process. A run that is not there (the database
-    was restored from a time before it) waits for its bell, like any that the database is behind of.
+    was restored from a time before it) waits for its wake-up, like any that the database is behind of.
 
     Raises: database errors, after which nothing was written.
     """
@@ -149,12 +149,12 @@ def move(engine: Engine, session: Session, row: Row[Any], as_of: datetime, perfo
     performed = performed or _kept(row)
     try:
         received = read_inbox(session, row.id)
-        as_of = max([as_of, *(event.arrived_at for event in received)])  # a rule must see the event whose bell is used up here
+        as_of = max([as_of, *(event.arrived_at for event in received)])  # a rule must see the event whose wake-up is used up here
         advanced = _advance(engine, session, row, as_of, received, performed)
         if paused and advanced.moved and not advanced.exited:
             return Moved(halt(session, row, as_of, "held", "paused", performed=performed), Wakeups())
         if paused and not advanced.moved and row.status != "active":
-            return Moved({**WAIT_FOR_SIGNAL, "step": row.step}, Wakeups())  # a bell alone lets nobody go on
+            return Moved({**WAIT_FOR_SIGNAL, "step": row.step}, Wakeups())  # a wake-up alone lets nobody go on
         wakeups = _consume_and_apply(engine, session, row, received, advanced, as_of)
         _link_heard(engine, session, row.id, received)
         _note_resumed(session, row, advanced, paused, as_of)
@@ -172,7 +172,7 @@ def _written(engine: Engine, session: Session, row: Row[Any], advanced: Advanced
     instruction = write(engine, session, row, advanced, as_of)
     if isinstance(advanced.answer, End):
         for run_id in held_messages.close(session, row, "run_ended", as_of):
-            wakeups.ring(run_id)
+            wakeups.wake(run_id)
     return Moved(instruction, wakeups)
 
 
@@ -377,7 +377,7 @@ def halt(
     performed: Performed | None = None,
     asked: int | None = None,
 ) -> Instruction:
-    """Keeps the run where it is until a bell: held, stuck or quarantined. The number stays, so the same step is tried again.
+    """Keeps the run where it is until a wake-up: held, stuck or quarantined. The number stays, so the same step is tried again.
 
     A result that came back from outside is kept with the state, so that it is not asked for twice; `asked` is the number that a
     workflow ahead of the database came with.

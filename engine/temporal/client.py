@@ -1,4 +1,4 @@
-"""Telling Temporal: start a run's workflow, ring its bell. Best effort by design; the keeper repeats from the rows what a crash left out."""
+"""Tells Temporal to start a run's workflow, or to wake it. Best effort by design; the keeper repeats from the rows what a crash left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 from engine.interpreter.state import Instruction
 from engine.temporal.failures import BARE
 from engine.temporal.wakeups import Start, Wakeups
-from journeys.calls import BELL, JOURNEY_ATTRIBUTE, RUN_QUEUE, RUN_WORKFLOW
+from journeys.calls import JOURNEY_ATTRIBUTE, RUN_QUEUE, RUN_WORKFLOW, WAKE_UP
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +57,10 @@ class Temporal:
         return cls(client)
 
     async def wake(self, wakeups: Wakeups) -> int:
-        """Starts and rings; returns how many could not be told. Never raises for them."""
+        """Starts and wakes; returns how many could not be told. Never raises for them."""
         told = await asyncio.gather(
             *(self._start(start) for start in wakeups.starts.values()),
-            *(self._ring(run_id) for run_id in sorted(wakeups.bells)),
+            *(self._signal(run_id) for run_id in sorted(wakeups.runs)),
         )
         return told.count(False)
 
@@ -82,11 +82,11 @@ class Temporal:
             return False if error.status == RPCStatusCode.NOT_FOUND else None
         return described.status == WorkflowExecutionStatus.RUNNING
 
-    async def ring(self, run_id: str) -> bool | None:
-        """Rings the run's bell: True told, False no such workflow is open, None the server did not answer."""
+    async def signal(self, run_id: str) -> bool | None:
+        """Sends the run's workflow the wake-up signal: True told, False no such workflow is open, None the server did not answer."""
         try:
             async with self._gate:
-                await self.client.get_workflow_handle(run_id).signal(BELL, rpc_timeout=RPC_TIMEOUT)
+                await self.client.get_workflow_handle(run_id).signal(WAKE_UP, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             return False if error.status == RPCStatusCode.NOT_FOUND else None
         return True
@@ -99,11 +99,11 @@ class Temporal:
         except (RPCError, TimeoutError):
             return False
 
-    async def _ring(self, run_id: str) -> bool:
-        rung = await self.ring(run_id)
-        if rung is None:
-            log.warning("the bell of run %s could not be rung; the keeper will", run_id)
-        return rung is not None
+    async def _signal(self, run_id: str) -> bool:
+        told = await self.signal(run_id)
+        if told is None:
+            log.warning("run %s could not be woken; the keeper will wake it", run_id)
+        return told is not None
 
     async def _start(self, start: Start) -> bool:
         attributes = TypedSearchAttributes([SearchAttributePair(JOURNEY, start.journey_key)])

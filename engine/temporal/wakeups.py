@@ -18,26 +18,26 @@ class Start:
 
 @dataclass(slots=True)
 class Wakeups:
-    """Runs whose bell is to be rung, and workflows to start."""
+    """Runs to wake, and workflows to start, once the transaction has committed."""
 
-    bells: set[str] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)
     starts: dict[str, Start] = field(default_factory=dict)
 
     def __or__(self, other: Wakeups) -> Wakeups:
-        return Wakeups(self.bells | other.bells, {**self.starts, **other.starts})
+        return Wakeups(self.runs | other.runs, {**self.starts, **other.starts})
 
     def __bool__(self) -> bool:
-        return bool(self.bells or self.starts)
+        return bool(self.runs or self.starts)
 
-    def ring(self, run_id: str) -> None:
-        """A run that is only just started needs no bell."""
+    def wake(self, run_id: str) -> None:
+        """A run that is only just started needs no waking."""
         if run_id not in self.starts:
-            self.bells.add(run_id)
+            self.runs.add(run_id)
 
     def start(self, run_id: str, journey_key: str, instruction: Instruction) -> None:
         self.starts[run_id] = Start(run_id, journey_key, instruction)
 
     def add(self, other: Wakeups) -> None:
         """Takes over what `other` holds."""
-        self.bells |= other.bells
+        self.runs |= other.runs
         self.starts.update(other.starts)

@@ -1,6 +1,6 @@
 """Moving open runs to another version: preview, chunks under the lock, and back again for those that still stand where they were put.
 
-A run's row is rewritten (version, node by the map, time served is kept); its workflow only gets a bell. Both ways go chunk by chunk, each
+A run's row is rewritten (version, node by the map, time served is kept); its workflow only gets a wake-up. Both ways go chunk by chunk, each
 with its cursor in one transaction, so that the web server's jobs and the keeper may take turns and a crash costs nothing.
 """
 
@@ -41,7 +41,7 @@ STAY = ""
 """The target of a node whose runs shall stay on the old version."""
 AT_WORK = ("running", "rolling_back")
 LOOKED_ABOUT = ("entered", "placed", "waiting", "held", "stuck", "resumed", "merged", "parted")
-"""What the bell after a move, or a merge of the contact, leaves in a trail without the run having gone anywhere."""
+"""What the wake-up after a move, or a merge of the contact, leaves in a trail without the run having gone anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def move_chunk(engine: Engine, session: Session, migration_id: str, now: datetim
         moved = _move(engine, session, migration, lock_run(session, run_id), targets, new, version_id, now)
         counted["moved" if moved else "skipped"] += 1
         if moved:
-            wakeups.ring(run_id)
+            wakeups.wake(run_id)
     migration.moved += counted["moved"]
     migration.skipped += counted["skipped"]
     migration.after_run = page[-1] if page else migration.after_run
@@ -176,7 +176,7 @@ def back_chunk(engine: Engine, session: Session, migration_id: str, now: datetim
         if _still_there(session, migration, row, kept.step_after):
             _put_back(engine, session, row, kept.before, migration.created_at, now)
             session.execute(delete(migrated).where(migrated.c.migration_id == migration_id, migrated.c.run_id == row.id))
-            wakeups.ring(row.id)
+            wakeups.wake(row.id)
     migration.after_run = page[-1].run_id if page else migration.after_run
     migration.state = "rolling_back" if len(page) == chunk else "rolled_back"
     session.add(migration)
@@ -360,7 +360,7 @@ def as_before(session: Session, migration: Migration, run_ids: Sequence[str]) ->
 
 
 def _still_there(session: Session, migration: Migration, row: Row[Any], step_after: int) -> bool:
-    """Whether a run stands where the migration put it. The bell made it look about there; that alone is no move."""
+    """Whether a run stands where the migration put it. The wake-up made it look about there; that alone is no move."""
     blocked = (row.state.get("blocked") or {}).get("answer")
     if row.ended_at is not None or row.version_number != migration.to_version or blocked == "do" or row.state.get("performed"):
         return False

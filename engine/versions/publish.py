@@ -299,7 +299,7 @@ def pause(engine: Engine, session: Session, journey_id: str, by: str, now: datet
 
 
 def resume(engine: Engine, session: Session, journey_id: str, by: str, now: datetime) -> Wakeups:
-    """Lets a paused journey go on. The keeper rings its held runs in order, at a set rate.
+    """Lets a paused journey go on. The keeper wakes its held runs in order, at a set rate.
 
     Raises: NotFound; Conflict unless it is paused.
     """

@@ -17,8 +17,8 @@ class Postman:
     name = "postman"
     timeout_seconds = 5.0
 
-    def __init__(self, doubt="blind", answers=()):
-        self.doubt = doubt
+    def __init__(self, delivery_check="blind", answers=()):
+        self.delivery_check = delivery_check
         self.answers = list(answers)
 
     def send(self, message):
@@ -56,4 +56,4 @@ def test_who_got_it_does_not_get_it_again():
 
 @pytest.mark.parametrize(("provider", "notice"), [("blind", "blind"), ("lookup", "blind"), ("idempotent", "idempotent")])
 def test_nobody_can_be_asked_about_several_calls_at_once(provider, notice):
-    assert TeamHandler(None, Postman(provider), None).doubt == notice
+    assert TeamHandler(None, Postman(provider), None).delivery_check == notice

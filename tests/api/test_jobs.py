@@ -269,5 +269,5 @@ def test_stuck_runs_are_resumed_in_bulk(admin: Any, engine: Engine, journey: str
             session.add(run)
     job = finished(admin, admin.post(f"{BASE}/stuck/resume").json()["id"])
     assert job["counts"] == {"resumed": MANY}
-    assert len(woken.wakeups.bells) == MANY
+    assert len(woken.wakeups.runs) == MANY
     assert admin.get(BASE).json()["runs"]["active"] == MANY

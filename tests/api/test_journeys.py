@@ -227,7 +227,7 @@ def test_a_run_can_be_looked_at_and_ended(admin: Any, live: str, track: Send, wo
     assert story["next"]["node"] == "pause"
     assert admin.post(f"/api/v1/runs/{run['id']}/resume").status_code == 409
     assert admin.post(f"/api/v1/runs/{run['id']}/end").status_code == 200
-    assert run["id"] in woken.wakeups.bells
+    assert run["id"] in woken.wakeups.runs
     assert admin.get("/api/v1/runs", params={"journey": live, "status": "open"}).json()["items"] == []
     assert admin.get(f"{BASE}/{live}").json()["runs"]["ended"] == 1
 

@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_a_preview_that_stands_still_holds_up_nobody(admin: Any, app: FastAPI) -> None:
     assert admin.put(PATH, json=TEMPLATE).status_code == 200
-    pool = app.state.server.house.renderer
+    pool = app.state.server.messaging.renderer
     assert isinstance(pool, RenderPool)
     [pid] = pool.pids
     os.kill(pid, signal.SIGSTOP)
@@ -55,7 +55,7 @@ def test_the_processes_end_with_the_server(app: FastAPI) -> None:
     from fastapi.testclient import TestClient
 
     with TestClient(app):
-        pool = app.state.server.house.renderer
+        pool = app.state.server.messaging.renderer
         pool.render_text("x", {})
         assert len(pool.pids) == 1
     assert pool.pids == []

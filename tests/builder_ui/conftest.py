@@ -85,7 +85,7 @@ class Woken:
 class Forgetful(Outbox):
     """A provider such as a mail server: it cannot be asked, and knows no key."""
 
-    doubt = "blind"
+    delivery_check = "blind"
     remembers = timedelta(0)
 
 
@@ -143,8 +143,8 @@ class Town:
                 instruction = step(self.engine, run_id, instruction["step"], self.now).instruction
         raise AssertionError("the run does not end")
 
-    def ring(self, run_id: str) -> None:
-        """The bell of a run, after an event it listens for."""
+    def wake(self, run_id: str) -> None:
+        """The wake-up of a run, after an event it listens for."""
         with self.db.read() as session:
             number = session.get_one(Run, run_id).step
         step(self.engine, run_id, number, self.now)
@@ -188,7 +188,7 @@ class Town:
         self.now = present - timedelta(days=2)
         carrier = self.effects.performers["email"]
         assert isinstance(carrier, MessageHandler)
-        blind = MessageHandler(carrier.house, Forgetful(self.db, lambda: self.now), "email")
+        blind = MessageHandler(carrier.app, Forgetful(self.db, lambda: self.now), "email")
         self.effects = replace(self.effects, engine=self.engine, performers={**self.effects.performers, "email": blind})
         for first in names:
             self.person(first, "Keller", timezone="Europe/Zurich")
@@ -317,7 +317,7 @@ def _carts(town: Town, present: datetime) -> None:
         town.walk(run, present)
     town.now = present - timedelta(minutes=10)
     town.happens("Felix", "Order Completed", {"order_id": "o-1", "cart_id": "c-felix", "total": 89.0})
-    town.ring(town.run_of("Felix"))
+    town.wake(town.run_of("Felix"))
     with town.db.write() as session:
         add_tag(session, town.people["Felix"], "vip", town.now, "test")
 

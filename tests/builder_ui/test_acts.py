@@ -17,7 +17,7 @@ from api.auth.access import act_of
 from builder_ui.app.host import Host
 from builder_ui.app.screen import BARRED, load, stamp
 from builder_ui.kit.context import PageContext
-from builder_ui.kit.i18n import speech_of
+from builder_ui.kit.i18n import translator_of
 from builder_ui.outbox.detail import PAGE as MAIL
 from builder_ui.routes import PAGES
 from models import Consent, Contact, Import, Job, LoginSession, Member, OutboxItem
@@ -90,11 +90,11 @@ def _act_place(call: ast.Call) -> int | None:
     name = ast.unparse(call.func)
     if name in (
         "acts.act",
-        "visit.may",
+        "context.may",
         "visitor.may",
-        "self.visit.may",
-        "writing.visit.may",
-        "editor.visit.may",
+        "self.context.may",
+        "writing.context.may",
+        "editor.context.may",
         "needs",
         "does",
         "actor.require",
@@ -129,37 +129,37 @@ def test_the_interface_asks_for_the_act_of_each_route(app: Any, client: Any, tow
 
 
 @pytest.fixture
-def visit_as(log_in: Any, app: Any, town: Any) -> Any:
-    """Makes the logged-in person somebody with a role, and a visit of theirs."""
+def context_as(log_in: Any, app: Any, town: Any) -> Any:
+    """Makes the logged-in person somebody with a role, and the context of a page of theirs."""
     client = log_in("admin")
     with town.db.read() as session:
         row = session.scalars(select(LoginSession)).one()
     token = next(iter(client.cookies.values()))
-    house = next(route.endpoint.__self__.house for route in app.routes if isinstance(getattr(route.endpoint, "__self__", None), Host))
+    app_context = next(route.endpoint.__self__.app for route in app.routes if isinstance(getattr(route.endpoint, "__self__", None), Host))
 
-    def visit_as(role: str, path: str = "/ui/x", **arguments: str) -> PageContext:
+    def context_as(role: str, path: str = "/ui/x", **arguments: str) -> PageContext:
         with town.db.write() as session:
             session.execute(update(Member).filter_by(id=row.member_id).values(role=role))
-        member = house.login.member(token)
-        return PageContext(house, member, token, speech_of(member, "", "en"), path, arguments)
+        member = app_context.login.member(token)
+        return PageContext(app_context, member, token, translator_of(member, "", "en"), path, arguments)
 
-    return visit_as
+    return context_as
 
 
-def test_a_page_asks_for_the_act_of_looking_at_it(visit_as: Any) -> None:
-    barred = {(page.path, role): load(visit_as(role), page).barred for page in PAGES for role in ROLES}
+def test_a_page_asks_for_the_act_of_looking_at_it(context_as: Any) -> None:
+    barred = {(page.path, role): load(context_as(role), page).barred for page in PAGES for role in ROLES}
     assert barred == {(page.path, role): not may(role, page.reads) for page in PAGES for role in ROLES}
     assert sum(barred.values()) > 20
 
 
-def test_the_plain_routes_of_the_pages_ask_for_theirs(app: Any, client: Any, visit_as: Any, town: Any, settings: Any) -> None:
+def test_the_plain_routes_of_the_pages_ask_for_theirs(app: Any, client: Any, context_as: Any, town: Any, settings: Any) -> None:
     asked, expected = {}, {}
     for route in routes(app):
         act = act_of(route)
         if act is None or not route.path.startswith("/ui/") or route.path in ("/ui/logout", "/ui/export/{name}.csv"):
             continue
         for role in ROLES:
-            visit_as(role)
+            context_as(role)
             path = route.path.replace("{language}", "en").replace("{theme}", "dark").replace("{step}", "done")
             [method] = route.methods
             data = {"key": "x" * 9, "name": "X", "new_key": "y" * 9}
@@ -177,18 +177,18 @@ def test_the_plain_routes_of_the_pages_ask_for_theirs(app: Any, client: Any, vis
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_lists_as_files_are_for_those_who_may_export(role: str, client: Any, visit_as: Any) -> None:
-    visit_as(role)
+def test_lists_as_files_are_for_those_who_may_export(role: str, client: Any, context_as: Any) -> None:
+    context_as(role)
     for name in ("contacts", "tasks", "outbox"):
         assert (client.get(f"/ui/export/{name}.csv").status_code == 200) is may(role, "list.export")
 
 
-def test_what_a_person_was_written_is_read_by_the_same_roles_everywhere(client: Any, visit_as: Any, town: Any) -> None:
+def test_what_a_person_was_written_is_read_by_the_same_roles_everywhere(client: Any, context_as: Any, town: Any) -> None:
     """The interface once said 403 and the page 200."""
     with town.db.read() as session:
         item = session.scalars(select(OutboxItem).where(OutboxItem.message_id.is_not(None)).limit(1)).one()
     for role in ROLES:
-        page = load(visit_as(role, f"/ui/outbox/{item.id}", id=str(item.id)), MAIL)
+        page = load(context_as(role, f"/ui/outbox/{item.id}", id=str(item.id)), MAIL)
         seen = {
             "interface": client.get(f"/api/v1/messages/{item.message_id}").status_code == 200,
             "page": not page.barred,
@@ -201,8 +201,8 @@ def test_what_a_person_was_written_is_read_by_the_same_roles_everywhere(client: 
 
 
 @pytest.mark.usefixtures("job_worker")
-def test_an_engineer_imports_people_but_no_consents(client: Any, visit_as: Any, opened: Any, town: Any, settings: Any) -> None:
-    visit_as("engineer")
+def test_an_engineer_imports_people_but_no_consents(client: Any, context_as: Any, opened: Any, town: Any, settings: Any) -> None:
+    context_as("engineer")
     path = send(client, settings)
     assert map_columns(client, settings, path) == f"{path}?problem=consents"
     with town.db.read() as session:
@@ -222,14 +222,14 @@ def test_an_engineer_imports_people_but_no_consents(client: Any, visit_as: Any, 
 
 @pytest.mark.usefixtures("job_worker")
 def test_consents_that_somebody_else_mapped_are_not_imported_by_an_engineer(
-    client: Any, visit_as: Any, opened: Any, town: Any, settings: Any
+    client: Any, context_as: Any, opened: Any, town: Any, settings: Any
 ) -> None:
-    visit_as("marketer")
+    context_as("marketer")
     path = send(client, settings)
     map_columns(client, settings, path)
     ended(town, path, "checked")
     with opened(client, path) as page:
-        visit_as("engineer")
+        context_as("engineer")
         page.press("Import 4 rows")
         page.see_until("Your role can import contacts but not record consents")
     with town.db.read() as session:
@@ -248,18 +248,18 @@ def test_consents_that_somebody_else_mapped_are_not_imported_by_an_engineer(
     ids=["column", "opt-out", "everybody"],
 )
 def test_no_way_of_the_interface_lets_an_engineer_import_consents(
-    choices: dict[str, Any], client: Any, visit_as: Any, town: Any, settings: Any
+    choices: dict[str, Any], client: Any, context_as: Any, town: Any, settings: Any
 ) -> None:
     ours = {"origin": settings.public_url}
-    visit_as("engineer")
+    context_as("engineer")
     address = f"/api/v1/imports/{send(client, settings).rsplit('/', 1)[-1]}"
     assert client.put(f"{address}/choices", json=choices, headers=ours).status_code == 200
     answer = client.post(f"{address}/check", headers=ours)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
-    visit_as("marketer")
+    context_as("marketer")
     assert client.post(f"{address}/check", headers=ours).status_code == 202
     ended(town, address, "checked")
-    visit_as("engineer")
+    context_as("engineer")
     assert client.post(f"{address}/run", headers=ours).status_code == 403
     assert (
         client.put(f"{address}/choices", json={"columns": {"E-Mail": "email"}, "reading": {"everybody": []}}, headers=ours).status_code
@@ -268,45 +268,45 @@ def test_no_way_of_the_interface_lets_an_engineer_import_consents(
     assert client.post(f"{address}/check", headers=ours).status_code == 202
 
 
-def test_a_column_is_a_consent_by_its_own_name_too(client: Any, visit_as: Any, settings: Any, town: Any) -> None:
+def test_a_column_is_a_consent_by_its_own_name_too(client: Any, context_as: Any, settings: Any, town: Any) -> None:
     """A header that is a target is mapped by itself; what is left out of the form stays mapped."""
-    visit_as("engineer")
+    context_as("engineer")
     path = send(client, settings, b"email;consent_email_marketing\nnora@example.org;yes\n")
     answer = client.post(path, data={"target-0": "email", "target-1": "consent_email_marketing"}, headers={"origin": settings.public_url})
     assert answer.headers["location"] == f"{path}?problem=consents"
 
 
-def test_an_open_page_shows_nothing_new_once_the_role_is_gone(visit_as: Any, opened: Any, client: Any, town: Any) -> None:
+def test_an_open_page_shows_nothing_new_once_the_role_is_gone(context_as: Any, opened: Any, client: Any, town: Any) -> None:
     with opened(client, "/ui/settings/keys") as page:
-        visit_as("viewer")
+        context_as("viewer")
         page.see_until(REFUSED)
         assert "New key" not in page.text
         with town.db.write() as session:
             add_key(session, "server", "Made later", town.engine.clock.now())
-        visit_as("admin")
+        context_as("admin")
         page.see_until("Made later")
 
 
-def test_a_drawing_is_for_the_role_of_now(visit_as: Any) -> None:
+def test_a_drawing_is_for_the_role_of_now(context_as: Any) -> None:
     page = next(page for page in PAGES if page.path == "/ui/settings/users")
-    old = visit_as("admin")
+    old = context_as("admin")
     first = load(old, page)
-    visit_as("viewer")
+    context_as("viewer")
     assert stamp(old, page, first.stamp) != first.stamp
-    assert load(old, page).visit.member.role == "viewer"
+    assert load(old, page).context.member.role == "viewer"
     audit = next(page for page in PAGES if page.path == "/ui/settings/audit")
     assert stamp(old, audit, first.stamp) == BARRED
     assert load(old, audit).data is None
 
 
-def test_a_session_that_has_ended_takes_nothing_off_an_open_page(visit_as: Any, town: Any) -> None:
+def test_a_session_that_has_ended_takes_nothing_off_an_open_page(context_as: Any, town: Any) -> None:
     """What somebody was drawing would be lost with the page; it shows nothing new either, and the socket is closed at the next look."""
     page = next(page for page in PAGES if page.path == "/ui/settings/users")
-    visit = visit_as("admin")
-    first = load(visit, page)
+    context = context_as("admin")
+    first = load(context, page)
     with town.db.write() as session:
         session.execute(delete(LoginSession))
-    assert stamp(visit, page, first.stamp) == first.stamp
+    assert stamp(context, page, first.stamp) == first.stamp
 
 
 def test_the_table_knows_every_role() -> None:

@@ -22,7 +22,7 @@ from builder_ui.builder.page import panel
 from builder_ui.builder.protocol import ENTRY, MessageReader, Ops
 from builder_ui.builder.session import Editor, fetch
 from builder_ui.kit.context import AppContext, PageContext, Post
-from builder_ui.kit.i18n import speech_for, speech_of
+from builder_ui.kit.i18n import translator_for, translator_of
 from builder_ui.kit.reactpy_compat import serve
 from engine.versions import publish
 from journeys.errors import Issue
@@ -32,14 +32,14 @@ from tests.builder_ui.logins import login_of
 SOURCES = Path(__file__).parents[2] / "builder_ui" / "frontend" / "src"
 
 
-def visit_of(town: Any, role: str, key: str) -> PageContext:
+def context_of(town: Any, role: str, key: str) -> PageContext:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
     login = login_of(member)
     sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>")
     post = Post(sender, lambda: Outbox(town.db, town.engine.clock.now))
-    house = AppContext(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
-    return PageContext(house, member, "token", speech_of(member, "", "en"), f"/ui/journeys/{key}/edit", {"key": key})
+    app = AppContext(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
+    return PageContext(app, member, "token", translator_of(member, "", "en"), f"/ui/journeys/{key}/edit", {"key": key})
 
 
 class Patient(Editor):
@@ -50,10 +50,10 @@ class Patient(Editor):
 
 def edited(town: Any, story: Callable[[Editor], Coroutine[Any, Any, None]], role: str = "marketer", key: str = "survey") -> Editor:
     """Runs a story with an open builder."""
-    visit = visit_of(town, role, key)
+    context = context_of(town, role, key)
 
     async def run() -> Editor:
-        editor = Patient(visit, fetch(visit))
+        editor = Patient(context, fetch(context))
         await story(editor)
         return editor
 
@@ -185,7 +185,7 @@ def test_whoever_may_only_read_changes_nothing(town: Any) -> None:
 
 def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
     async def story(editor: Editor) -> None:
-        editor.visit.member.role = "viewer"
+        editor.context.member.role = "viewer"
         editor.hear(ops(gone=["voucher"]))
         assert "voucher" in editor.draft.nodes
 
@@ -197,7 +197,7 @@ def test_an_ended_session_is_no_lost_role_and_the_canvas_keeps_what_is_not_store
 
     async def story(editor: Editor) -> None:
         nobody = login_of(None)
-        member, editor.visit = editor.visit, replace(editor.visit, house=replace(editor.visit.house, login=nobody))
+        member, editor.context = editor.context, replace(editor.context, app=replace(editor.context.app, login=nobody))
         editor.edit("voucher", ("name",), "Later")
         await editor.save()
         assert editor.status == "out"
@@ -206,7 +206,7 @@ def test_an_ended_session_is_no_lost_role_and_the_canvas_keeps_what_is_not_store
         await editor.publish("")
         assert editor.notice == ("You are logged out.", False)
         assert stored(town) == before
-        editor.visit = member
+        editor.context = member
         await editor.save()
         assert (editor.status, editor.feed()["saved"]["op"]) == ("saved", 0)
 
@@ -341,11 +341,11 @@ def test_the_last_words_of_a_page_s_own_editor_are_no_conflict(town: Any, late: 
     graph = {"nodes": {ENTRY: {"raw": stored(town) | {}}, "more": {"raw": {"kind": "exit"}}}, "edges": [[ENTRY, "next", "more"]]}
 
     async def story(_: Editor) -> None:
-        visit = visit_of(town, "marketer", "survey")
-        former = Editor(visit, fetch(visit))
+        context = context_of(town, "marketer", "survey")
+        former = Editor(context, fetch(context))
         former.edit("voucher", ("name",), "Last words")
         early = None if late else await former.save()
-        editor = Editor(visit, fetch(visit))
+        editor = Editor(context, fetch(context))
         if late:
             early = await former.save()
         editor.hear(json.dumps({**again, **graph, "was": former.id}))
@@ -421,7 +421,7 @@ def named(elements: Iterable[dict[str, Any]], label: str) -> dict[str, Any]:
 def test_a_header_is_a_text_or_names_a_secret(town: Any) -> None:
     """The form as a marketer has it: no way to a new secret, only names. A prefix keeps its blank."""
     with town.db.read() as session:
-        known = knowledge.load(session, speech_for("en"))
+        known = knowledge.load(session, translator_for("en"))
     known = replace(known, choices={**known.choices, "secret": [("crm", "crm"), ("erp", "erp")]})
     raw: dict[str, Any] = {"kind": "call_webhook", "url": "https://crm.example.com/", "headers": {"Authorization": "x"}}
     issue = Issue(code="unknown_secret", text="There is no secret “{name}”.", values={"name": "cmr"}, field="headers.Authorization.secret")
@@ -430,7 +430,7 @@ def test_a_header_is_a_text_or_names_a_secret(town: Any) -> None:
         raw.update(replaced(raw, path, value))
 
     def fields() -> list[dict[str, Any]]:
-        form = forms.Form(speech_for("en"), known, "hook", raw, edit, 1, issues={"headers.Authorization.secret": [issue]})
+        form = forms.Form(translator_for("en"), known, "hook", raw, edit, 1, issues={"headers.Authorization.secret": [issue]})
         return list(drawn(forms.form(form, town.engine.palette["call_webhook"].form())))
 
     def change(label: str, event: str, value: str) -> None:

@@ -20,7 +20,7 @@ from journeys.document import digest
 from journeys.reading import read
 from models import Member
 from storage.tally import Counts
-from tests.builder_ui.test_builder import edited, ops, stored, visit_of
+from tests.builder_ui.test_builder import context_of, edited, ops, stored
 from workspace import secrets
 
 NOTE = {"text": "Ask Vera", "color": "blue", "x": 10, "y": -40.4, "width": 200, "height": 90}
@@ -81,7 +81,7 @@ def test_reasons_stand_in_words_the_most_frequent_first() -> None:
         ("", "refused", "cap", 2),
     ):
         counts.add(node, what, outlet, count)
-    found = numbers.figures(_speech(), counts)
+    found = numbers.figures(_translator(), counts)
     assert found["a"]["skipped"] == [["no_consent", "no consent", 12], ["quiet_hours", "quiet hours", 3]]
     assert found[ENTRY]["refused"] == [["cap", "The limit of entries was reached", 2]]
     assert numbers.changed({"a": {"waiting": 1}, "b": {}}, {"a": {"waiting": 2}}) == {"a": {"waiting": 2}, "b": None}
@@ -89,12 +89,12 @@ def test_reasons_stand_in_words_the_most_frequent_first() -> None:
     assert numbers.address("j", "a b", "left", "yes", 3) == "/ui/journeys/j/people?node=a+b&what=left&outlet=yes&version=3"
 
 
-def _speech() -> Translator:
+def _translator() -> Translator:
     from datetime import UTC, datetime
 
-    from builder_ui.kit.i18n import speech_of
+    from builder_ui.kit.i18n import translator_of
 
-    return speech_of(Member(name="x", email="x", locale="en", created_at=datetime.now(UTC)), "", "en")
+    return translator_of(Member(name="x", email="x", locale="en", created_at=datetime.now(UTC)), "", "en")
 
 
 def test_notes_are_stored_beside_the_journey_and_do_not_change_what_it_does(town: Any) -> None:
@@ -208,17 +208,17 @@ def test_a_run_of_another_journey_is_not_shown(town: Any) -> None:
 
 
 def test_differences_lie_on_one_drawing_and_places_do_not_count(town: Any) -> None:
-    visit = visit_of(town, "viewer", "welcome")
+    context = context_of(town, "viewer", "welcome")
     with town.db.read() as session:
         before = dict(publish.get_journey(session, "welcome").draft)
     moved = {**before, "ui": {"positions": {before["start"]: {"x": 999, "y": 999}}}}
-    assert compare.compared(visit, before, moved)[1:] == ({}, [])
+    assert compare.compared(context, before, moved)[1:] == ({}, [])
 
     nodes = {id: raw for id, raw in before["nodes"].items() if id != "tips"}
     nodes |= {"a_day": {**nodes["a_day"], "duration": "P3D"}, "extra": {"kind": "exit"}}
     edges = [edge for edge in before["edges"] if "tips" not in (edge["from"], edge["to"])]
     after = {**before, "nodes": nodes, "edges": [*edges, {"from": "read_it", "outlet": "yes", "to": "extra"}]}
-    graph, marks, lines = compare.compared(visit, before, after)
+    graph, marks, lines = compare.compared(context, before, after)
     assert {id: marks[id]["sign"] for id in ("tips", "a_day", "extra")} == {"tips": "−", "a_day": "~", "extra": "+"}
     assert marks["a_day"]["lines"] == ["In the step A day, “How long” changes from 1 day to 3 days."]
     assert marks["read_it:yes"]["tone"] == "added"
@@ -245,7 +245,7 @@ def test_days_are_counted_from_entry_and_told_after_a_change(town: Any) -> None:
         assert sent(editor, "hints")[-1]["hello"] == ["Day 4", "At the earliest 3 days after entry"]
 
     edited(town, story, key="welcome")
-    assert cards.hints(_speech(), town.engine.palette, {"spec": 99}) == {}
+    assert cards.hints(_translator(), town.engine.palette, {"spec": 99}) == {}
 
 
 def test_an_administrator_stores_a_secret_where_it_is_needed_and_nobody_else_does(town: Any) -> None:

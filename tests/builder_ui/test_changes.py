@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builder_ui.kit.differences import changes
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from journeys.nodes import Palette
 
 OLD: dict[str, Any] = {
@@ -30,7 +30,7 @@ NEW: dict[str, Any] = {
 
 
 def told(language: str) -> list[str]:
-    return [one.text for one in changes(speech_for(language), Palette.built_in(), OLD, NEW)]
+    return [one.text for one in changes(translator_for(language), Palette.built_in(), OLD, NEW)]
 
 
 def test_fields_have_titles_and_values_are_words() -> None:
@@ -51,4 +51,4 @@ def test_in_german_too() -> None:
 
 
 def test_nothing_differs() -> None:
-    assert changes(speech_for("en"), Palette.built_in(), OLD, {**OLD, "ui": {"notes": []}}) == []
+    assert changes(translator_for("en"), Palette.built_in(), OLD, {**OLD, "ui": {"notes": []}}) == []

@@ -17,7 +17,7 @@ from bench.graphs import journey_document
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.kit.i18n import speech_of
+from builder_ui.kit.i18n import translator_of
 from journeys.nodes import Palette
 from journeys.templates import gallery
 from models import Member
@@ -282,8 +282,8 @@ def test_the_demos_are_drawn_as_they_are(canvas: Page, entry: Any) -> None:
 
 
 def graph_of(document: Any) -> Graph:
-    speech = speech_of(Member(name="x", email="x", locale="en", created_at=datetime(2026, 1, 1, tzinfo=UTC)), "", "en")
-    drawn = cards.drawing(speech, Palette.built_in(), Draft(document))
+    t = translator_of(Member(name="x", email="x", locale="en", created_at=datetime(2026, 1, 1, tzinfo=UTC)), "", "en")
+    drawn = cards.drawing(t, Palette.built_in(), Draft(document))
     nodes = [(id, [name for name, *_ in node["view"]["outlets"]]) for id, node in drawn["nodes"].items()]
     order = {(id, name): place for id, outlets in nodes for place, name in enumerate(outlets)}
     edges = sorted(drawn["edges"], key=lambda edge: (edge[0], order[edge[0], edge[1]]))

@@ -22,7 +22,7 @@ from sqlmodel import SQLModel
 
 from builder_ui.contacts.reading_form import ORDERS
 from builder_ui.journeys import days
-from builder_ui.kit.i18n import Translator, speech_of
+from builder_ui.kit.i18n import Translator, translator_of
 from builder_ui.routes import PAGES
 from crm.consent import suppression
 from crm.consent.consent import Evidence, record_consent
@@ -163,11 +163,11 @@ def reader(request: pytest.FixtureRequest, town: Any) -> Reader:
 
 
 def test_every_page_tells_times_as_its_reader_does(reader: Reader, log_in: Any, opened: Any, town: Any) -> None:
-    client, speech = log_in("admin"), speech_in(reader, reader.zone)
+    client, t = log_in("admin"), translator_in(reader, reader.zone)
     instants = set(of_the_town(town))
     assert len(instants) > 30, "the town has too few times to prove anything"
-    ours = {said for at in instants for said in ways(speech, at)}
-    theirs = {said for zone in ELSEWHERE for at in instants for said in ways(speech_in(reader, zone), at)} - ours
+    ours = {said for at in instants for said in ways(t, at)}
+    theirs = {said for zone in ELSEWHERE for at in instants for said in ways(translator_in(reader, zone), at)} - ours
     paths = {page.path: address(page.path, town) for page in PAGES} | {name: at(town) for name, at in {**FURTHER, **LOOKS}.items()}
     wrong: list[str] = []
     with_times = 0
@@ -179,20 +179,20 @@ def test_every_page_tells_times_as_its_reader_does(reader: Reader, log_in: Any, 
         asked_at = town.engine.clock.now()
         with opened(client, path) as page:
             page.see_until(LAST.get(name, ""))
-            choices = {speech(text) for text in ORDERS.values()} | {"UTC"} if name == "/ui/contacts/import/{id}" else set()
-            notes = [speech(text).partition("{")[0] for text in (days.IN_UTC, days.COUNTED_IN_UTC)]
+            choices = {t(text) for text in ORDERS.values()} | {"UTC"} if name == "/ui/contacts/import/{id}" else set()
+            notes = [t(text).partition("{")[0] for text in (days.IN_UTC, days.COUNTED_IN_UTC)]
             seen = [text for text in (*said(page.model), *frame(shell)) if text not in choices and not text.startswith(tuple(notes))]
             times = [node for node in page.nodes() if node.get("tagName") == "time"]
         with_times += bool(times)
-        wrong += [f"{name}: {speech.written(at)!r} is missing" for at in KNOWN.get(name, ()) if speech.written(at) not in "\n".join(seen)]
+        wrong += [f"{name}: {t.written(at)!r} is missing" for at in KNOWN.get(name, ()) if t.written(at) not in "\n".join(seen)]
         wrong += [f"{name}: {line}" for line in faults(reader, theirs, seen)]
-        wrong += [f"{name}: {line}" for node in times if (line := mistold(speech, node, asked_at, town.engine.clock.now()))]
+        wrong += [f"{name}: {line}" for node in times if (line := mistold(t, node, asked_at, town.engine.clock.now()))]
     assert not wrong, "\n".join(wrong)
     assert with_times > 20, "most pages tell a time"
 
 
-def speech_in(reader: Reader, zone: str) -> Translator:
-    return speech_of(Member(name="x", email="x", locale=reader.locale, timezone=zone, created_at=datetime.now(UTC)), "", "en")
+def translator_in(reader: Reader, zone: str) -> Translator:
+    return translator_of(Member(name="x", email="x", locale=reader.locale, timezone=zone, created_at=datetime.now(UTC)), "", "en")
 
 
 def of_the_town(town: Any) -> Iterator[datetime]:
@@ -203,8 +203,8 @@ def of_the_town(town: Any) -> Iterator[datetime]:
                 yield from (at for at in session.scalars(select(column)) if isinstance(at, datetime))
 
 
-def ways(speech: Translator, at: datetime) -> tuple[str, ...]:
-    return speech.moment(at), speech.exactly(at)
+def ways(t: Translator, at: datetime) -> tuple[str, ...]:
+    return t.moment(at), t.exactly(at)
 
 
 def said(node: Any, inside: str = "") -> Iterator[str]:
@@ -247,13 +247,13 @@ def around(text: str, found: re.Match[str]) -> str:
     return text[max(0, found.start() - 60) : found.end() + 30]
 
 
-def mistold(speech: Translator, node: Any, asked_at: datetime, seen_at: datetime) -> str:
+def mistold(t: Translator, node: Any, asked_at: datetime, seen_at: datetime) -> str:
     """What is wrong with a `<time>` drawn between two instants; nothing if it tells its own."""
     at = datetime.fromisoformat(node["attributes"]["dateTime"])
     told = "".join(child for child in node["children"] if isinstance(child, str))
-    if node["attributes"].get("title") != speech.exactly(at):
-        return f"{node['attributes'].get('title')!r} is not {speech.exactly(at)!r}"
-    if told in (speech.moment(at), speech.clock(at)):
+    if node["attributes"].get("title") != t.exactly(at):
+        return f"{node['attributes'].get('title')!r} is not {t.exactly(at)!r}"
+    if told in (t.moment(at), t.clock(at)):
         return ""
-    ago = {speech.ago(at, asked_at + timedelta(seconds=second)) for second in range(int((seen_at - asked_at).total_seconds()) + 2)}
+    ago = {t.ago(at, asked_at + timedelta(seconds=second)) for second in range(int((seen_at - asked_at).total_seconds()) + 2)}
     return "" if told in ago else f"{told!r} is not {at.isoformat()}"

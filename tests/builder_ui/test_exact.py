@@ -19,7 +19,7 @@ from engine.interpreter.forecast import kept
 from engine.jobs.kinds import Kind
 from engine.jobs.worker import do_page
 from models import Contact, Job
-from tests.builder_ui.test_builder import visit_of
+from tests.builder_ui.test_builder import context_of
 
 MANY = 2 * PAGE + 7
 
@@ -40,8 +40,8 @@ def question(town: Any, **wanted: Any) -> Question:
 
 def hands(town: Any) -> dict[str, Kind]:
     """As a worker has them."""
-    house = visit_of(town, "marketer", "welcome").house.post.house
-    return {KIND: LookAhead(house).kind}
+    messaging = context_of(town, "marketer", "welcome").app.post.messaging
+    return {KIND: LookAhead(messaging).kind}
 
 
 def jobs(town: Any) -> list[Job]:
@@ -63,15 +63,15 @@ def prepare(kinds: dict[str, Kind], town: Any, job: Job) -> None:
 
 
 def everybody(town: Any, at: Any) -> Any:
-    visit = visit_of(town, "marketer", "welcome")
+    context = context_of(town, "marketer", "welcome")
     with town.db.read() as session:
-        return Forecaster(town.engine, visit.house.post.house).enrolment(session, town.journey("welcome").id, ContactFilter(), at)
+        return Forecaster(town.engine, context.app.post.messaging).enrolment(session, town.journey("welcome").id, ContactFilter(), at)
 
 
 def test_page_by_page_comes_to_what_all_at_once_does(crowd: Any) -> None:
-    visit, asked = visit_of(crowd, "marketer", "welcome"), question(crowd)
-    assert exact.look(visit, asked).job is None
-    exact.begin(visit, asked)
+    context, asked = context_of(crowd, "marketer", "welcome"), question(crowd)
+    assert exact.look(context, asked).job is None
+    exact.begin(context, asked)
     job = work(crowd, hands(crowd))
     found = everybody(crowd, job.created_at)
     assert job.input["found"] == kept(found)
@@ -79,27 +79,27 @@ def test_page_by_page_comes_to_what_all_at_once_does(crowd: Any) -> None:
     assert found.judged > MANY
     assert WANTED not in job.input
     assert job.input["mailboxes"] == []
-    shown = str(exact.shown(visit, asked, exact.look(visit, asked), lambda one: consequences.entering(visit.speech, {}, one), print))
+    shown = str(exact.shown(context, asked, exact.look(context, asked), lambda one: consequences.entering(context.t, {}, one), print))
     assert "Counted exactly, as of" in shown
     assert "Count again" in shown
 
 
 def test_the_same_is_counted_once_and_another_question_does_not_hide_it(crowd: Any) -> None:
-    visit, asked, other = visit_of(crowd, "marketer", "welcome"), question(crowd), question(crowd, text="p1")
+    context, asked, other = context_of(crowd, "marketer", "welcome"), question(crowd), question(crowd, text="p1")
     for _ in range(2):
-        exact.begin(visit, asked)
+        exact.begin(context, asked)
     assert len(jobs(crowd)) == 1
-    exact.begin(visit_of(crowd, "admin", "welcome"), other)
-    seen = exact.look(visit, asked).job
+    exact.begin(context_of(crowd, "admin", "welcome"), other)
+    seen = exact.look(context, asked).job
     assert seen is not None
     assert seen.id == jobs(crowd)[0].id
-    assert "progress" in str(exact.shown(visit, asked, exact.look(visit, asked), lambda _: [], print))
+    assert "progress" in str(exact.shown(context, asked, exact.look(context, asked), lambda _: [], print))
     assert "p1" not in str({name: value for name, value in jobs(crowd)[1].input.items() if name != WANTED})
 
 
 def test_a_server_that_dies_or_is_slower_counts_nobody_twice(crowd: Any) -> None:
-    visit = visit_of(crowd, "marketer", "welcome")
-    exact.begin(visit, question(crowd))
+    context = context_of(crowd, "marketer", "welcome")
+    exact.begin(context, question(crowd))
     [job] = jobs(crowd)
     one, other = hands(crowd), hands(crowd)
     prepare(one, crowd, job)  # and then it dies
@@ -113,7 +113,7 @@ def test_a_server_that_dies_or_is_slower_counts_nobody_twice(crowd: Any) -> None
 
 
 def test_nothing_is_locked_while_people_are_judged(crowd: Any) -> None:
-    exact.begin(visit_of(crowd, "marketer", "welcome"), question(crowd))
+    exact.begin(context_of(crowd, "marketer", "welcome"), question(crowd))
     kinds = hands(crowd)
     judge = kinds[KIND].prepare
     assert judge is not None
@@ -128,28 +128,28 @@ def test_nothing_is_locked_while_people_are_judged(crowd: Any) -> None:
 
 
 def test_another_version_ends_the_count_with_a_sentence(crowd: Any) -> None:
-    visit, asked = visit_of(crowd, "marketer", "welcome"), question(crowd)
-    exact.begin(visit, asked)
+    context, asked = context_of(crowd, "marketer", "welcome"), question(crowd)
+    exact.begin(context, asked)
     crowd.republish(name="Welcome anew")
     job = work(crowd, hands(crowd))
     assert job.state == "failed"
-    assert "The count ended early" in str(exact.shown(visit, asked, exact.look(visit, asked), lambda _: [], print))
+    assert "The count ended early" in str(exact.shown(context, asked, exact.look(context, asked), lambda _: [], print))
 
 
 def test_who_may_not_enrol_does_not_count(crowd: Any) -> None:
-    seen = exact.begin(visit_of(crowd, "viewer", "welcome"), question(crowd))
+    seen = exact.begin(context_of(crowd, "viewer", "welcome"), question(crowd))
     assert seen.refused
     assert jobs(crowd) == []
 
 
 def test_moving_is_counted_run_by_run(town: Any) -> None:
     town.without_two_days()
-    visit, journey = visit_of(town, "marketer", "welcome"), town.journey("welcome")
+    context, journey = context_of(town, "marketer", "welcome"), town.journey("welcome")
     asked = Question(journey.id, "journey.move", {"from": 1, "to": 2, "map": {"two_days": "pause"}}, 5)
-    exact.begin(visit, asked)
+    exact.begin(context, asked)
     job = work(town, hands(town))
     with town.db.read() as session:
-        ahead = Forecaster(town.engine, visit.house.post.house).move(session, journey.id, 1, 2, {"two_days": "pause"}, job.created_at)
+        ahead = Forecaster(town.engine, context.app.post.messaging).move(session, journey.id, 1, 2, {"two_days": "pause"}, job.created_at)
     assert job.input["found"] == kept(ahead)
     assert ahead.judged == 5
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from builder_ui.kit import labels
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from crm.catalogue import declare_field
 from crm.people.profile import update_fields
 from journeys.catalogue import FIELD_TITLES
@@ -22,16 +22,16 @@ GIVEN = {"company": "Muster AG", "city": "Bern", "country": "CH", "lieblingsfarb
 
 @pytest.mark.parametrize("name", sorted(FIELD_TITLES))
 def test_every_usual_field_has_a_title_in_german(name: str) -> None:
-    title = labels.field_name(speech_for("de"), name)
+    title = labels.field_name(translator_for("de"), name)
     assert title[0].isupper()
-    assert title == "Website" or title != labels.field_name(speech_for("en"), name)
+    assert title == "Website" or title != labels.field_name(translator_for("en"), name)
 
 
 def test_a_rule_calls_fields_and_steps_as_people_do() -> None:
-    speech = speech_for("de")
-    assert labels.rule(speech, parse_rule({"field": "company", "operator": "=", "value": "Muster AG"})) == "Firma ist „Muster AG“"
+    t = translator_for("de")
+    assert labels.rule(t, parse_rule({"field": "company", "operator": "=", "value": "Muster AG"})) == "Firma ist „Muster AG“"
     left = parse_rule({"field": "steps.wait_2.level", "operator": "=", "value": "gold"})
-    assert "„Warten 2“" in labels.rule(speech, left, {"wait_2": "Warten 2"})
+    assert "„Warten 2“" in labels.rule(t, left, {"wait_2": "Warten 2"})
 
 
 def test_the_page_of_a_contact_names_fields_by_their_titles(town: Any, log_in: Any, opened: Any) -> None:

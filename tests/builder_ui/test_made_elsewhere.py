@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from activities.templates import library as templates
 from builder_ui.builder.knowledge import load
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from crm.catalogue import declare_field
 from engine.versions import publish
 from tests.builder_ui.browsing import Enter
@@ -73,10 +73,10 @@ def test_what_is_typed_stays_while_something_is_made_elsewhere(page: Page, town:
 
 def test_every_kind_of_thing_is_noticed(town: Any) -> None:
     with town.db.read() as session:
-        before = load(session, speech_for("en"))
+        before = load(session, translator_for("en"))
     with town.db.write() as session:
         secrets.put(session, town.engine.address_keys, "slack", "https://hooks.example.org/x", "test", town.now)
     with town.db.read() as session:
-        after = load(session, speech_for("en"))
+        after = load(session, translator_for("en"))
     assert before.stamp != after.stamp
     assert [name for name, _ in after.choices["secret"]] == ["slack"]

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import before, cards, forms, labels
+from builder_ui.builder import before, cards, fields, forms
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rulebook import GROUP, NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
-from builder_ui.kit.i18n import Translator, speech_of
+from builder_ui.kit.i18n import Translator, translator_of
 from crm.catalogue import load_catalogue
 from engine.versions import publish
 from journeys import unfinished
@@ -28,7 +28,7 @@ from journeys.reading import read
 from journeys.rules.terms import TERMS
 from journeys.triggers import TRIGGERS, Trigger
 from models import Member
-from tests.builder_ui.test_builder import edited, stored, visit_of
+from tests.builder_ui.test_builder import context_of, edited, stored
 
 PALETTE = Palette.built_in()
 NOTHING_TO_FILL_IN = {"exit", "split", "manual", "journey"}
@@ -38,11 +38,11 @@ STRUCTURE = {"happened", "a", "b", 50, "and", "or", "=", ">=", "event", "opened"
 
 
 def languages() -> list[Translator]:
-    return [speech_of(Member(name="x", email="x", locale=one, created_at=datetime.now(UTC)), "", one) for one in ("en", "de")]
+    return [translator_of(Member(name="x", email="x", locale=one, created_at=datetime.now(UTC)), "", one) for one in ("en", "de")]
 
 
 def said(issues: list[Issue]) -> list[list[str]]:
-    return [[issue.say(speech.translate) for issue in issues] for speech in languages()]
+    return [[issue.say(t.translate) for issue in issues] for t in languages()]
 
 
 def held(raw: Any) -> Iterator[Any]:
@@ -114,7 +114,7 @@ def test_a_ready_step_asks_about_the_message_before_it_and_about_none_if_there_i
 
 @pytest.mark.parametrize("kind", TRIGGERS, ids=lambda kind: kind.kind())
 def test_a_new_trigger_is_empty_and_names_what_it_needs_in_both_languages(kind: type[Trigger]) -> None:
-    raw = labels.fresh_of_type(kind.kind(), kind.form())
+    raw = fields.fresh_of_type(kind.kind(), kind.form())
     assert list(held({key: value for key, value in raw.items() if key != "type"})) == []
     found = unfinished.wrong("entry", {"triggers": [raw]})
     assert bool(found) is (kind.kind() not in NOTHING_TO_FILL_IN)
@@ -124,7 +124,7 @@ def test_a_new_trigger_is_empty_and_names_what_it_needs_in_both_languages(kind: 
 
 def test_a_new_way_out_and_a_new_goal_are_empty_and_say_so() -> None:
     [exits] = [schema for name, _, schema in JOURNEY_FORM if name == "exit_when"]
-    fresh = labels.fresh(("exit_when",), {"properties": {"event": {}, "rule": {}}}, [])
+    fresh = fields.fresh(("exit_when",), {"properties": {"event": {}, "rule": {}}}, [])
     assert exits["type"] == "array"
     assert fresh == {}
     document = read({"spec": 1, "key": "j", "name": "J", "exit_when": [fresh]})
@@ -181,10 +181,10 @@ def test_what_is_not_finished_is_stored_as_it_was_typed_and_cannot_be_published(
     read(document)
     assert document["ui"]["unfinished"]["goal"] == {"event": ""}
     assert "goal" not in document
-    visit = visit_of(town, "marketer", "survey")
+    context = context_of(town, "marketer", "survey")
     from builder_ui.builder.session import fetch
 
-    again = Editor(visit, fetch(visit))
+    again = Editor(context, fetch(context))
     assert again.draft.parts["entry"]["triggers"] == [{"type": "event", "event": ""}, {"type": "manual"}]
     assert {issue.field for issue in again.issues if issue.severity == "error"} == {"entry.triggers.0.event", "goal.event"}
     with town.db.write() as session, pytest.raises(Invalid):

@@ -240,14 +240,14 @@ def test_what_somebody_else_did_first_is_a_sentence(log_in: Any, opened: Any, to
 
 
 @pytest.mark.parametrize(("button", "status"), [("Try again", "active"), ("answered", "active"), ("End run", "ended")])
-def test_a_stuck_run_is_decided_and_its_bell_rung(log_in: Any, opened: Any, town: Any, woken: Any, button: str, status: str) -> None:
+def test_a_stuck_run_is_decided_and_its_run_woken(log_in: Any, opened: Any, town: Any, woken: Any, button: str, status: str) -> None:
     run = town.run_of("Nina")
     with opened(log_in("marketer"), f"/ui/runs/{run}") as page:
         page.press(button)
         page.see_until("The run")
     with town.db.read() as session:
         assert session.get_one(Run, run).status == status
-    assert woken.wakeups.bells == {run}
+    assert woken.wakeups.runs == {run}
 
 
 def test_tasks_are_taken_handed_on_and_finished(log_in: Any, opened: Any, town: Any, woken: Any) -> None:
@@ -266,7 +266,7 @@ def test_tasks_are_taken_handed_on_and_finished(log_in: Any, opened: Any, town: 
         states = {task.title: (task.state, task.outcome, task.owner) for task in tasks.list_tasks(session, town.now).tasks}
     assert states["Call Julia Frei"] == ("finished", "not_yet", town.members["sales"])
     assert states["Call Karim Aziz"] == ("open", None, town.members["marketer"])
-    assert woken.wakeups.bells == {town.run_of("Julia")}
+    assert woken.wakeups.runs == {town.run_of("Julia")}
 
 
 def test_a_journey_by_day_channel_and_template_version(log_in: Any, opened: Any, town: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from activities import account_setup
 from activities.providers import Providers
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from builder_ui.settings.account_form import PREFIX, fields_of, values_of
 from builder_ui.settings.provider_account import removing
 from tests.builder_ui.test_settings_pages import submit
@@ -42,7 +42,8 @@ def carried(town: Any) -> dict[str, str]:
 
 def test_the_form_comes_out_of_the_configuration() -> None:
     fields = {
-        field.name.removeprefix(PREFIX): field for field in fields_of(speech_for("en"), Pigeon, {"loft": "alps", "letters": 3}, ["token"])
+        field.name.removeprefix(PREFIX): field
+        for field in fields_of(translator_for("en"), Pigeon, {"loft": "alps", "letters": 3}, ["token"])
     }
     assert {name: field.kind for name, field in fields.items()} == {
         "loft": "text",
@@ -65,7 +66,7 @@ def test_the_form_comes_out_of_the_configuration() -> None:
 
 def test_every_built_in_provider_has_a_form() -> None:
     for kind in Providers.built_in():
-        assert [field.label for field in fields_of(speech_for("de"), kind, {})]
+        assert [field.label for field in fields_of(translator_for("de"), kind, {})]
 
 
 def test_an_account_is_set_up_tested_and_chosen(log_in: Any, opened: Any, town: Any, loft: Loft) -> None:
@@ -121,11 +122,11 @@ def test_removing_asks_names_what_it_carries_and_is_undone(log_in: Any, opened: 
 def test_what_was_chosen_after_the_question_is_not_removed_with_it(town: Any) -> None:
     """The page may have been drawn before: then the question did not name what the account carries by now."""
     add(town, sms="pigeon.main")
-    visit: Any = SimpleNamespace(engine=town.engine, by="test", house=SimpleNamespace(real_now=town.engine.clock.real_now))
+    context: Any = SimpleNamespace(engine=town.engine, by="test", app=SimpleNamespace(real_now=town.engine.clock.real_now))
     with pytest.raises(accounts.InUse):
-        removing("pigeon.main", [])(visit)
+        removing("pigeon.main", [])(context)
     assert carried(town) == {"sms": "pigeon.main"}
-    removing("pigeon.main", ["sms"])(visit)
+    removing("pigeon.main", ["sms"])(context)
     assert carried(town) == {}
 
 

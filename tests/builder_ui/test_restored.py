@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlmodel import select
 
-from builder_ui.kit.i18n import speech_of
+from builder_ui.kit.i18n import translator_of
 from crm.jobs import end_early
 from engine.jobs.worker import do_page
 from journeys.errors import NotFound
@@ -64,9 +64,9 @@ def test_the_notice_names_how_many_wait_and_since_when(
     log_in: Any, opened: Any, town: Any, restore: Restore, locale: str, said: str
 ) -> None:
     assert fates(town) == [("uncertain", "perhaps_sent")] * 3
-    speech = speech_of(member_of(town, "marketer", locale=locale), "", "en")
+    t = translator_of(member_of(town, "marketer", locale=locale), "", "en")
     text = say(opened, log_in("marketer"))
-    assert said.format(since=speech.moment(restore.since), until=speech.moment(restore.until)) in text
+    assert said.format(since=t.moment(restore.since), until=t.moment(restore.until)) in text
     assert all(button in text for button in BUTTONS[locale])
 
 

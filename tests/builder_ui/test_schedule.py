@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_ui.kit import components, labels
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from builder_ui.kit.times import REPEATS, Times, read
 from journeys.catalogue import Catalogue
 from journeys.check import check
@@ -33,8 +33,8 @@ from journeys.reading import read as read_document
     ],
 )
 def test_a_schedule_reads_like_a_sentence(line: str, english: str, german: str) -> None:
-    assert labels.schedule(speech_for("en"), line) == english
-    assert labels.schedule(speech_for("de"), line) == german
+    assert labels.schedule(translator_for("en"), line) == english
+    assert labels.schedule(translator_for("de"), line) == german
 
 
 @given(

@@ -9,7 +9,7 @@ import pytest
 
 from builder_ui.app.screen import BARRED, stamp
 from builder_ui.kit.context import PageContext
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from builder_ui.routes import PAGES
 
 PAGE = next(page for page in PAGES if page.path == "/ui/settings/audit")
@@ -17,9 +17,9 @@ PAGE = next(page for page in PAGES if page.path == "/ui/settings/audit")
 
 def told(found: Any) -> Any:
     """The stamp for a visitor of whom the log-in says this."""
-    house: Any = SimpleNamespace(login=SimpleNamespace(member=lambda _token, **_asked: found))
+    app: Any = SimpleNamespace(login=SimpleNamespace(member=lambda _token, **_asked: found))
     admin: Any = SimpleNamespace(id="m1", role="admin")
-    return stamp(PageContext(house, admin, "token", speech_for("en"), PAGE.path), PAGE, "as it was")
+    return stamp(PageContext(app, admin, "token", translator_for("en"), PAGE.path), PAGE, "as it was")
 
 
 def test_who_is_logged_out_keeps_what_is_drawn() -> None:

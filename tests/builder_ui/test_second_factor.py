@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from builder_ui.app.screen import NotAllowed, allowed
 from builder_ui.kit.context import AppContext, PageContext
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from journeys.errors import Unauthorized
 from models import ApiKey, LoginSession, Member
 from tests.builder_ui.logins import login_of
@@ -53,11 +53,11 @@ def test_a_key_made_on_a_page_asks_once_more_who_one_is(log_in: Any, opened: Any
         assert "Key created." in page.text
 
 
-def visit_of(town: Any, role: str, **of_login: Any) -> PageContext:
+def context_of(town: Any, role: str, **of_login: Any) -> PageContext:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
-    house = AppContext(town.engine, replace(login_of(member), **of_login), lambda _wakeups: None, "http://127.0.0.1")
-    return PageContext(house, member, "token", speech_for("en"), "/ui/settings", {})
+    app = AppContext(town.engine, replace(login_of(member), **of_login), lambda _wakeups: None, "http://127.0.0.1")
+    return PageContext(app, member, "token", translator_for("en"), "/ui/settings", {})
 
 
 @pytest.mark.parametrize("act", sorted(ACTS))
@@ -67,13 +67,13 @@ def test_the_socket_asks_for_a_proof_exactly_where_the_table_says(town: Any, act
     def no_proof(_token: str) -> None:
         raise sessions.ProofNeeded("Please confirm first that it is you.", address="/prove")
 
-    visit = visit_of(town, "admin", require_proof=no_proof)
-    assert allowed(visit, act, reading=True)
+    context = context_of(town, "admin", require_proof=no_proof)
+    assert allowed(context, act, reading=True)
     if act in PROVED:
         with pytest.raises(sessions.ProofNeeded):
-            allowed(visit, act)
+            allowed(context, act)
     else:
-        assert allowed(visit, act)
+        assert allowed(context, act)
 
 
 def test_what_a_page_reads_by_itself_keeps_no_idle_session_alive(town: Any) -> None:
@@ -82,23 +82,23 @@ def test_what_a_page_reads_by_itself_keeps_no_idle_session_alive(town: Any) -> N
     def member(_token: str, used: bool = True, owing: bool = False) -> None:
         asked.append(used)
 
-    visit = visit_of(town, "admin", member=member)
+    context = context_of(town, "admin", member=member)
     for act in ("me.read", "contact.read"):
         with pytest.raises(Unauthorized):
-            allowed(visit, act, reading=True)
+            allowed(context, act, reading=True)
     assert not any(asked)
     with pytest.raises(Unauthorized):
-        allowed(visit, "contact.change")
+        allowed(context, "contact.change")
     assert any(asked)
 
 
 def test_who_is_refused_on_a_page_stands_in_the_trail(town: Any) -> None:
     refused: list[str] = []
-    visit = visit_of(town, "viewer", refused=lambda _member, act: refused.append(act))
+    context = context_of(town, "viewer", refused=lambda _member, act: refused.append(act))
     with pytest.raises(NotAllowed):
-        allowed(visit, "key.manage")
+        allowed(context, "key.manage")
     with pytest.raises(NotAllowed):
-        allowed(visit, "key.manage", reading=True)
+        allowed(context, "key.manage", reading=True)
     assert refused == ["key.manage"], "an act that was tried, not a page that was looked at"
 
 
@@ -109,13 +109,13 @@ def test_who_owes_a_second_factor_does_nothing_but_set_it_up(town: Any) -> None:
     def member(_token: str, used: bool = True, owing: bool = False) -> Member | None:
         return owing_one if owing else None
 
-    visit = visit_of(town, "admin", member=member)
+    context = context_of(town, "admin", member=member)
     for act in ("journey.change", "contact.read", "key.manage"):
         for reading in (False, True):
             with pytest.raises(NotAllowed):
-                allowed(visit, act, reading=reading)
-    assert allowed(visit, "me.second_factor")
-    assert allowed(visit, "me.read", reading=True)
+                allowed(context, act, reading=reading)
+    assert allowed(context, "me.second_factor")
+    assert allowed(context, "me.read", reading=True)
 
 
 def test_who_owes_one_is_led_to_the_account_and_their_sockets_stay_shut(log_in: Any, opened: Any, town: Any) -> None:

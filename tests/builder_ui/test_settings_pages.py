@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from activities.team import account_mail
 from builder_ui.kit.forms import Field, place, read
-from builder_ui.kit.i18n import speech_for, speech_of
+from builder_ui.kit.i18n import translator_for, translator_of
 from builder_ui.settings.account import PROBLEMS
 from builder_ui.settings.audit import rows_of
 from builder_ui.settings.fields import ELSEWHERE, controls
@@ -151,7 +151,7 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(log_in: Any,
 def test_a_form_gives_back_the_setting_it_was_drawn_from(name: str) -> None:
     """Opening and saving changes nothing, whatever the shape: a property without a control would be lost here."""
     usual = settings.SETTINGS[name]()
-    made = controls(speech_for("en"), name, usual)
+    made = controls(translator_for("en"), name, usual)
     values = {field.name: field.value for one in made.values() for field in one.fields}
     files = {one.rpartition(".")[2] for one in ELSEWHERE if one.startswith(f"{name}.")}
     assert set(made) == set(settings.SETTINGS[name].model_fields) - files
@@ -187,7 +187,7 @@ def test_a_logo_is_taken_kept_when_the_form_is_saved_and_taken_away(log_in: Any,
 def test_days_off_are_written_and_read_as_their_reader_writes_days(locale: str, shown: str) -> None:
     usual = settings.WorkCalendar(days_off=(date(2026, 12, 24),))
     member = Member(name="x", email="x", locale=locale, created_at=datetime.now(UTC))
-    made = controls(speech_of(member, "", "en"), "calendar", usual)["days_off"]
+    made = controls(translator_of(member, "", "en"), "calendar", usual)["days_off"]
     assert [field.value for field in made.fields] == [shown]
     assert made.read({"days_off": f"{shown}\n2026-12-25, someday"}) == [date(2026, 12, 24), date(2026, 12, 25), "someday"]
 
@@ -303,6 +303,6 @@ def test_orders_and_browsers() -> None:
 
 @pytest.mark.parametrize("name", ["frequency_caps", "purposes"])
 def test_the_empty_row_below_is_called_by_a_word_that_fits_every_list(name: str) -> None:
-    made = controls(speech_for("de"), name, settings.SETTINGS[name]())
+    made = controls(translator_for("de"), name, settings.SETTINGS[name]())
     headings = [field.group for one in made.values() for field in one.fields if field.group]
     assert headings[-1] == "Weiterer Eintrag"

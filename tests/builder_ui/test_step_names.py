@@ -15,7 +15,7 @@ from activities.templates import library as templates
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
 from builder_ui.kit import labels
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from engine.versions import publish
 from journeys.nodes import Palette
 from models import Member, Run, Template
@@ -67,10 +67,10 @@ def test_no_number_makes_a_name_that_another_step_has() -> None:
     ("language", "names"), [("en", ["Send e-mail", "Wait", "Wait 2"]), ("de", ["E-Mail senden", "Warten", "Warten 2"])]
 )
 def test_the_same_names_stand_on_cards_and_pages(language: str, names: list[str]) -> None:
-    speech, palette, drawn = speech_for(language), Palette.built_in(), document("welcome")["nodes"]
-    views = cards.drawing(speech, palette, Draft(document("welcome")))["nodes"]
+    t, palette, drawn = translator_for(language), Palette.built_in(), document("welcome")["nodes"]
+    views = cards.drawing(t, palette, Draft(document("welcome")))["nodes"]
     parsed = {id: palette.parse(id, raw) for id, raw in drawn.items()}
-    told = labels.names_of(speech, parsed)  # type: ignore[arg-type]
+    told = labels.names_of(t, parsed)  # type: ignore[arg-type]
     assert {id: node["view"]["called"] for id, node in views.items() if id in drawn} == told
     assert [told[id] for id in ("send_email_2", "wait", "wait_2")] == names
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from builder_ui.builder import forms
+from builder_ui.builder.fields import fresh_of_type
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import load
-from builder_ui.builder.labels import fresh_of_type
 from builder_ui.builder.page import suggestions
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rulebook import NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from builder_ui.kit.reactpy_compat import serve
 from crm.people import tags
 from crm.people.profile import add_tag
@@ -37,8 +37,8 @@ def form(town: Any) -> Any:
     with town.db.write() as session:
         add_tag(session, town.people["Anna"], "vip", town.now, "test")
     with town.db.read() as session:
-        known = load(session, speech_for("en"))
-    return lambda target, raw: forms.Form(speech_for("en"), known, target, raw, lambda *_: None, 0)
+        known = load(session, translator_for("en"))
+    return lambda target, raw: forms.Form(translator_for("en"), known, target, raw, lambda *_: None, 0)
 
 
 def inputs(model: Any) -> Iterator[dict[str, Any]]:

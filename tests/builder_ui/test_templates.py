@@ -24,7 +24,7 @@ from activities.tracking import Tracking
 from builder_ui.builder import knowledge
 from builder_ui.builder.protocol import MessageReader
 from builder_ui.kit.context import AppContext, PageContext, Post
-from builder_ui.kit.i18n import speech_of
+from builder_ui.kit.i18n import translator_of
 from builder_ui.templates import frames, listing, makers, page, snippets
 from builder_ui.templates.protocol import Texts, parse
 from builder_ui.templates.session import Writing, fetch
@@ -43,14 +43,14 @@ def body(text: str) -> str:
     return BODY.format(text=text)
 
 
-def visit_of(town: Any, role: str = "marketer", key: str = KEY, path: str = "", **query: str) -> PageContext:
+def context_of(town: Any, role: str = "marketer", key: str = KEY, path: str = "", **query: str) -> PageContext:
     with town.db.read() as session:
         member = session.get_one(Member, town.members[role])
     login = login_of(member)
     sender = Sender(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", language="de")
     post = Post(sender, lambda: Outbox(town.db, town.engine.clock.now))
-    house = AppContext(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
-    return PageContext(house, member, "token", speech_of(member, "", "en"), path or f"/ui/templates/{key}", {"key": key}, query)
+    app = AppContext(town.engine, login, lambda _wakeups: None, "http://127.0.0.1", post=post)
+    return PageContext(app, member, "token", translator_of(member, "", "en"), path or f"/ui/templates/{key}", {"key": key}, query)
 
 
 Story = Callable[[Writing], Coroutine[Any, Any, None]]
@@ -58,10 +58,10 @@ Story = Callable[[Writing], Coroutine[Any, Any, None]]
 
 def written(town: Any, story: Story, role: str = "marketer", key: str = KEY) -> Writing:
     """Runs a story with an open editor."""
-    visit = visit_of(town, role, key)
+    context = context_of(town, role, key)
 
     async def run() -> Writing:
-        writing = Writing(visit, fetch(visit))
+        writing = Writing(context, fetch(context))
         await story(writing)
         return writing
 
@@ -245,7 +245,7 @@ def test_whoever_may_only_read_changes_nothing_but_sees_the_preview(town: Any) -
 
 def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
     async def story(writing: Writing) -> None:
-        writing.visit.member.role = "viewer"
+        writing.context.member.role = "viewer"
         writing.hear(texts(texts={"en/subject": "x"}))
         writing.variants["en"]["subject"] = "x"
         writing._changed += 1
@@ -259,7 +259,7 @@ def test_a_lost_role_is_noticed_when_saving(town: Any) -> None:
 def test_an_ended_session_is_no_lost_role(town: Any) -> None:
     async def story(writing: Writing) -> None:
         nobody = login_of(None)
-        writing.visit = replace(writing.visit, house=replace(writing.visit.house, login=nobody))
+        writing.context = replace(writing.context, app=replace(writing.context.app, login=nobody))
         writing.hear(texts(texts={"en/subject": "x"}))
         await writing.work()
         assert writing.status == "out"
@@ -363,7 +363,7 @@ def test_an_old_version_comes_back_into_the_draft(town: Any) -> None:
 
 
 def test_a_correction_reaches_what_is_running_and_is_noted(town: Any) -> None:
-    sender = visit_of(town).house.post.house  # type: ignore[union-attr]
+    sender = context_of(town).app.post.messaging  # type: ignore[union-attr]
     performer = MessageHandler(sender, Outbox(town.db, town.engine.clock.now), "email")
     worker = Effects(town.engine, {"email": performer}, Breakers(town.db))
     world = replace(town, effects=worker, now=town.engine.clock.now())
@@ -451,7 +451,7 @@ def test_the_label_is_changed_and_filtered_by(town: Any) -> None:
         ({"q": "cart"}, 2),
         ({"kind": "sms"}, 0),
     ):
-        assert len(listing.load(visit_of(town, path="/ui/templates", **query)).found) == expected
+        assert len(listing.load(context_of(town, path="/ui/templates", **query)).found) == expected
 
 
 def test_everything_draws(town: Any) -> None:
@@ -611,19 +611,19 @@ def test_dark_is_the_mails_own_or_turned_round() -> None:
 
 
 def test_snippets_speak_the_language_of_the_text(town: Any) -> None:
-    groups = dict(snippets.groups(visit_of(town).speech, "email", "de", [("first_name", "First name")]))
+    groups = dict(snippets.groups(context_of(town).t, "email", "de", [("first_name", "First name")]))
     assert groups["Links"][0].text == '<a href="{{ unsubscribe_url }}">Abmelden</a>'
     assert groups["Contact fields"][0].text == '{{ contact.first_name|default("") }}'
-    assert dict(snippets.groups(visit_of(town).speech, "sms", "en", []))["Links"][0].text == "{{ unsubscribe_url }}"
+    assert dict(snippets.groups(context_of(town).t, "sms", "en", []))["Links"][0].text == "{{ unsubscribe_url }}"
 
 
 def test_the_builder_shows_what_a_step_sends(town: Any) -> None:
     from builder_ui.builder import forms
 
     with town.db.read() as session:
-        known = knowledge.load(session, visit_of(town).speech)
-    speech = visit_of(town).speech
-    form = forms.Form(speech, known, "hello", {"template": KEY}, lambda *_: None, 0)
+        known = knowledge.load(session, context_of(town).t)
+    t = context_of(town).t
+    form = forms.Form(t, known, "hello", {"template": KEY}, lambda *_: None, 0)
     drawn = json.dumps(forms.look(form, "template", KEY), default=str)
     assert f"/ui/templates/{KEY}" in drawn
     assert "Good to have you with us" in drawn
@@ -673,9 +673,9 @@ def test_a_partial_is_written_and_shown_alone(town: Any) -> None:
 def test_partials_are_offered_where_they_can_stand(town: Any) -> None:
     put(town, "footer", "partial", piece("x"), "Our footer")
     put(town, "mail", "email", piece("y"))
-    offered = dict(snippets.groups(visit_of(town).speech, "email", "en", [], fetch(visit_of(town, key="mail")).pieces))
+    offered = dict(snippets.groups(context_of(town).t, "email", "en", [], fetch(context_of(town, key="mail")).pieces))
     assert [(one.name, one.text) for one in offered["Partials"]] == [("Our footer (footer)", FOOTER + "\n")]
-    assert fetch(visit_of(town, key="footer")).pieces == []
+    assert fetch(context_of(town, key="footer")).pieces == []
 
 
 def test_a_picture_shows_what_was_saved_and_the_editor_what_would_be(log_in: Any, town: Any) -> None:
@@ -695,7 +695,7 @@ def test_a_newer_partial_is_said_and_taken_by_saving(town: Any) -> None:
     put(town, "footer", "partial", piece("New"))
 
     async def story(writing: Writing) -> None:
-        assert [page.older_text(writing.speech, one) for one in writing.stored.older] == ["uses footer, version 1; there is version 2"]
+        assert [page.older_text(writing.t, one) for one in writing.stored.older] == ["uses footer, version 1; there is version 2"]
         await writing.save()
         assert writing.stored.older == []
         assert writing.stored.number == 2
@@ -781,7 +781,7 @@ def test_the_api_knows_partials(log_in: Any, town: Any, ours: dict[str, str]) ->
 def test_partials_are_offered_to_no_step(town: Any) -> None:
     put(town, "footer", "partial", piece("x"))
     with town.db.read() as session:
-        assert "footer" not in knowledge.load(session, visit_of(town).speech).kinds
+        assert "footer" not in knowledge.load(session, context_of(town).t).kinds
 
 
 def test_a_look_names_what_it_made_up() -> None:

@@ -18,12 +18,12 @@ from builder_ui.builder import disputes, page
 from builder_ui.builder.others import Others, initials
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.session import MOST_UNSEEN, Editor, fetch
-from builder_ui.kit.i18n import speech_of
+from builder_ui.kit.i18n import translator_of
 from engine.presence import SILENT_AFTER, Presence
 from engine.versions import drafts
 from journeys import conflicts
 from models import Member, OpenBuilder
-from tests.builder_ui.test_builder import Patient, drawn, ops, stored, visit_of
+from tests.builder_ui.test_builder import Patient, context_of, drawn, ops, stored
 
 Story = Callable[[Editor, Editor], Coroutine[Any, Any, None]]
 
@@ -32,7 +32,7 @@ def both(town: Any, story: Story, key: str = "survey") -> None:
     """Mara and Alex have the journey open."""
 
     async def run() -> None:
-        mara, alex = (visit_of(town, role, key) for role in ("marketer", "admin"))
+        mara, alex = (context_of(town, role, key) for role in ("marketer", "admin"))
         await story(Patient(mara, fetch(mara)), Patient(alex, fetch(alex)))
 
     asyncio.run(run())
@@ -97,7 +97,7 @@ def test_two_values_of_one_field_are_both_kept_until_somebody_chooses(town: Any)
             assert all(text in shown for text in (by, over, "By Mara", "By Alex"))
         errors = [issue.code for issue in mara.issues if issue.severity == "error"]
         assert "conflict" in errors
-        mara.decide("voucher", mara.visit.by, True)
+        mara.decide("voucher", mara.context.by, True)
         await mara.save()
         await alex.catch_up()
         assert alex.conflicts == []
@@ -200,7 +200,7 @@ def test_a_choice_outlasts_the_page(town: Any) -> None:
         [conflict] = alex.conflicts
         assert conflict.mine["raw"]["name"] == "By Mara"
         assert "By Mara" in str(disputes.disputes(alex))
-        alex.decide("voucher", mara.visit.by, True)
+        alex.decide("voucher", mara.context.by, True)
         await alex.save()
 
     both(town, later)
@@ -278,7 +278,7 @@ def test_a_step_that_goes_while_its_form_is_written_in_is_asked(town: Any) -> No
         assert mara.selection == ()
         [conflict] = mara.conflicts
         assert conflict.mine["raw"]["name"] == "Half a name"
-        mara.decide("voucher", mara.visit.by, True)
+        mara.decide("voucher", mara.context.by, True)
         assert (mara.draft.nodes["voucher"]["name"], mara.draft.edges[ENTRY, "next"]) == ("Half a name", "voucher")
 
     both(town, story)
@@ -327,7 +327,7 @@ def test_what_is_written_after_a_step_was_brought_back_is_in_it(town: Any) -> No
         await mara.catch_up()
         await mara.save()
         await alex.catch_up()
-        alex.decide("voucher", mara.visit.by, True)
+        alex.decide("voucher", mara.context.by, True)
         await alex.save()
         await mara.catch_up()
         mara.edit("voucher", ("name",), "By Mara")
@@ -415,10 +415,10 @@ def test_what_is_changed_while_a_merge_is_made_comes_on_top_of_it(town: Any) -> 
 
     async def story(mara: Editor, alex: Editor) -> None:
         merged_in: list[bool] = []
-        house = mara.visit.house
+        app = mara.context.app
         loop, reached, go_on = threading.get_ident(), threading.Event(), threading.Event()
 
-        class Watched(type(house)):  # type: ignore[misc]
+        class Watched(type(app)):  # type: ignore[misc]
             def now(self) -> datetime:
                 merged_in.append(threading.get_ident() == loop)
                 if not merged_in[-1]:
@@ -430,7 +430,7 @@ def test_what_is_changed_while_a_merge_is_made_comes_on_top_of_it(town: Any) -> 
         alex.edit("end", ("name",), "By Alex")
         alex.edit("voucher", ("name",), "By Alex")
         await alex.save()
-        object.__setattr__(mara.visit, "house", Watched(**{one.name: getattr(house, one.name) for one in fields(house)}))
+        object.__setattr__(mara.context, "app", Watched(**{one.name: getattr(app, one.name) for one in fields(app)}))
         work = asyncio.create_task(mara.catch_up())
         await asyncio.to_thread(reached.wait, 60)
         mara.edit("end", ("name",), "By Mara")
@@ -443,7 +443,7 @@ def test_what_is_changed_while_a_merge_is_made_comes_on_top_of_it(town: Any) -> 
             "Anew",
             "By Alex",
         )
-        assert [(one.path, one.mine, one.over) for one in mara.conflicts] == [(("nodes", "end", "name"), "By Mara", alex.visit.by)]
+        assert [(one.path, one.mine, one.over) for one in mara.conflicts] == [(("nodes", "end", "name"), "By Mara", alex.context.by)]
         await mara.save()
 
     both(town, story)
@@ -459,7 +459,7 @@ def test_a_step_that_goes_while_the_canvas_changes_it_is_asked(town: Any) -> Non
         mara.hear(ops(nodes={"voucher": {"raw": raw}}))
         assert "voucher" not in mara.draft.nodes
         assert [(one.path, one.mine["raw"]) for one in mara.conflicts] == [(("nodes", "voucher"), raw)]
-        mara.decide("voucher", mara.visit.by, True)
+        mara.decide("voucher", mara.context.by, True)
         assert (mara.draft.nodes["voucher"], mara.draft.edges[ENTRY, "next"], mara.draft.edges["voucher", "ok"]) == (raw, "voucher", "end")
 
     both(town, story)
@@ -475,7 +475,7 @@ def test_a_way_to_a_step_that_goes_meanwhile_is_asked_with_it(town: Any) -> None
         await mara.catch_up()
         mara.hear(ops(2, edges=[["a", "next", "voucher"]]))
         assert [one.path for one in mara.conflicts] == [("nodes", "voucher")]
-        mara.decide("voucher", mara.visit.by, True)
+        mara.decide("voucher", mara.context.by, True)
         assert mara.draft.edges["a", "next"] == "voucher"
 
     both(town, story)
@@ -491,7 +491,7 @@ def test_a_step_that_the_canvas_takes_out_while_it_is_changed_is_asked(town: Any
         assert (mara.draft.edges[ENTRY, "next"], mara.draft.edges["voucher", "ok"]) == ("voucher", "end")
         assert joins(mara)[-1]["nodes"]["voucher"]["raw"]["name"] == "By Alex"
         assert [one.path for one in mara.conflicts] == [("nodes", "voucher")]
-        mara.decide("voucher", mara.visit.by, True)
+        mara.decide("voucher", mara.context.by, True)
         assert "voucher" not in mara.draft.nodes
         assert mara.draft.edges[ENTRY, "next"] == "end"
 
@@ -532,8 +532,8 @@ def test_a_page_that_was_away_hands_over_its_work_and_takes_in_what_others_saved
         page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
         alex.edit("end", ("name",), "The end")
         await alex.save()
-        visit = visit_of(town, "marketer", "survey")
-        other = Patient(visit, fetch(visit))
+        context = context_of(town, "marketer", "survey")
+        other = Patient(context, fetch(context))
         other.hear(page)
         await other.save()
         assert (other.status, other.conflicts) == ("saved", [])
@@ -552,8 +552,8 @@ def test_what_one_s_own_page_saved_before_the_connection_broke_is_no_question(to
         alex.edit("end", ("name",), "The end")
         await alex.catch_up()
         await alex.save()
-        visit = visit_of(town, "marketer", "survey")
-        other = Patient(visit, fetch(visit))
+        context = context_of(town, "marketer", "survey")
+        other = Patient(context, fetch(context))
         other.hear(page)
         await other.save()
         assert (other.status, other.conflicts) == ("saved", [])
@@ -568,8 +568,8 @@ def test_a_page_that_comes_back_while_news_are_read_loses_nothing_of_them(town: 
         page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
         alex.edit("end", ("name",), "The end")
         await alex.save()
-        visit = visit_of(town, "marketer", "survey")
-        other = Patient(visit, fetch(visit))
+        context = context_of(town, "marketer", "survey")
+        other = Patient(context, fetch(context))
         alex.edit(ENTRY, ("description",), "Words")
         await alex.save()
         reading = asyncio.create_task(other.catch_up())
@@ -590,8 +590,8 @@ def test_a_page_that_comes_back_while_its_editor_saves_loses_nothing_of_others(t
         page = again(mara, mara.revision, voucher={**mara.draft.nodes["voucher"], "name": "By Mara"})
         alex.edit("end", ("name",), "The end")
         await alex.save()
-        visit = visit_of(town, "marketer", "survey")
-        other = Patient(visit, fetch(visit))
+        context = context_of(town, "marketer", "survey")
+        other = Patient(context, fetch(context))
         other.edit(ENTRY, ("description",), "Words")
         saving = asyncio.create_task(other.save())
         await asyncio.sleep(0)  # it is under way
@@ -680,7 +680,7 @@ def test_every_kind_of_conflict_is_shown_in_words(town: Any) -> None:
         mara.draft.ui = {**mara.draft.ui, "conflicts": found}
         assert len(mara.conflicts) == len(found)
         for language in ("en", "de"):
-            object.__setattr__(mara.visit, "speech", speech_of(mara.visit.member, "", language))
+            object.__setattr__(mara.context, "t", translator_of(mara.context.member, "", language))
             rows = [one for one in drawn(disputes.disputes(mara)) if one["tagName"] == "tr"]
             assert len(rows) == len(found) + len(list(drawn_articles(mara)))
         for one in list(mara.conflicts):
@@ -698,8 +698,8 @@ def drawn_articles(editor: Editor) -> list[Any]:
 
 
 def inside(town: Any, role: str, id: str, key: str = "survey") -> Others:
-    visit = visit_of(town, role, key)
-    return Others(visit, id, town.journey(key).id)
+    context = context_of(town, role, key)
+    return Others(context, id, town.journey(key).id)
 
 
 def names(others: Others, place: str = "") -> list[tuple[str, str]]:

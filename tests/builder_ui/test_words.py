@@ -26,7 +26,7 @@ from builder_ui.contacts import list as contacts
 from builder_ui.journeys import compare, drilldown, run, versions
 from builder_ui.journeys import list as journeys
 from builder_ui.kit import labels
-from builder_ui.kit.i18n import Translator, language_for, speech_for, speech_of
+from builder_ui.kit.i18n import Translator, language_for, translator_for, translator_of
 from builder_ui.routes import PAGES, provider_accounts
 from builder_ui.sales import tasks
 from builder_ui.search import suggest
@@ -84,13 +84,13 @@ SAME = {
 
 
 def literals() -> Iterator[str]:
-    """First arguments of `speech(...)`, and what `act(...)` says when it is done."""
+    """First arguments of `t(...)`, and what `act(...)` says when it is done."""
     for path in [*ROOT.rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 said = {
-                    "speech": node.args[:1],
+                    "t": node.args[:1],
                     "act": node.args[2:3],
                     "framed": node.args[1:3],
                     "barred": node.args[1:2],
@@ -190,8 +190,8 @@ def test_every_sentence_has_a_german_text_with_the_same_gaps(source: object) -> 
     assert {text: pair for text, pair in gaps.items() if pair[0] != pair[1]} == {}
 
 
-def speech(locale: str = "en", zone: str = "Europe/Zurich", accept: str = "") -> Translator:
-    return speech_of(Member(name="x", email="x", locale=locale, timezone=zone, created_at=datetime.now(UTC)), accept, "en")
+def t(locale: str = "en", zone: str = "Europe/Zurich", accept: str = "") -> Translator:
+    return translator_of(Member(name="x", email="x", locale=locale, timezone=zone, created_at=datetime.now(UTC)), accept, "en")
 
 
 @pytest.mark.parametrize(
@@ -207,15 +207,15 @@ def speech(locale: str = "en", zone: str = "Europe/Zurich", accept: str = "") ->
     ],
 )
 def test_spans_read_like_language(span: timedelta, english: str, german: str) -> None:
-    assert (speech().span(span), speech("de").span(span)) == (english, german)
+    assert (t().span(span), t("de").span(span)) == (english, german)
 
 
 def test_moments_are_in_the_persons_zone_and_way_of_writing() -> None:
     at = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
-    assert speech("de", "Europe/Zurich").moment(at) == "02.07.2026, 00:30"
-    assert speech("en", "America/New_York").moment(at) == "1 Jul 2026, 18:30"
-    assert speech("en-US", "America/New_York").moment(at).startswith("Jul 1, 2026, 6:30")
-    assert speech("en", "Nowhere/Nothing").moment(at) == "1 Jul 2026, 22:30"
+    assert t("de", "Europe/Zurich").moment(at) == "02.07.2026, 00:30"
+    assert t("en", "America/New_York").moment(at) == "1 Jul 2026, 18:30"
+    assert t("en-US", "America/New_York").moment(at).startswith("Jul 1, 2026, 6:30")
+    assert t("en", "Nowhere/Nothing").moment(at) == "1 Jul 2026, 22:30"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_moments_are_in_the_persons_zone_and_way_of_writing() -> None:
     ],
 )
 def test_what_a_field_shows_is_read_again(locale: str, zone: str, day: str, instant: str) -> None:
-    mine, at = speech(locale, zone), datetime(2026, 3, 4, 22, 30, tzinfo=UTC)
+    mine, at = t(locale, zone), datetime(2026, 3, 4, 22, 30, tzinfo=UTC)
     assert mine.typed(at.date()) == day
     assert mine.typed(at).replace("\u202f", " ") == instant
     for text, said in ((day, at.date()), (mine.typed(at), at), (instant, at), ("2026-03-04", at.date()), ("2026-03-04T22:30Z", at)):
@@ -238,11 +238,11 @@ def test_what_a_field_shows_is_read_again(locale: str, zone: str, day: str, inst
     "text", ["", "P3D", "-PT2H", "soon", "1.2", "31.02.2026", "1.2.3.4", "7", "04.03.2026 25:00", "1-2.2026", "\0", "9" * 90]
 )
 def test_what_is_neither_day_nor_instant_is_not_read(text: str) -> None:
-    assert speech("de").read(text) is None
+    assert t("de").read(text) is None
 
 
 def test_dates_in_texts_are_said_and_everything_else_stays() -> None:
-    german = speech("de", "Asia/Tokyo")
+    german = t("de", "Asia/Tokyo")
     stored = {"renewal": "2026-12-24", "seen": ["2026-03-04T22:30:00.000000Z"], "zip": 8001, "code": "20260301", "vip": True}
     assert labels.attribute(german, stored) == "renewal: 24.12.2026, seen: 05.03.2026, 07:30, zip: 8001, code: 20260301, vip: ja"
 
@@ -254,15 +254,15 @@ def test_keys_are_named_as_german_keyboards_name_them() -> None:
 
 
 def test_the_members_language_goes_before_the_browsers() -> None:
-    assert speech("en", accept="de").language == "en"
-    assert speech("", accept="fr, de-CH;q=0.8").language == "de"
-    assert speech("", accept="fr").language == "en"
+    assert t("en", accept="de").language == "en"
+    assert t("", accept="fr, de-CH;q=0.8").language == "de"
+    assert t("", accept="fr").language == "en"
     assert language_for("", "de") == "de"
 
 
 def test_codes_nobody_has_words_for_are_shown() -> None:
-    assert labels.coded(speech("de"), labels.OUTLETS, "timed_out") == "Zeit abgelaufen"
-    assert labels.coded(speech("de"), labels.OUTLETS, "not_bought") == "not bought"
+    assert labels.coded(t("de"), labels.OUTLETS, "timed_out") == "Zeit abgelaufen"
+    assert labels.coded(t("de"), labels.OUTLETS, "not_bought") == "not bought"
 
 
 @pytest.mark.parametrize(
@@ -281,11 +281,11 @@ def test_codes_nobody_has_words_for_are_shown() -> None:
     ],
 )
 def test_what_a_term_found_is_said(actual: object, said: str) -> None:
-    assert labels.found(speech(), actual) == said
+    assert labels.found(t(), actual) == said
 
 
 def test_a_term_that_cannot_be_read_any_more_is_named_by_its_place() -> None:
-    assert labels.term(speech(), {"path": "rules.0", "term": {"strange": 1}, "actual": 7, "result": True}, {}) == ("rules.0", "7")
+    assert labels.term(t(), {"path": "rules.0", "term": {"strange": 1}, "actual": 7, "result": True}, {}) == ("rules.0", "7")
 
 
 @pytest.mark.parametrize(
@@ -309,6 +309,6 @@ def test_members_are_called_by_their_names_where_a_field_names_members() -> None
     """Whoever has left the team stays an id, and a text that happens to be an id elsewhere stays as it is."""
     node = NotifyTeam.model_validate({"to": ["owner", "m1", "gone"], "subject": "m1", "text": "m1"})
     names = {"member:owner": "der Besitzer", "member:m1": "Kim", "m1": "A step"}
-    said = [value for _, value in labels.fields(speech_for("de"), node, names)]
+    said = [value for _, value in labels.fields(translator_for("de"), node, names)]
     assert said[0] == "der Besitzer, Kim, gone"
     assert said[1:] == ["m1", "m1"]

@@ -54,7 +54,7 @@ from models import (
 from settings import Settings
 from storage import tally
 from tests.recount import recounted
-from worker import build_house
+from worker import build_messaging
 from workspace import audit
 
 NOW = datetime(2026, 11, 25, 14, 20, tzinfo=UTC)
@@ -226,7 +226,7 @@ class Real(Outbox):
 @pytest.mark.parametrize(("provider", "status", "reason"), [(Outbox, "sent", ""), (Real, "skipped", "made_up")])
 def test_no_provider_is_asked_to_write_to_people_who_are_nobody(own, provider, status, reason):
     settings = Settings(home=own.db.url.removeprefix("sqlite:///").rpartition("/")[0])
-    effects = Effects(own, {"email": MessageHandler(build_house(settings, INLINE), provider(own.db), "email")}, Breakers(own.db))
+    effects = Effects(own, {"email": MessageHandler(build_messaging(settings, INLINE), provider(own.db), "email")}, Breakers(own.db))
     with own.db.read() as session:
         run = session.scalars(select(Run).where(Run.status == "active", Run.node == "a_day", Run.run_key == "")).first()
     call = step(own, run.id, run.step, run.due_at).instruction

@@ -110,7 +110,7 @@ def test_open_runs_and_tasks_end(session: Session, person: str, now: datetime) -
     done = erase(session, person, now, by="m1", keys=KEYS)
     run = session.get_one(Run, "r1")
     assert (run.status, run.reason, run.step, run.due_at) == ("ended", "erased", 4, None)
-    assert done.rung == ["r1"]
+    assert done.to_wake == ["r1"]
     assert session.scalars(select(Subscription)).all() == []
     assert session.get_one(Task, "t1").state == "cancelled"
 
@@ -125,7 +125,7 @@ def test_who_withdrew_is_not_written_to_again(session: Session, person: str, now
 
 def test_erasing_is_audited_and_done_once(session: Session, person: str, now: datetime) -> None:
     erase(session, person, now, by="m1")
-    assert erase(session, person, now + HOUR, by="m1").rung == []
+    assert erase(session, person, now + HOUR, by="m1").to_wake == []
     assert session.get_one(Contact, person).erased_at == now
     [line] = session.scalars(select(Audit).where(Audit.action == "contact.erase"))
     assert (line.actor, line.subject) == ("m1", f"contact:{person}")

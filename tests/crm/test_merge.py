@@ -114,7 +114,7 @@ def test_the_younger_of_two_open_runs_ends(session: Session, pair: tuple[str, st
     assert (younger.status, younger.reason, younger.ended_at, younger.due_at) == ("ended", "merged", now, None)
     assert younger.instruction == {"op": "end", "step": 4, "reason": "merged"}
     assert younger.step == 4
-    assert done.rung == ["r2"]
+    assert done.to_wake == ["r2"]
     assert [line.what for line in session.scalars(select(Trail).where(Trail.run_id == "r2"))] == ["ended"]
     assert {(row.run_id, row.contact_id) for row in session.scalars(select(Subscription))} == {("r1", winner)}
 
@@ -161,7 +161,7 @@ def test_an_order_made_before_logging_in_reaches_the_cart_journey(
     inbox = session.scalars(select(Inbox)).all()
     assert [(row.run_id, row.event_id, row.arrived_at, row.consumed) for row in inbox] == [("r1", order.id, now + HOUR, False)]
     assert early.id != order.id
-    assert done.rung == ["r1"]
+    assert done.to_wake == ["r1"]
 
 
 def test_a_goal_reached_before_logging_in_counts(session: Session, pair: tuple[str, str], make_run: MakeRun, now: datetime) -> None:

@@ -86,7 +86,7 @@ def test_both_are_what_they_were(session: Session, pair: tuple[str, str], now: d
     done = unmerge(session, merge_id, "m1", now + 2 * HOUR)
     assert [portrait(session, id) for id in pair] == before
     assert done.left == []
-    assert done.rung == ["run-Ben"]
+    assert done.to_wake == ["run-Ben"]
     assert {(event.contact_id, event.name) for event in done.events} >= {(pair[1], "Contact Changed"), (pair[0], "Consent Changed")}
     line = session.get_one(Merge, merge_id)
     assert (line.undone_at, line.undone_by) == (now + 2 * HOUR, "m1")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from temporalio.exceptions import ApplicationError
 
-from activities.providers.provider import Answer, Doubt
+from activities.providers.provider import Answer, DeliveryCheck
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
 from activities.sending.gate import Pass, Verdict
@@ -70,7 +70,7 @@ class Counting:
     """A performer that sends to nobody and counts; what it shall raise can be put into `failures`."""
 
     name: str = "counting"
-    doubt: Doubt = "idempotent"
+    delivery_check: DeliveryCheck = "idempotent"
     remembers: timedelta = timedelta(0)
     timeout_seconds: float = 5.0
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "sent", "skipped": "skipped", "failed": "failed"})

@@ -47,8 +47,8 @@ class Sending:
         providers = Providers.of_none().with_kinds(Pigeon, Twin)
         around = Surroundings(world.db, lambda: world.now)
         self.accounts = Accounts(world.db, providers, world.engine.address_keys, around, lambda: self.seconds)
-        house = MessageSettings(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
-        performers = LivePerformers(self.accounts, {"sms": MessageHandler(house, self.accounts.nobody, "sms")}, {})
+        messaging = MessageSettings(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
+        performers = LivePerformers(self.accounts, {"sms": MessageHandler(messaging, self.accounts.nobody, "sms")}, {})
         self.effects = Effects(world.engine, performers, Breakers(world.db, lambda: world.now), self.accounts.find)
         self.contact = world.contact(phone="+41446681800", timezone="Europe/Zurich")
         with world.db.write() as session:

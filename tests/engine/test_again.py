@@ -34,7 +34,7 @@ def uncertain(world, reference):
         return {"body_id": body.id}
 
     world.publish(reference)
-    world.performer.doubt, world.performer.record = "blind", record
+    world.performer.delivery_check, world.performer.record = "blind", record
     world.performer.failures = [InDoubt("no_answer")]
     run = world.run(world.happens(world.contact(), "Signed Up"))
     world.perform(run)
@@ -156,7 +156,7 @@ def test_a_process_that_dies_in_the_call_leaves_it_uncertain_and_sends_nothing_b
 
 
 def test_a_provider_that_can_tell_is_asked_first(world, uncertain):
-    world.performer.doubt = "lookup"
+    world.performer.delivery_check = "lookup"
     world.performer.known.add(the(world).once_key)
     say(world, uncertain, "again")
     look(world)

@@ -108,16 +108,16 @@ def test_waiting_for_the_database_does_not_eat_up_the_lease(world, run, monkeypa
 
 
 def test_what_was_sent_and_cannot_be_prepared_again_is_not_called_skipped(world, run):
-    world.performer.doubt = "lookup"
+    world.performer.delivery_check = "lookup"
     dies_during_the_call(world, run, arrived=True)
     cannot_be_prepared(world)
     world.perform(run)
     assert message(world, run).status == "sent"
 
 
-@pytest.mark.parametrize(("doubt", "status"), [("lookup", "skipped"), ("blind", "uncertain"), ("idempotent", "uncertain")])
-def test_what_cannot_be_prepared_again_ends_as_what_is_known_of_it(world, run, doubt, status):
-    world.performer.doubt = doubt
+@pytest.mark.parametrize(("delivery_check", "status"), [("lookup", "skipped"), ("blind", "uncertain"), ("idempotent", "uncertain")])
+def test_what_cannot_be_prepared_again_ends_as_what_is_known_of_it(world, run, delivery_check, status):
+    world.performer.delivery_check = delivery_check
     dies_during_the_call(world, run, arrived=False)
     cannot_be_prepared(world)
     world.perform(run)
@@ -145,7 +145,7 @@ def test_a_doubtful_call_that_must_wait_stays_in_doubt_and_is_repeated_then(worl
 
 
 def test_a_late_answer_corrects_an_uncertain_message(world, run):
-    world.performer.doubt = "blind"
+    world.performer.delivery_check = "blind"
 
     def answers_late(job, draft, address, attempt):
         world.later(minutes=1)
@@ -169,7 +169,7 @@ def test_an_exit_rule_sees_an_order_that_came_after_the_attempt_began(world, run
     assert world.performer.received == []
 
 
-def test_a_run_that_the_database_does_not_know_waits_for_its_bell(world):
+def test_a_run_that_the_database_does_not_know_waits_for_its_wakeup(world):
     """Its workflow is younger than the backup that was restored; asking again and again would help nobody."""
     waits = {"op": "wait", "step": 3, "until": None}
     assert world.step("0" * 32, 3).instruction == waits

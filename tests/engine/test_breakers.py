@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import (
     Answer,
-    Doubt,
+    DeliveryCheck,
     MessageDead,
     Outgoing,
     PolicyRefused,
@@ -286,7 +286,7 @@ class Mail:
 
     name: str = "smtp"
     channels: frozenset[str] = frozenset({"email", "team"})
-    doubt: Doubt = "blind"
+    delivery_check: DeliveryCheck = "blind"
     timeout_seconds: float = 5.0
     broken: bool = True
     sent: list[Outgoing] = field(default_factory=list)
@@ -321,9 +321,9 @@ class Town:
 
 @pytest.fixture
 def town(world) -> Town:
-    house = MessageSettings(Tracking({"1": b"k" * 32}, "https://example.org"), (b"k" * 32,), "shop@example.org")
+    messaging = MessageSettings(Tracking({"1": b"k" * 32}, "https://example.org"), (b"k" * 32,), "shop@example.org")
     mail, team = Mail(), Mail(name="other", broken=False)
-    performers = {"email": MessageHandler(house, mail, "email"), "team": TeamHandler(house, team, lambda *_: Answer())}
+    performers = {"email": MessageHandler(messaging, mail, "email"), "team": TeamHandler(messaging, team, lambda *_: Answer())}
     with world.db.write() as session:
         for name, role in (("ada", "admin"), ("vic", "viewer")):
             session.add(Member(name=name, email=f"{name}@example.org", role=role, created_at=world.now))

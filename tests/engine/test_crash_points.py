@@ -58,24 +58,24 @@ class Points:
 
 @dataclass
 class Server:
-    """What Temporal keeps: the instruction that each open workflow is at, and its bell. Survives every death, unless it is `wiped`."""
+    """What Temporal keeps: the instruction that each open workflow is at, and its wake-up. Survives every death, unless it is `wiped`."""
 
     points: Points
     open: dict[str, Instruction] = field(default_factory=dict)
-    bells: set[str] = field(default_factory=set)
+    signals: set[str] = field(default_factory=set)
 
     async def wake(self, wakeups: Wakeups) -> int:
         for start in wakeups.starts.values():
             await self.start(start.run_id, start.journey_key, start.instruction)
-        for run_id in sorted(wakeups.bells):
-            await self.ring(run_id)
+        for run_id in sorted(wakeups.runs):
+            await self.signal(run_id)
         return 0
 
-    async def ring(self, run_id: str) -> bool | None:
+    async def signal(self, run_id: str) -> bool | None:
         self.points.reach()
         if run_id not in self.open:
             return False
-        self.bells.add(run_id)
+        self.signals.add(run_id)
         return True
 
     async def start(self, run_id: str, journey_key: str, instruction: Instruction) -> bool:
@@ -89,7 +89,7 @@ class Server:
         self.open[run_id] = instruction
         if instruction["op"] == "end":
             del self.open[run_id]
-            self.bells.discard(run_id)
+            self.signals.discard(run_id)
 
 
 class Teller:
@@ -118,7 +118,7 @@ class Teller:
             self._new_process()
             if self.wipes:
                 self.server.open.clear()
-                self.server.bells.clear()
+                self.server.signals.clear()
                 asyncio.run(self._recover())
             return None
 
@@ -170,7 +170,7 @@ class Teller:
 
     def _act(self) -> None:
         """The next thing that happens: a workflow goes on, else the keeper looks (twice, for it has patience), else time passes."""
-        busy = next((id for id, instruction in self.server.open.items() if id in self.server.bells or self._is_due(instruction)), None)
+        busy = next((id for id, instruction in self.server.open.items() if id in self.server.signals or self._is_due(instruction)), None)
         if busy is not None:
             self._work_at(busy, self.server.open[busy])
         elif not self._keep():
@@ -189,10 +189,10 @@ class Teller:
     def _work_at(self, run_id: str, instruction: Instruction) -> None:
         """What the workflow does with its instruction, and what its worker does for it."""
         world, number = self.world, instruction["step"]
-        rung = run_id in self.server.bells
-        if rung and instruction["op"] == "do":
-            step(world.engine, run_id, number, world.now)  # beside the effect; only the bell asked for it
-        if instruction["op"] == "do" or ("then" in instruction and not rung):
+        signalled = run_id in self.server.signals
+        if signalled and instruction["op"] == "do":
+            step(world.engine, run_id, number, world.now)  # beside the effect; only the wake-up asked for it
+        if instruction["op"] == "do" or ("then" in instruction and not signalled):
             try:
                 moved = perform(world.effects, instruction["then"]["activity"], run_id, number, world.now)
             except ApplicationError as error:
@@ -202,12 +202,12 @@ class Teller:
             moved = step(world.engine, run_id, number, world.now)
         asyncio.run(self.server.wake(moved.wakeups))
         self.server.complete(run_id, moved.instruction)
-        self.server.bells.discard(run_id)
+        self.server.signals.discard(run_id)
 
     def _keep(self) -> bool:
         """One round of the keeper; whether it woke anybody."""
         asyncio.run(self.keeper.tick())
-        return bool(self.server.bells) or any(self._is_due(instruction) for instruction in self.server.open.values())
+        return bool(self.server.signals) or any(self._is_due(instruction) for instruction in self.server.open.values())
 
 
 @contextmanager
@@ -360,16 +360,16 @@ def story(request: pytest.FixtureRequest, world: Any, reference: dict[str, Any])
     return request.param
 
 
-@pytest.mark.parametrize("doubt", ["lookup", "blind"])
-def test_a_death_at_any_point_changes_nothing(world, story, doubt):
-    world.performer.doubt = doubt
+@pytest.mark.parametrize("delivery_check", ["lookup", "blind"])
+def test_a_death_at_any_point_changes_nothing(world, story, delivery_check):
+    world.performer.delivery_check = delivery_check
     undisturbed, points = tell(world, story, fatal=0)
     assert [path[0] for path in undisturbed.paths] == STORIES[story]
     assert set(undisturbed.fates.values()) == {"sent"}
     assert points.passed > 20
-    for fatal in range(1, points.passed + 1) if doubt == "lookup" else around_sends(points):
+    for fatal in range(1, points.passed + 1) if delivery_check == "lookup" else around_sends(points):
         end, _ = tell(world, story, fatal)
-        if doubt == "blind":
+        if delivery_check == "blind":
             end = resolved(end, undisturbed)
         assert end == undisturbed, f"death at point {fatal} of {points.passed}"
 
@@ -391,7 +391,7 @@ def resolved(end: End, undisturbed: End) -> End:
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_a_death_of_everything_that_takes_temporals_data_along_changes_nothing(world, story):
-    world.performer.doubt = "lookup"
+    world.performer.delivery_check = "lookup"
     undisturbed, points = tell(world, story, fatal=0)
     assert [path[0] for path in undisturbed.paths] == STORIES[story]
     for fatal in range(1, points.passed + 1):
@@ -413,9 +413,9 @@ def orders_while_sending(teller: Teller) -> None:
     teller.to_the_end()
 
 
-@pytest.mark.parametrize("doubt", ["lookup", "idempotent", "blind"])
-def test_an_exit_during_a_send_leaves_no_open_claim(world, reference, doubt):
-    world.performer.doubt = doubt
+@pytest.mark.parametrize("delivery_check", ["lookup", "idempotent", "blind"])
+def test_an_exit_during_a_send_leaves_no_open_claim(world, reference, delivery_check):
+    world.performer.delivery_check = delivery_check
     world.publish({**reference, **EXITS})
     undisturbed, points = tell(world, orders_while_sending, fatal=0)
     assert undisturbed.fates == {"reference0:hello:1": "sent"}
@@ -430,4 +430,4 @@ def test_an_exit_during_a_send_leaves_no_open_claim(world, reference, doubt):
             arrived = {"sent": {1}, "skipped": {0}, "planned": {0}, "uncertain": {0, 1}}[fate]
             assert end.received.count(key) in arrived, f"death at point {fatal} of {points.passed}: {key} is {fate}"
             seen.add(fate)
-    assert seen == {"sent", "skipped" if doubt == "lookup" else "uncertain"}
+    assert seen == {"sent", "skipped" if delivery_check == "lookup" else "uncertain"}

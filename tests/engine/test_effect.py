@@ -64,7 +64,7 @@ def test_an_exit_ends_a_run_whose_message_is_held(world, reference):
     with pytest.raises(ApplicationError):
         world.perform(run)
     world.happens(contact, "Order Completed")
-    assert world.step(run).instruction["reason"] == "exit", "the bell rings a step beside the held activity"
+    assert world.step(run).instruction["reason"] == "exit", "the wake-up asks for a step beside the held activity"
     assert world.perform(run, 1).instruction["reason"] == "exit"
     assert world.performer.received == []
 
@@ -89,7 +89,7 @@ def test_a_claim_in_flight_is_not_taken_over(world, run):
 
 @pytest.mark.parametrize("answer_lost", [True, False])
 def test_a_lookup_provider_is_asked_and_the_message_arrives_once(world, run, answer_lost):
-    world.performer.doubt = "lookup"
+    world.performer.delivery_check = "lookup"
     claimed(world, run, answer_lost=answer_lost)
     world.later(minutes=1)
     world.perform(run)
@@ -98,7 +98,7 @@ def test_a_lookup_provider_is_asked_and_the_message_arrives_once(world, run, ans
 
 
 def test_a_blind_provider_leaves_the_message_uncertain_and_the_run_goes_on(world, run):
-    world.performer.doubt = "blind"
+    world.performer.delivery_check = "blind"
     claimed(world, run, answer_lost=True)
     world.later(minutes=1)
     assert world.perform(run).instruction["op"] == "wait"
@@ -115,7 +115,7 @@ def test_an_idempotent_provider_is_called_again_with_the_same_key(world, run):
 
 
 def test_an_absent_message_passes_the_whole_gate_again(world, run):
-    world.performer.doubt = "lookup"
+    world.performer.delivery_check = "lookup"
     claimed(world, run, answer_lost=False)
     world.later(minutes=1)
     world.performer.verdicts = [Refuse("no_consent")]
@@ -144,7 +144,7 @@ def test_a_passing_failure_frees_the_claim_and_comes_back(world, run):
 
 
 def test_doubt_during_the_call_is_settled_as_the_provider_declares(world, run):
-    world.performer.doubt = "blind"
+    world.performer.delivery_check = "blind"
     world.performer.failures = [InDoubt("timeout")]
     world.perform(run)
     assert message(world, run).status == "uncertain"

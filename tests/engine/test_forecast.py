@@ -192,17 +192,17 @@ def told(found: Forecast) -> dict[str, Any]:
 
 
 def build(world: World) -> Town:
-    house = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), KEYS, "Shop <shop@example.com>")
+    messaging = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), KEYS, "Shop <shop@example.com>")
     outbox = Outbox(world.db, lambda: world.now)
     hooks = Counting(outlets={"sent": "ok", "failed": "failed", "skipped": "failed"})
-    performers = {"email": MessageHandler(house, outbox, "email"), "sms": MessageHandler(house, outbox, "sms"), "webhook": hooks}
+    performers = {"email": MessageHandler(messaging, outbox, "email"), "sms": MessageHandler(messaging, outbox, "sms"), "webhook": hooks}
     world.effects = Effects(world.engine, performers, Breakers(world.db))
     world.engine.clock = StoryClock(world)
     with world.db.write() as session:
         declare_field(session, "nick", "string", world.now)
     variants = {"default": {"subject": "Hi {{ contact.first_name }}", "mjml": MJML, "text": TEXT}}
     library.save(world.db, "hello", variants, name="Hello", kind="email", message_class="marketing", actor="test", now=world.now)
-    town = Town(world, Forecaster(world.engine, house))
+    town = Town(world, Forecaster(world.engine, messaging))
     town.set("quiet_hours", enabled=False)
     return town
 
@@ -766,7 +766,7 @@ def test_a_template_that_takes_too_much_is_not_tried_for_everybody(lite: Town) -
     for _ in range(5):
         lite.person("email", "sms")
     slow = TooSlow()
-    forecaster = Forecaster(lite.world.engine, replace(lite.forecaster.house, renderer=slow))
+    forecaster = Forecaster(lite.world.engine, replace(lite.forecaster.messaging, renderer=slow))
     with lite.world.db.read() as session:
         found = forecaster.enrolment(session, journey, None, lite.world.now)
     assert (found.steps["hello"].skipped["render_too_long"], slow.tried) == (5, forecasts.OFTEN)

@@ -25,18 +25,18 @@ class Told:
     """A Temporal that only writes down what it is told; runs in `lost` have no workflow."""
 
     lost: set[str] = field(default_factory=set)
-    rung: list[str] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
     started: dict[str, Instruction] = field(default_factory=dict)
 
     async def wake(self, wakeups: Wakeups) -> int:
-        self.rung.extend(sorted(wakeups.bells))
+        self.woken.extend(sorted(wakeups.runs))
         self.started.update({run: start.instruction for run, start in wakeups.starts.items()})
         return 0
 
-    async def ring(self, run_id: str) -> bool | None:
+    async def signal(self, run_id: str) -> bool | None:
         if run_id in self.lost:
             return False
-        self.rung.append(run_id)
+        self.woken.append(run_id)
         return True
 
     async def start(self, run_id: str, journey_key: str, instruction: Instruction) -> bool:
@@ -71,14 +71,14 @@ def test_a_run_without_a_workflow_gets_one_from_its_row(world, reference, keeper
     assert told.started == {run: world.row(run).instruction}
 
 
-def test_an_overdue_run_is_rung_once_in_a_while(world, reference, keeper, told):
+def test_an_overdue_run_is_woken_once_in_a_while(world, reference, keeper, told):
     world.publish(reference)
     run = world.run(world.happens(world.contact(), "Signed Up"))
     world.perform(run)
     world.later(days=1, minutes=1)
     tick(world, keeper)
     tick(world, keeper)
-    assert told.rung == [run]
+    assert told.woken == [run]
 
 
 def test_a_run_in_time_is_left_alone(world, reference, keeper, told):
@@ -87,10 +87,10 @@ def test_a_run_in_time_is_left_alone(world, reference, keeper, told):
     world.perform(run)
     world.later(hours=1)
     tick(world, keeper)
-    assert (told.rung, told.started) == ([], {})
+    assert (told.woken, told.started) == ([], {})
 
 
-def test_an_unread_inbox_is_rung(world, reference, keeper, told):
+def test_an_unread_inbox_is_woken_for(world, reference, keeper, told):
     world.publish(reference, exit_when=[{"event": "Order Completed"}])
     contact = world.contact()
     run = world.run(world.happens(contact, "Signed Up"))
@@ -98,7 +98,7 @@ def test_an_unread_inbox_is_rung(world, reference, keeper, told):
     world.happens(contact, "Order Completed")
     world.later(minutes=1)
     tick(world, keeper)
-    assert told.rung == [run]
+    assert told.woken == [run]
 
 
 def test_events_that_the_worker_appended_are_routed_once(world, reference, keeper, told):
@@ -128,11 +128,11 @@ def test_resuming_a_journey_rings_its_held_runs_in_order(world, reference, keepe
     for run in held:
         world.perform(run)
     tick(world, keeper)
-    assert told.rung == []
+    assert told.woken == []
     with world.db.write() as session:
         publishing.resume(world.engine, session, journey, "test", world.now)
     tick(world, keeper)
-    assert told.rung == held
+    assert told.woken == held
 
 
 def test_the_runs_of_a_stopped_journey_end(world, reference, keeper, told):
@@ -142,7 +142,7 @@ def test_the_runs_of_a_stopped_journey_end(world, reference, keeper, told):
         publishing.stop(world.engine, session, journey, "test", world.now)
     tick(world, keeper)
     assert world.row(run).status == "ended"
-    assert run in told.rung
+    assert run in told.woken
 
 
 def test_only_one_keeper_holds_the_lease(world, keeper, told):
@@ -169,7 +169,7 @@ def test_recover_gives_every_open_run_its_workflow_back(world, reference, told):
     assert set(told.started) == set(open_runs[:2])
 
 
-def test_a_stuck_run_comes_back_waiting_for_its_bell(world, reference, told):
+def test_a_stuck_run_comes_back_waiting_for_its_wakeup(world, reference, told):
     world.publish(reference)
     run = world.run(world.happens(world.contact(), "Signed Up"))
     with world.db.write() as session:

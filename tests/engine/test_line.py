@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
-from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
+from activities.providers.provider import Answer, DeliveryCheck, MessageDead, Outgoing, RetryLater
 from activities.sending import ledger
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
@@ -47,7 +47,7 @@ class Line:
     """A provider that notes what it is given."""
 
     name: str = "line"
-    doubt: Doubt = "idempotent"
+    delivery_check: DeliveryCheck = "idempotent"
     timeout_seconds: float = 5.0
     sent: list[str] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -78,8 +78,8 @@ class Due:
     def __init__(self, world: World) -> None:
         self.world = world
         self.provider = Line()
-        house = MessageSettings(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
-        self.performer = Asking(house, self.provider, "sms")
+        messaging = MessageSettings(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
+        self.performer = Asking(messaging, self.provider, "sms")
         self.effects = Effects(world.engine, {"sms": self.performer, "webhook": Counting()}, Breakers(world.db))
         self.contact = world.contact(phone="+41446681800", timezone="Europe/Zurich")
         world.now = EVENING
@@ -251,8 +251,8 @@ def test_an_exit_lets_the_next_one_go(due: Due) -> None:
     due.world.happens(due.contact, "Order cart")
     moved = due.world.step(cart)
     assert moved.instruction["op"] == "end"
-    assert welcome in moved.wakeups.bells
-    assert due.world.row(welcome).due_at == due.world.now, "should the bell be lost, the keeper sees that it is due"
+    assert welcome in moved.wakeups.runs
+    assert due.world.row(welcome).due_at == due.world.now, "should the wake-up be lost, the keeper sees that it is due"
     assert due.stands(cart) == ("skipped", "run_ended", None)
     goes_now(due, welcome)
 
@@ -262,7 +262,7 @@ def test_an_exit_that_the_activity_finds_lets_the_next_one_go(due: Due) -> None:
     due.world.happens(due.contact, "Order cart")
     moved = due.attempt(cart)
     assert moved is not None
-    assert welcome in moved.wakeups.bells
+    assert welcome in moved.wakeups.runs
     goes_now(due, welcome)
 
 
@@ -281,7 +281,7 @@ def test_a_journey_that_is_stopped_lets_the_next_one_go(due: Due) -> None:
         journey = session.execute(select(Run.journey_id).where(Run.id == cart)).scalar_one()
         publish.stop(due.world.engine, session, journey, "test", due.world.now)
     moved = due.world.step(cart)
-    assert welcome in moved.wakeups.bells
+    assert welcome in moved.wakeups.runs
     goes_now(due, welcome)
 
 
@@ -291,7 +291,7 @@ def test_a_run_that_is_led_past_its_message_lets_the_next_one_go(due: Due) -> No
         session.get_one(Run, cart).status = "stuck"
         session.flush()
         wakeups = operations.skip_stuck(due.world.engine, session, cart, "skipped", "test", due.world.now)
-    assert wakeups == Wakeups(bells={cart, welcome})
+    assert wakeups == Wakeups(runs={cart, welcome})
     assert due.stands(cart) == ("skipped", "run_moved_on", None)
     goes_now(due, welcome)
 
@@ -304,7 +304,7 @@ def test_a_message_that_is_skipped_lets_the_next_one_go(due: Due) -> None:
     moved = due.attempt(cart)
     assert moved is not None
     assert due.stands(cart)[:2] == ("skipped", "no_consent")
-    assert moved.wakeups.bells == {welcome}
+    assert moved.wakeups.runs == {welcome}
     goes_now(due, welcome)
 
 
@@ -315,7 +315,7 @@ def test_a_message_that_fails_lets_the_next_one_go(due: Due) -> None:
     moved = due.attempt(cart)
     assert moved is not None
     assert due.message(cart).status == "failed"
-    assert moved.wakeups.bells == {welcome}
+    assert moved.wakeups.runs == {welcome}
     due.attempt(welcome)
     assert due.provider.sent == ["welcome"]
 
@@ -325,7 +325,7 @@ def test_a_message_that_leaves_wakes_nobody(due: Due) -> None:
     due.world.now = MORNING
     moved = due.attempt(cart)
     assert moved is not None
-    assert moved.wakeups.bells == set()
+    assert moved.wakeups.runs == set()
     assert due.message(welcome).held_until == NEXT_MORNING
 
 
@@ -371,7 +371,7 @@ def test_a_worker_that_is_away_holds_nobody_for_ever(due: Due) -> None:
 # --- how it waits ---
 
 
-def test_who_stands_in_line_waits_where_a_bell_is_heard(due: Due) -> None:
+def test_who_stands_in_line_waits_where_a_wakeup_is_heard(due: Due) -> None:
     cart, welcome = both(due, first="welcome")
     assert due.attempt(cart) is None, "who waits for the morning does so in its activity: no event in the history"
     due.world.now = MORNING
@@ -381,7 +381,7 @@ def test_who_stands_in_line_waits_where_a_bell_is_heard(due: Due) -> None:
     assert moved.instruction["until"] == NEXT_MORNING.isoformat()
     assert moved.instruction["then"]["activity"] == activity_of("sms")
     assert due.world.row(welcome).instruction["op"] == "do", "whoever takes the run up from its row asks the gate again"
-    assert due.world.step(welcome).instruction == due.world.row(welcome).instruction, "as a bell does"
+    assert due.world.step(welcome).instruction == due.world.row(welcome).instruction, "as a wake-up does"
 
 
 def test_a_call_that_is_no_message_counts_for_no_cap(due: Due) -> None:

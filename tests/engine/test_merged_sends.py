@@ -146,9 +146,9 @@ def tell(world: Any, at: int, turns: Callable[[list[str]], Iterator[str]], winne
 NODES = {"hello", "nudge", "last"}
 
 
-@pytest.mark.parametrize(("turns", "doubt"), [(by_turns, "lookup"), (elder_ahead, "blind"), (younger_ahead, "lookup")])
-def test_at_whatever_commit_two_become_one_nothing_is_sent_again(world, reference, turns, doubt):
-    world.performer.doubt = doubt
+@pytest.mark.parametrize(("turns", "delivery_check"), [(by_turns, "lookup"), (elder_ahead, "blind"), (younger_ahead, "lookup")])
+def test_at_whatever_commit_two_become_one_nothing_is_sent_again(world, reference, turns, delivery_check):
+    world.performer.delivery_check = delivery_check
     world.publish(reference)
     points = tell(world, 0, turns).passed
     assert points > 20
@@ -219,9 +219,9 @@ def test_a_mail_that_certainly_did_not_arrive_is_sent_by_the_run_that_goes_on(wo
     assert world.performer.received == [f"{two.elder}:hello:1"]
 
 
-@pytest.mark.parametrize(("doubt", "fates"), [("lookup", ("skipped", "sent")), ("blind", ("uncertain", "skipped"))])
-def test_a_call_whose_process_died_is_found_out_first(world, reference, doubt, fates):
-    world.performer.doubt = doubt
+@pytest.mark.parametrize(("delivery_check", "fates"), [("lookup", ("skipped", "sent")), ("blind", ("uncertain", "skipped"))])
+def test_a_call_whose_process_died_is_found_out_first(world, reference, delivery_check, fates):
+    world.performer.delivery_check = delivery_check
     two = merged_while_sending(world, reference, KeyboardInterrupt())
     world.later(minutes=2)
     with pytest.raises(ApplicationError, match="other_run_in_flight"):
@@ -250,7 +250,7 @@ def test_who_stood_in_line_behind_the_mail_is_asked_for_again(world, reference):
     world.performer.verdicts.append(Hold(world.now + timedelta(hours=1), "in_line", behind=True))
     world.perform(behind)
     moved = world.perform(two.elder)
-    assert moved.wakeups.bells == {behind}
+    assert moved.wakeups.runs == {behind}
     assert world.row(behind).due_at == world.now
 
 

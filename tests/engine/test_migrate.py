@@ -75,10 +75,10 @@ def test_time_served_is_kept(world, moving):
     world.later(days=1)
     wakeups, done = move(world, start(world, journey, MAP))
     assert done
-    assert wakeups.bells == set(waiting)
+    assert wakeups.runs == set(waiting)
     run = waiting[0]
     old_number = world.row(run).step - 1
-    assert world.step(run, old_number).instruction["until"] == world.now.isoformat(), "the bell finds the new instruction"
+    assert world.step(run, old_number).instruction["until"] == world.now.isoformat(), "the wake-up finds the new instruction"
     world.step(run)
     row = world.row(run)
     assert (row.version_number, row.node) == (2, "two_days")
@@ -147,7 +147,7 @@ def test_a_rollback_puts_back_whoever_has_not_moved_and_lists_the_others(world, 
     begin_back(world, migration)
     wakeups, done = back(world, migration)
     assert done
-    assert wakeups.bells == set(waiting[1:])
+    assert wakeups.runs == set(waiting[1:])
     assert look(world, migration) == ("rolled_back", migrate.Progress(3, 3, put_back=2, stayed=1), [waiting[0]])
     run = waiting[1]
     world.step(run)
@@ -157,8 +157,8 @@ def test_a_rollback_puts_back_whoever_has_not_moved_and_lists_the_others(world, 
     assert ended["reason"] == "completed"
 
 
-def test_the_bell_after_a_move_is_no_move(world, moving):
-    """A living worker answers every bell within seconds: a rollback must find the runs that only looked about."""
+def test_the_wakeup_after_a_move_is_no_move(world, moving):
+    """A living worker answers every wake-up within seconds: a rollback must find the runs that only looked about."""
     journey, waiting, _ = moving
     world.later(days=1)
     before = {run: world.row(run).due_at for run in waiting}
@@ -168,7 +168,7 @@ def test_the_bell_after_a_move_is_no_move(world, moving):
         world.step(run)
         assert world.row(run).node == "two_days"
     begin_back(world, migration)
-    assert back(world, migration)[0].bells == set(waiting)
+    assert back(world, migration)[0].runs == set(waiting)
     for run in waiting:
         world.step(run)
         row = world.row(run)
@@ -246,7 +246,7 @@ def test_whoever_is_put_back_listens_again_at_once(world):
     world.step(run)
     begin_back(world, migration)
     back(world, migration)
-    assert world.happens(person, "Order Completed").bells == {run}
+    assert world.happens(person, "Order Completed").runs == {run}
     assert world.step(run).instruction["op"] == "end"
 
 

@@ -13,8 +13,7 @@ from engine.versions import uses
 from journeys.errors import Conflict, Invalid
 from journeys.templates import TemplateEntry, gallery
 from models import Template
-from workspace import members as team
-from workspace import settings
+from workspace import members, settings
 
 CALL = {
     "spec": 1,
@@ -33,7 +32,7 @@ def named(**fields):
 
 def member(world, role="sales", name="Kim"):
     with world.db.write() as session:
-        return team.add_member(session, name, f"{name}@example.org", role, world.now).id
+        return members.add_member(session, name, f"{name}@example.org", role, world.now).id
 
 
 def issues(world, document):
@@ -54,7 +53,7 @@ def test_somebody_who_has_left_is_a_ghost(world):
     kim = member(world)
     member(world, "admin", "Ada")
     with world.db.write() as session:
-        team.change_member(session, kim, {"active": False}, "test", world.now)
+        members.change_member(session, kim, {"active": False}, "test", world.now)
     assert issues(world, named(owner=kim)) == {("call", "owner", "unknown_member")}
 
 
@@ -71,7 +70,7 @@ def test_a_version_that_named_somebody_goes_on_when_they_have_left(world):
     kim, ada = member(world), member(world, "admin", "Ada")
     world.publish(named(owner=kim, escalate_to=kim))
     with world.db.write() as session:
-        team.change_member(session, kim, {"active": False}, "test", world.now)
+        members.change_member(session, kim, {"active": False}, "test", world.now)
     world.happens(world.contact(), "Signed Up")
     with world.db.read() as session:
         [task] = tasks.list_tasks(session, world.now).tasks
@@ -99,7 +98,7 @@ def test_a_journey_of_the_gallery_comes_into_an_empty_workspace(world, entry: Te
     if open_choices:
         lead = member(world, name="Lena")
         with world.db.write() as session:
-            team.put_rotation(session, "team", [lead], "Team")
+            members.put_rotation(session, "team", [lead], "Team")
         nodes["owner"] = {**nodes["owner"], "pool": "team"}
         nodes["call"] = {**nodes["call"], "escalate_to": lead}
         nodes["escalate"] = {**nodes["escalate"], "to": [lead, "owner"]}
@@ -213,9 +212,9 @@ def test_a_class_of_caps_that_a_journey_counts_in_is_named_before_it_goes(world)
 SHARED = {**CALL, "nodes": {**CALL["nodes"], "call": {"kind": "assign_owner", "name": "Share", "pool": "team"}}}
 
 
-def sharing(world, *members):
+def sharing(world, *people):
     with world.db.write() as session:
-        team.put_rotation(session, "team", list(members), "Team")
+        members.put_rotation(session, "team", list(people), "Team")
 
 
 def test_a_rotation_in_which_nobody_is_active_is_not_published(world):
@@ -226,7 +225,7 @@ def test_a_rotation_in_which_nobody_is_active_is_not_published(world):
     assert issues(world, SHARED) == set()
     for id, left in ((kim, set()), (lee, {("call", "pool", "idle_pool")})):
         with world.db.write() as session:
-            team.change_member(session, id, {"active": False}, "test", world.now)
+            members.change_member(session, id, {"active": False}, "test", world.now)
         assert issues(world, SHARED) == left
 
 
@@ -234,7 +233,7 @@ def test_who_is_absent_comes_back_and_so_keeps_a_rotation(world):
     kim = member(world)
     sharing(world, kim)
     with world.db.write() as session:
-        team.set_absence(session, kim, world.now + timedelta(days=30))
+        members.set_absence(session, kim, world.now + timedelta(days=30))
     assert issues(world, SHARED) == set()
 
 
@@ -264,7 +263,7 @@ def test_the_last_one_of_a_rotation_is_named_before_they_go(world):
     member(world, "admin", "Ada")
     with world.db.write() as session:
         assert uses.uses_of_member(world.engine, session, lee) == []
-        team.change_member(session, lee, {"active": False}, "test", world.now)
+        members.change_member(session, lee, {"active": False}, "test", world.now)
     assert (found([lee]), found([kim]), last()) == ([("call", "team")], [], {("team", kim): ["Share"]})
     with world.db.read() as session:
         assert [use.noun for use in uses.uses_of_member(world.engine, session, kim)] == ["pool"]

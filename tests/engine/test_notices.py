@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from activities.providers.provider import Answer, Doubt, InDoubt, MessageDead, Outgoing, RetryLater, SenderStopped
+from activities.providers.provider import Answer, DeliveryCheck, InDoubt, MessageDead, Outgoing, RetryLater, SenderStopped
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from activities.sending.messages import MessageSettings
@@ -44,7 +44,7 @@ class Killed(BaseException):
 class Mail:
     name: str = "smtp"
     channels: frozenset[str] = frozenset({"team"})
-    doubt: Doubt = "blind"
+    delivery_check: DeliveryCheck = "blind"
     timeout_seconds: float = 5.0
     failure: BaseException | None = None
     sent: list[Outgoing] = field(default_factory=list)
@@ -108,9 +108,9 @@ class Desk:
 
 @pytest.fixture
 def desk(world) -> Iterator[Desk]:
-    house = MessageSettings(Tracking({"1": b"k" * 32}, "https://pfadwerk.example.org"), (b"k" * 32,), "shop@example.org")
+    messaging = MessageSettings(Tracking({"1": b"k" * 32}, "https://pfadwerk.example.org"), (b"k" * 32,), "shop@example.org")
     mail = Mail()
-    team = TeamHandler(house, mail, lambda *_: Answer())
+    team = TeamHandler(messaging, mail, lambda *_: Answer())
     effects = Effects(world.engine, {"team": team}, Breakers(world.db, lambda: world.now))
     made = Desk(world, mail, Notifier(effects, lambda *_: Answer(), translator))
     made.notifier = replace(made.notifier, post=made.post)
@@ -238,9 +238,11 @@ def test_a_webhook_that_refuses_is_not_called_again_and_one_that_never_answers_i
     assert desk.states() == [("webhook", "failed"), ("webhook", "failed")]
 
 
-@pytest.mark.parametrize(("doubt", "again", "state"), [("blind", 0, "uncertain"), ("lookup", 0, "sent"), ("idempotent", 1, "sent")])
-def test_a_worker_that_dies_in_the_middle_of_a_mail_sends_none_twice(desk, doubt, again, state):
-    desk.mail.doubt = doubt
+@pytest.mark.parametrize(
+    ("delivery_check", "again", "state"), [("blind", 0, "uncertain"), ("lookup", 0, "sent"), ("idempotent", 1, "sent")]
+)
+def test_a_worker_that_dies_in_the_middle_of_a_mail_sends_none_twice(desk, delivery_check, again, state):
+    desk.mail.delivery_check = delivery_check
     desk.set(roles=["admin"])
     desk.stuck(*desk.runs(desk.world.publish(WAITING), 1))
     desk.tell()

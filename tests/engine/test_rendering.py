@@ -53,8 +53,8 @@ def small() -> Iterator[RenderPool]:
 
 def sends(world: Any, renderer: RenderPool, name: str, notes: str = "") -> str:
     """A run that stands before a mail with the text of that name."""
-    house = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", renderer=renderer)
-    performer = MessageHandler(house, Outbox(world.db, lambda: world.now), "email")
+    messaging = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>", renderer=renderer)
+    performer = MessageHandler(messaging, Outbox(world.db, lambda: world.now), "email")
     world.effects = Effects(world.engine, {"email": performer}, Breakers(world.db))
     about: dict[str, Any] = {"name": name, "kind": "email", "message_class": "transactional"}
     mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"

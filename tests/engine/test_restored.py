@@ -86,7 +86,7 @@ def listed(world) -> dict[str, str]:
 @pytest.fixture
 def run(world):
     world.publish(WAITS)
-    world.performer.doubt = "blind"
+    world.performer.delivery_check = "blind"
     return world.run(world.happens(world.contact(), "Signed Up"))
 
 
@@ -145,7 +145,7 @@ def test_a_decision_of_a_person_is_what_counts(world, run):
 
 
 def test_a_provider_that_can_be_asked_is_asked(world, run):
-    world.performer.doubt = "lookup"
+    world.performer.delivery_check = "lookup"
     restore(world, 2 * DAY)
     world.performer.known = {f"{run}:first:1"}
     world.walk(run)
@@ -155,7 +155,7 @@ def test_a_provider_that_can_be_asked_is_asked(world, run):
 
 
 def test_a_provider_that_cannot_be_asked_now_is_asked_later(world, run, monkeypatch):
-    world.performer.doubt = "lookup"
+    world.performer.delivery_check = "lookup"
     restore(world, 2 * DAY)
     with monkeypatch.context() as broken:
 
@@ -173,7 +173,7 @@ def test_a_provider_that_cannot_be_asked_now_is_asked_later(world, run, monkeypa
 
 @pytest.mark.parametrize(("remembers", "sent"), [(3 * DAY, 3), (DAY, 1)])
 def test_a_provider_that_still_knows_the_key_is_called_again(world, run, remembers, sent):
-    world.performer.doubt, world.performer.remembers = "idempotent", remembers
+    world.performer.delivery_check, world.performer.remembers = "idempotent", remembers
     restore(world, 2 * DAY)
     world.walk(run)
     assert len(world.performer.received) == sent
@@ -191,7 +191,7 @@ def test_an_event_may_have_led_there_before_its_wait_was_over(world):
         {"from": "order", "outlet": "timed_out", "to": "thanks"},
         {"from": "thanks", "outlet": "sent", "to": "end"},
     ]
-    world.performer.doubt = "blind"
+    world.performer.delivery_check = "blind"
     world.publish({**WAITS, "key": "orders", "start": "order", "nodes": nodes, "edges": edges})
     run = world.run(world.happens(world.contact(), "Signed Up"))
     restore(world, DAY)
@@ -205,7 +205,7 @@ def test_a_weekly_mail_is_held_once_and_not_for_ever(world):
         "news": {"kind": "send_email", "template": "a"},
     }
     edges = [{"from": "monday", "to": "news"}, {"from": "news", "outlet": "sent", "to": "monday"}]
-    world.performer.doubt = "blind"
+    world.performer.delivery_check = "blind"
     world.publish({**WAITS, "key": "weekly", "start": "monday", "nodes": nodes, "edges": edges})
     run = world.run(world.happens(world.contact(), "Signed Up"))
     restore(world, 8 * DAY)
@@ -216,7 +216,7 @@ def test_a_weekly_mail_is_held_once_and_not_for_ever(world):
 @pytest.mark.parametrize(("ago", "status"), [(DAY, "uncertain"), (-timedelta(minutes=1), "sent")])
 def test_a_run_of_an_event_of_that_time_may_have_run_before(world, reference, ago, status):
     """A client repeats what it told; the run begins anew, under another id. An event from after the restore is new."""
-    world.performer.doubt = "lookup"  # it cannot know the new key, so asking is no use
+    world.performer.delivery_check = "lookup"  # it cannot know the new key, so asking is no use
     world.publish(reference)
     restore(world, 2 * DAY)
     happened = world.now - ago
@@ -231,7 +231,7 @@ def test_what_a_restored_run_starts_may_have_been_started_before(world, referenc
     world.publish({**reference, "key": "child", "entry": {"triggers": [{"type": "event", "event": "Never"}]}})
     nodes = {"go": {"kind": "start_journey", "journey": "child"}, "day": {"kind": "wait", "duration": "P1D"}, "end": {"kind": "exit"}}
     edges = [{"from": "day", "to": "go"}, {"from": "go", "to": "end"}]
-    world.performer.doubt = "blind"
+    world.performer.delivery_check = "blind"
     world.publish({**WAITS, "key": "parent", "start": "day", "nodes": nodes, "edges": edges})
     run = world.run(world.happens(world.contact(), "Signed Up"))
     restore(world, 2 * DAY)
@@ -242,7 +242,7 @@ def test_what_a_restored_run_starts_may_have_been_started_before(world, referenc
 
 
 def test_a_call_whose_answer_the_run_needs_leaves_it_to_a_person(world):
-    """A webhook: its run stands still until somebody has it made, or leads the run past it; a bell alone changes nothing."""
+    """A webhook: its run stands still until somebody has it made, or leads the run past it; a wake-up alone changes nothing."""
     nodes = {
         "day": {"kind": "wait", "duration": "P1D"},
         "call": {"kind": "call_webhook", "url": "https://shop.example/hook"},
@@ -341,13 +341,13 @@ def keeps_doubt(is_known: Callable[..., bool]) -> bool:
     since = START
     lost = {same: LostTime("r", since, since + DAY, "ask", same) for same in (True, False)}
     asked = {
-        (doubt, remembers, same): is_known(Counting(doubt=doubt, remembers=remembers), lost[same], since + DAY)
-        for doubt in ("idempotent", "lookup", "blind")
+        (delivery_check, remembers, same): is_known(Counting(delivery_check=delivery_check, remembers=remembers), lost[same], since + DAY)
+        for delivery_check in ("idempotent", "lookup", "blind")
         for remembers in (timedelta(0), DAY - timedelta(seconds=1), DAY, FOREVER)
         for same in (True, False)
     }
     known = {key for key, value in asked.items() if value}
-    forever = {(doubt, FOREVER, same) for doubt in ("idempotent", "lookup", "blind") for same in (True, False)}
+    forever = {(delivery_check, FOREVER, same) for delivery_check in ("idempotent", "lookup", "blind") for same in (True, False)}
     return known == forever | {("idempotent", DAY, True)}
 
 

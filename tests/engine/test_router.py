@@ -51,7 +51,7 @@ def left(world, run):
 
 
 def test_the_event_that_is_waited_for_wins(world, contact, run):
-    assert world.happens(contact, "Order Completed", {"total": 20}).bells == {run}
+    assert world.happens(contact, "Order Completed", {"total": 20}).runs == {run}
     assert world.step(run).instruction["op"] == "end"
     assert left(world, run) == ["paid"]
 
@@ -69,7 +69,7 @@ def test_a_rule_that_becomes_true_wins(world, contact, run):
 
     with world.db.write() as session:
         event = update_fields(session, contact, {"lifecycle_stage": "lead"}, world.now, "test")
-        assert route(world.engine, session, [event], world.now).bells == {run}
+        assert route(world.engine, session, [event], world.now).runs == {run}
     world.step(run)
     assert left(world, run) == ["lead"]
 
@@ -108,7 +108,7 @@ def test_an_event_of_another_contact_wakes_nobody(world, contact, run):
     assert not world.happens(world.contact(), "Order Completed", {"total": 20})
 
 
-def test_the_bell_may_ring_twice_and_for_nothing(world, contact, run):
+def test_the_wakeup_may_come_twice_and_for_nothing(world, contact, run):
     before = world.row(run)
     for _ in range(3):
         assert world.step(run).instruction == before.instruction
@@ -172,7 +172,7 @@ def test_only_the_servers_own_event_wakes_and_ends_a_run(world, more):
     assert not world.happens(contact, "Message Clicked", type="track")
     world.step(run)
     assert (world.row(run).ended_at, world.row(run).goal_at) == (None, None)
-    assert world.happens(contact, "Message Clicked").bells == {run}
+    assert world.happens(contact, "Message Clicked").runs == {run}
     world.step(run)
     assert world.row(run).ended_at
 

@@ -95,9 +95,9 @@ def test_an_exit_ends_the_run_in_the_middle_of_a_wait(world, reference):
     world.perform(run)
     world.later(hours=1)
     wakeups = world.happens(contact, "Order Completed")
-    assert wakeups.bells == {run}
+    assert wakeups.runs == {run}
     assert world.step(run).instruction["reason"] == "exit"
-    assert world.happens(contact, "Order Completed").bells == set(), "an ended run listens no more"
+    assert world.happens(contact, "Order Completed").runs == set(), "an ended run listens no more"
 
 
 def test_nothing_leaves_after_an_exit_was_committed(world, reference):
@@ -184,7 +184,7 @@ def test_an_error_in_a_node_leaves_the_run_stuck_and_goes_on_after_the_fix(world
     assert "Muster" not in row.error
     monkeypatch.setattr(Fragile, "broken", False)
     with world.db.write() as session:
-        assert running.resume_stuck(world.engine, session, run, "test", world.now).bells == {run}
+        assert running.resume_stuck(world.engine, session, run, "test", world.now).runs == {run}
     assert world.step(run).instruction["op"] == "do"
 
 

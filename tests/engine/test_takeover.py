@@ -64,11 +64,11 @@ def test_it_is_done_once_and_again_if_the_process_comes_back_and_dies(world, tak
     look(takeover, now)
     told.started.clear()
     look(takeover, now)
-    assert (told.started, told.rung) == ({}, [])
+    assert (told.started, told.woken) == ({}, [])
     with world.db.write() as session:
         session.execute(update(processes).values(seen_at=now))
     look(takeover, now + SILENT_AFTER + SECOND)
-    assert told.rung == [accepted], "a run that has its workflow is only rung"
+    assert told.woken == [accepted], "a run that has its workflow is only woken"
 
 
 def test_who_dies_while_taking_over_leaves_it_to_the_next(world, takeover, told, accepted, monkeypatch):
@@ -103,7 +103,7 @@ def test_what_temporal_did_not_hear_of_is_done_again_and_all_pages_are_gone_thro
     again = Told(lost=away.lost)
     look(Takeover(world.engine, again), now)
     assert len(again.started) == PAGE
-    assert again.rung == [last]
+    assert again.woken == [last]
 
 
 def test_what_was_begun_long_before_or_has_moved_is_not_asked_for(world, takeover, told, accepted):
@@ -113,12 +113,12 @@ def test_what_was_begun_long_before_or_has_moved_is_not_asked_for(world, takeove
     later = datetime.now(UTC) + timedelta(minutes=2)
     Presence(world.engine, "web").beat(later - SILENT_AFTER - SECOND)
     look(takeover, later)
-    assert (told.started, told.rung) == ({}, [])
+    assert (told.started, told.woken) == ({}, [])
     look(takeover, died(world, SILENT_AFTER + SECOND))
-    assert (told.started.keys(), told.rung) == ({accepted}, [])
+    assert (told.started.keys(), told.woken) == ({accepted}, [])
 
 
-def test_a_bell_that_was_not_rung_is_rung(world, takeover, told, reference):
+def test_a_wakeup_that_was_not_sent_is_sent(world, takeover, told, reference):
     world.publish(reference, exit_when=[{"event": "Order Completed"}])
     contact = world.contact()
     run = world.run(world.happens(contact, "Signed Up"))
@@ -126,7 +126,7 @@ def test_a_bell_that_was_not_rung_is_rung(world, takeover, told, reference):
     world.now = datetime.now(UTC)
     world.happens(contact, "Order Completed")
     look(takeover, died(world, SILENT_AFTER + SECOND))
-    assert told.rung == [run]
+    assert told.woken == [run]
 
 
 def test_a_process_is_forgotten_a_minute_after_its_last_beat_and_never_before_it_is_taken_over(world, takeover):

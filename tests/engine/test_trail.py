@@ -237,7 +237,7 @@ def test_who_was_taken_out_by_whom_is_kept_for_everybody(story: Story) -> None:
     assert [(what, detail) for what, detail in story.lines()][-2:] == [("taken_out", {"by": BY}), ("ended", {"reason": "removed"})]
 
 
-def test_a_bell_alone_lets_no_quarantined_run_go_on(story: Story) -> None:
+def test_a_wakeup_alone_lets_no_quarantined_run_go_on(story: Story) -> None:
     story.until_the_wait()
     story.halt("quarantined")
     story.world.step(story.run)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from temporalio.exceptions import ApplicationError
 
-from activities.providers.provider import Answer, Doubt, MessageDead, Outgoing, RetryLater
+from activities.providers.provider import Answer, DeliveryCheck, MessageDead, Outgoing, RetryLater
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
 from activities.sending.ledger import messages
@@ -44,7 +44,7 @@ class Phone:
 
     name: str = "phone"
     channels: frozenset[str] = frozenset({"sms"})
-    doubt: Doubt = "idempotent"
+    delivery_check: DeliveryCheck = "idempotent"
     timeout_seconds: float = 600.0
     received: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
@@ -98,8 +98,8 @@ class Town:
 @pytest.fixture
 def town(world: World) -> Town:
     phone = Phone()
-    house = MessageSettings(Tracking({"k": b"k" * 32}, "http://localhost"), (b"n" * 32, b"k" * 32), "")
-    performer = MessageHandler(house, phone, "sms")
+    messaging = MessageSettings(Tracking({"k": b"k" * 32}, "http://localhost"), (b"n" * 32, b"k" * 32), "")
+    performer = MessageHandler(messaging, phone, "sms")
     return Town(world, phone, Effects(world.engine, {"sms": performer}, Breakers(world.db)), world.publish(JOURNEY))
 
 

@@ -86,9 +86,9 @@ def journey(receiver: Receiver, **fields: Any) -> dict[str, Any]:
 
 
 def started(world: Any, document: Mapping[str, Any], value: str = VALUE, performer: Any = None) -> str:
-    house = MessageSettings(Tracking({"k": b"k" * 32}, "https://m.example"), world.engine.address_keys, "")
+    messaging = MessageSettings(Tracking({"k": b"k" * 32}, "https://m.example"), world.engine.address_keys, "")
     guard = Guard.allowing(["crm.example"], lambda host, port: ["127.0.0.1"])
-    world.effects = Effects(world.engine, {"webhook": performer or WebhookHandler(house, guard)}, Breakers(world.db))
+    world.effects = Effects(world.engine, {"webhook": performer or WebhookHandler(messaging, guard)}, Breakers(world.db))
     with world.db.write() as session:
         secrets.put(session, world.engine.address_keys, "crm_token", value, "test", world.now)
     world.publish(document)

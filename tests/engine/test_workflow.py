@@ -86,7 +86,7 @@ async def goes_through(world, reference, env, temporal) -> tuple[str, WorkflowHi
 
 
 async def exits_in_a_wait(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
-    """An exit event in the middle of a wait, and bells that come early and twice."""
+    """An exit event in the middle of a wait, and wake-ups that come early and twice."""
     world.publish(reference, exit_when=[{"event": "Order Completed"}])
     contact = world.contact()
     with env.with_time_skipping_disabled():
@@ -94,15 +94,15 @@ async def exits_in_a_wait(world, reference, env, temporal) -> tuple[str, Workflo
         await temporal.wake(wakeups)
         run = world.run(wakeups)
         await waits(world, run, "day")
-        await temporal.ring(run)
-        bells = world.happens(contact, "Order Completed")
-        await temporal.wake(bells)
-        await temporal.ring(run)
+        await temporal.signal(run)
+        found = world.happens(contact, "Order Completed")
+        await temporal.wake(found)
+        await temporal.signal(run)
         return await finish(env, run)
 
 
 async def is_answered_late(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
-    """The effect's answer is stored and on its way to the workflow when the exit's bell comes."""
+    """The effect's answer is stored and on its way to the workflow when the exit's wake-up comes."""
     world.publish(reference, exit_when=[{"event": "Order Completed"}])
     contact, world.answers_late = world.contact(), threading.Event()
     with env.with_time_skipping_disabled():
@@ -139,13 +139,13 @@ async def is_held(world, reference, env, temporal) -> tuple[str, WorkflowHistory
 
 
 async def exits_while_held(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
-    """A bell beside a pending activity: the run ends at once, the activity finds it ended."""
+    """A wake-up beside a pending activity: the run ends at once, the activity finds it ended."""
     world.publish(reference, exit_when=[{"event": "Order Completed"}])
     contact = world.contact()
     with env.with_time_skipping_disabled():
         wakeups = world.happens(contact, "Signed Up")
         run = world.run(wakeups)
-        # Held anew at every attempt, so that the bell comes first on the slowest machine.
+        # Held anew at every attempt, so that the wake-up comes first on the slowest machine.
         world.performer.ask = lambda *_: Hold(world.engine.clock.now() + timedelta(seconds=1), "quiet_hours")
         await temporal.wake(wakeups)
         await until(lambda: [m.status for m in world.messages(run)] == ["held"])
@@ -156,7 +156,7 @@ async def exits_while_held(world, reference, env, temporal) -> tuple[str, Workfl
 
 
 async def stands_in_line(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
-    """A message that lets another go first for hours: a bell has it asked for again at once, however early it comes."""
+    """A message that lets another go first for hours: a wake-up has it asked for again at once, however early it comes."""
     world.publish(reference, exit_when=[{"event": "Order Completed"}])
     contact = world.contact()
     with env.with_time_skipping_disabled():
@@ -165,14 +165,14 @@ async def stands_in_line(world, reference, env, temporal) -> tuple[str, Workflow
         world.performer.verdicts = [Hold(world.engine.clock.now() + timedelta(hours=20), "frequency_cap", ("another",))]
         await temporal.wake(wakeups)
         await until(lambda: [m.status for m in world.messages(run)] == ["held"])
-        await temporal.ring(run)
+        await temporal.signal(run)
         await waits(world, run, "day")
         await temporal.wake(world.happens(contact, "Order Completed"))
         return await finish(env, run)
 
 
 async def goes_last(world, reference, env, temporal) -> tuple[str, WorkflowHistory]:
-    """No bell comes: the call is made at its instant."""
+    """No wake-up comes: the call is made at its instant."""
     world.publish(reference)
     wakeups = world.happens(world.contact(), "Signed Up")
     world.performer.verdicts = [Hold(world.engine.clock.now() + timedelta(seconds=1), "frequency_cap", ("another",))]

@@ -28,7 +28,7 @@ from engine.versions import publish
 from models import Event, Inbox, Journey
 from storage import tally
 from storage.sql import table
-from tests.kill.house import MORTAL, House, Shop
+from tests.kill.installation import MORTAL, Installation, Shop
 from tests.recount import recounted
 from worker import build_engine
 
@@ -51,14 +51,14 @@ def keeper_interval() -> str:
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str, seed: int, keeper_interval: str) -> Iterator[House]:
-    house = House(tmp_path / "home", database_url, seed, keeper_interval)
+def installation(tmp_path: Path, database_url: str, seed: int, keeper_interval: str) -> Iterator[Installation]:
+    installation = Installation(tmp_path / "home", database_url, seed, keeper_interval)
     try:
-        furnish(house)
-        house.start()
-        yield house
+        furnish(installation)
+        installation.start()
+        yield installation
     finally:
-        house.stop()
+        installation.stop()
 
 
 def journey(key: str, send: dict[str, Any]) -> dict[str, Any]:
@@ -98,13 +98,13 @@ JOURNEYS = (journey("mail", {"kind": "send_email", "template": "hello"}), journe
 PATH = ["hello", "nudge", "last"]
 
 
-def furnish(house: House) -> None:
+def furnish(installation: Installation) -> None:
     """A template, two live journeys."""
     now = datetime.now(UTC)
-    engine = build_engine(house.settings, house.db, [])
+    engine = build_engine(installation.settings, installation.db, [])
     mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"
     library.save(
-        house.db,
+        installation.db,
         "hello",
         {"default": {"subject": "Hello", "mjml": mjml}},
         name="Hello",
@@ -114,14 +114,14 @@ def furnish(house: House) -> None:
         now=now,
     )
     for document in JOURNEYS:
-        with house.db.write() as session:
+        with installation.db.write() as session:
             created = publish.create_journey(session, document, "test", now)
             publish.publish(engine, session, created.id, "test", "", now)
 
 
-def customers(house: House, count: int, over_seconds: float) -> Shop:
+def customers(installation: Installation, count: int, over_seconds: float) -> Shop:
     """Plans `count` sign-ups, spread evenly; every fourth contact orders soon after."""
-    shop = Shop(house.ports["web"], house.write_key)
+    shop = Shop(installation.ports["web"], installation.write_key)
     began = time.monotonic()
     for number in range(count):
         at = began + over_seconds * number / count
@@ -137,31 +137,31 @@ def customers(house: House, count: int, over_seconds: float) -> Shop:
         )
         if number % 4 < 2 and number % 8 < 4:
             order = {"type": "track", "userId": user, "event": "Order Completed", "messageId": f"{user}-order"}
-            shop.plan(at + house.random.uniform(0, 7), [order])
+            shop.plan(at + installation.random.uniform(0, 7), [order])
     return shop
 
 
-def live_through(house: House, kills: int, mean_seconds: float) -> None:
+def live_through(installation: Installation, kills: int, mean_seconds: float) -> None:
     """So many kills at random instants; now and then everything at once."""
-    order = victims(house.random)
-    next_kill = time.monotonic() + house.random.expovariate(1 / mean_seconds)
-    while sum(house.kills.values()) < kills:
-        house.look_after()
+    order = victims(installation.random)
+    next_kill = time.monotonic() + installation.random.expovariate(1 / mean_seconds)
+    while sum(installation.kills.values()) < kills:
+        installation.look_after()
         if time.monotonic() >= next_kill:
-            if house.random.random() < 0.5:
-                await_send(house)
+            if installation.random.random() < 0.5:
+                await_send(installation)
             for name in next(order):
-                if house.is_up(name):
-                    house.kill(name, house.random.uniform(0, 1))
-            next_kill = time.monotonic() + house.random.expovariate(1 / mean_seconds)
+                if installation.is_up(name):
+                    installation.kill(name, installation.random.uniform(0, 1))
+            next_kill = time.monotonic() + installation.random.expovariate(1 / mean_seconds)
         time.sleep(0.02)
 
 
-def await_send(house: House) -> None:
+def await_send(installation: Installation) -> None:
     """Half of the kills are aimed: as soon as a message is on its way, but soon in any case."""
     deadline = time.monotonic() + 1
-    while house.claimed() == 0 and time.monotonic() < deadline:
-        house.look_after()
+    while installation.claimed() == 0 and time.monotonic() < deadline:
+        installation.look_after()
         time.sleep(0.005)
 
 
@@ -172,42 +172,44 @@ def victims(chance: random.Random) -> Iterator[Sequence[str]]:
         yield chance.choices((["worker"], ["web"], ["temporal"], ["redis"], MORTAL), (5, 3, 2, 1, 1))[0]
 
 
-def await_true(house: House, what: str, done: Callable[[], bool], seconds: float = LAST_SECONDS) -> None:
+def await_true(installation: Installation, what: str, done: Callable[[], bool], seconds: float = LAST_SECONDS) -> None:
     """Looks again and again, keeping the house alive, until it is so or the time is up."""
     deadline = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{house.last_words()}"
-        house.look_after()
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{installation.last_words()}"
+        installation.look_after()
         time.sleep(0.2)
 
 
-def finish(house: House, shop: Shop) -> None:
+def finish(installation: Installation, shop: Shop) -> None:
     try:
-        await_true(house, "all events are acknowledged", lambda: shop.is_done)
+        await_true(installation, "all events are acknowledged", lambda: shop.is_done)
     finally:
         shop.give_up()
-    await_true(house, "all runs have ended", lambda: house.count_runs(only_open=True) == 0)
-    await_true(house, "no send is in doubt", lambda: house.claimed() == 0)
-    await_true(house, "Temporal has nothing left to do", lambda: house.is_up("temporal") and house.open_workflows() == 0)
+    await_true(installation, "all runs have ended", lambda: installation.count_runs(only_open=True) == 0)
+    await_true(installation, "no send is in doubt", lambda: installation.claimed() == 0)
+    await_true(
+        installation, "Temporal has nothing left to do", lambda: installation.is_up("temporal") and installation.open_workflows() == 0
+    )
 
 
-def rows(house: House, statement: Any) -> list[Any]:
-    with house.db.read() as session:
+def rows(installation: Installation, statement: Any) -> list[Any]:
+    with installation.db.read() as session:
         return list(session.execute(statement))
 
 
-def verify(house: House, shop: Shop, count: int) -> dict[str, int]:
+def verify(installation: Installation, shop: Shop, count: int) -> dict[str, int]:
     """Every promise, one by one; returns what was counted."""
-    found = {run.id: run for run in rows(house, select(runs))}
+    found = {run.id: run for run in rows(installation, select(runs))}
     assert len(found) == count, "every sign-up started one run"
     assert len({run.trigger_event_id for run in found.values()}) == count, "and none two"
     assert len({run.contact_id for run in found.values()}) == count
 
-    stored = [row.message_id for row in rows(house, select(events.c.message_id).where(events.c.type != "system"))]
+    stored = [row.message_id for row in rows(installation, select(events.c.message_id).where(events.c.type != "system"))]
     assert len(stored) == len(set(stored))
     assert set(stored) == shop.acknowledged, "no acknowledged event is lost, none is there twice"
 
-    received, ledger = house.received(), {row.once_key: row for row in rows(house, select(messages))}
+    received, ledger = installation.received(), {row.once_key: row for row in rows(installation, select(messages))}
     assert {key: times for key, times in received.items() if times > 1} == {}, "nothing is received twice"
     assert set(received) <= set(ledger), "nothing is received that the ledger does not know"
     assert {row.status for row in ledger.values()} <= {"sent", "uncertain", "planned", "skipped"}
@@ -220,7 +222,7 @@ def verify(house: House, shop: Shop, count: int) -> dict[str, int]:
             assert found[row.run_id].reason == "exit", f"{key} was not sent although its run did not exit"
             assert received[key] == 0, f"{key} is called {row.status} and was received"
 
-    calls = rows(house, select(trail.c.run_id, trail.c.node).where(trail.c.what == "calling").order_by(trail.c.run_id, trail.c.step))
+    calls = rows(installation, select(trail.c.run_id, trail.c.node).where(trail.c.what == "calling").order_by(trail.c.run_id, trail.c.step))
     for id, run in found.items():
         path = [node for run_id, node in calls if run_id == id]
         assert path == PATH[: len(path)], "each node is called once, in order"
@@ -231,29 +233,29 @@ def verify(house: House, shop: Shop, count: int) -> dict[str, int]:
             assert run.reason == "exit"
             assert all(f"{id}:{node}:1" in ledger for node in path[:-1])
     assert {run.status for run in found.values()} == {"ended"}
-    heard = rows(house, select(inbox.c.run_id, inbox.c.consumed))
+    heard = rows(installation, select(inbox.c.run_id, inbox.c.consumed))
     assert all(row.consumed for row in heard)
     assert {row.run_id for row in heard} == {id for id, run in found.items() if run.reason == "exit"}, "who hears an order exits"
 
-    with house.db.read() as session:
+    with installation.db.read() as session:
         for id in session.scalars(select(table(Journey).c.id)):
             assert tally.read(session, id) == recounted(session, id), "the numbers on the canvas are those of the rows"
 
     uncertain = [row for row in ledger.values() if row.status == "uncertain"]
-    silent = house.received("silent").total()
+    silent = installation.received("silent").total()
     assert [row.once_key for row in uncertain if row.provider == "http_fake"] == [], "who can be asked leaves no doubt"
-    assert len(uncertain) <= house.in_flight + silent, "doubt comes from kills and hang-ups only"
+    assert len(uncertain) <= installation.in_flight + silent, "doubt comes from kills and hang-ups only"
     return {
         "runs": count,
         "exited": sum(run.reason == "exit" for run in found.values()),
         "received": received.total(),
         "uncertain": len(uncertain),
-        "in_flight_at_kills": house.in_flight,
+        "in_flight_at_kills": installation.in_flight,
         "not_answered": silent,
         "stuck": sum(run.status == "stuck" for run in found.values()),
         "quarantined": sum(run.status == "quarantined" for run in found.values()),
-        "kills": house.kills.total(),
-        **{f"kills_{name}": house.kills[name] for name in MORTAL},
+        "kills": installation.kills.total(),
+        **{f"kills_{name}": installation.kills[name] for name in MORTAL},
     }
 
 
@@ -268,33 +270,33 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[Mapping[str, object]], 
     return print_line
 
 
-def survive(house: House, count: int, over_seconds: float, kills: int, mean_seconds: float) -> dict[str, object]:
+def survive(installation: Installation, count: int, over_seconds: float, kills: int, mean_seconds: float) -> dict[str, object]:
     began = time.monotonic()
-    shop = customers(house, count, over_seconds)
-    live_through(house, kills, mean_seconds)
-    finish(house, shop)
+    shop = customers(installation, count, over_seconds)
+    live_through(installation, kills, mean_seconds)
+    finish(installation, shop)
     seconds = round(time.monotonic() - began)
-    return {"database": house.db.engine.dialect.name, **verify(house, shop, count), "seconds": seconds}
+    return {"database": installation.db.engine.dialect.name, **verify(installation, shop, count), "seconds": seconds}
 
 
-def test_sixty_runs_survive(house: House, seed: int, say: Callable[[Mapping[str, object]], None]) -> None:
-    say({"seed": seed, **survive(house, 60, over_seconds=12, kills=9, mean_seconds=1.8)})
+def test_sixty_runs_survive(installation: Installation, seed: int, say: Callable[[Mapping[str, object]], None]) -> None:
+    say({"seed": seed, **survive(installation, 60, over_seconds=12, kills=9, mean_seconds=1.8)})
 
 
 @pytest.mark.soak
-def test_five_hundred_runs_survive(house: House, seed: int, say: Callable[[Mapping[str, object]], None]) -> None:
-    say({"seed": seed, **survive(house, 500, over_seconds=120, kills=40, mean_seconds=3.5)})
+def test_five_hundred_runs_survive(installation: Installation, seed: int, say: Callable[[Mapping[str, object]], None]) -> None:
+    say({"seed": seed, **survive(installation, 500, over_seconds=120, kills=40, mean_seconds=3.5)})
 
 
 @pytest.mark.parametrize("keeper_interval", ["PT20S"])
-def test_all_runs_come_back_when_temporal_has_lost_everything(house: House) -> None:
+def test_all_runs_come_back_when_temporal_has_lost_everything(installation: Installation) -> None:
     """The keeper would heal the runs as they come due; here its patience is so long that `recover` comes first and brings all of them back."""
-    shop = customers(house, 20, over_seconds=2)
-    await_true(house, "all have entered", lambda: house.count_runs() == 20)
-    house.lose_temporal()
-    left = house.count_runs(only_open=True)
-    environment = {**os.environ, **house.settings.environment()}
+    shop = customers(installation, 20, over_seconds=2)
+    await_true(installation, "all have entered", lambda: installation.count_runs() == 20)
+    installation.lose_temporal()
+    left = installation.count_runs(only_open=True)
+    environment = {**os.environ, **installation.settings.environment()}
     done = subprocess.run(python("-m", "cli", "recover", "--json"), env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert 0 < json.loads(done.stdout)["started"] <= left, "in mid-flight"
-    finish(house, shop)
-    verify(house, shop, 20)
+    finish(installation, shop)
+    verify(installation, shop, 20)

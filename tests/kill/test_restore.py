@@ -26,23 +26,23 @@ from commands.backup import backup
 from commands.process import python
 from models import RestoredMessage
 from storage.sql import table
-from tests.kill.house import House, Shop
+from tests.kill.installation import Installation, Shop
 from tests.kill.test_kill import JOURNEYS, await_true, furnish, rows
 
 marked = table(RestoredMessage)
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str) -> Iterator[House]:
+def installation(tmp_path: Path, database_url: str) -> Iterator[Installation]:
     seed = int(os.environ.get("PFADWERK_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
     print(f"seed {seed}")
-    house = House(tmp_path / "home", database_url, seed)
+    installation = Installation(tmp_path / "home", database_url, seed)
     try:
-        furnish(house)
-        house.start()
-        yield house
+        furnish(installation)
+        installation.start()
+        yield installation
     finally:
-        house.stop()
+        installation.stop()
 
 
 def sign_ups(first: int, count: int, keys: tuple[int, ...]) -> list[list[dict[str, Any]]]:
@@ -61,17 +61,17 @@ def sign_ups(first: int, count: int, keys: tuple[int, ...]) -> list[list[dict[st
     return batches
 
 
-def told(house: House, batches: list[list[dict[str, Any]]]) -> None:
-    shop = Shop(house.ports["web"], house.write_key)
+def told(installation: Installation, batches: list[list[dict[str, Any]]]) -> None:
+    shop = Shop(installation.ports["web"], installation.write_key)
     for batch in batches:
         shop.plan(time.monotonic(), batch)
-    await_true(house, "all is acknowledged", lambda: shop.is_done)
+    await_true(installation, "all is acknowledged", lambda: shop.is_done)
     shop.give_up()
 
 
-def command(house: House, *arguments: str, kill_after: float | None = None) -> str:
+def command(installation: Installation, *arguments: str, kill_after: float | None = None) -> str:
     """Runs `pfadwerk …` to its end, or kills it after so many seconds."""
-    environment = {**os.environ, **house.settings.environment()}
+    environment = {**os.environ, **installation.settings.environment()}
     running = subprocess.Popen(
         python("-m", "cli", *arguments), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -85,12 +85,12 @@ def command(house: House, *arguments: str, kill_after: float | None = None) -> s
     return out
 
 
-def restored(house: House, assume: str, file: str, kill_after: float | None = None) -> None:
+def restored(installation: Installation, assume: str, file: str, kill_after: float | None = None) -> None:
     """PostgreSQL takes a moment to notice that a killed process is gone, and nothing is restored beside it."""
     give_up = time.monotonic() + 60
     while True:
         try:
-            command(house, "restore", "--assume", assume, file, kill_after=kill_after)
+            command(installation, "restore", "--assume", assume, file, kill_after=kill_after)
             return
         except AssertionError as error:
             if "other connections use the database" not in str(error) or time.monotonic() > give_up:
@@ -102,35 +102,37 @@ def restored(house: House, assume: str, file: str, kill_after: float | None = No
     [("ask", "sqlite"), pytest.param("sent", "postgres", marks=pytest.mark.soak), pytest.param("unsent", "sqlite", marks=pytest.mark.soak)],
     indirect=["database_url"],
 )
-def test_a_restored_backup_sends_nothing_again_but_what_it_names(house: House, assume: str, tmp_path: Path) -> None:
-    told(house, sign_ups(0, 24, (0, 1)))
-    await_true(house, "the first messages have left", lambda: house.received().total() >= 24)
-    backup(house.settings, tmp_path / "backup.tar.gz")
-    before = house.received()
+def test_a_restored_backup_sends_nothing_again_but_what_it_names(installation: Installation, assume: str, tmp_path: Path) -> None:
+    told(installation, sign_ups(0, 24, (0, 1)))
+    await_true(installation, "the first messages have left", lambda: installation.received().total() >= 24)
+    backup(installation.settings, tmp_path / "backup.tar.gz")
+    before = installation.received()
     lost = sign_ups(100, 8, (0,))
-    told(house, lost)
-    await_true(house, "much has left since", lambda: house.received().total() >= before.total() + 24)
+    told(installation, lost)
+    await_true(installation, "much has left since", lambda: installation.received().total() >= before.total() + 24)
 
-    house.stop_mortals("worker", "web")
-    at_disaster = house.received()
+    installation.stop_mortals("worker", "web")
+    at_disaster = installation.received()
     file = str(tmp_path / "backup.tar.gz")
-    for seconds in (house.random.uniform(0.8, 3.0) for _ in range(3)):
-        restored(house, assume, file, seconds)
-    house.db.close()
-    restored(house, assume, file)
-    house.start_again("worker", "web")
-    command(house, "recover", kill_after=1.5)
-    command(house, "recover")
-    told(house, lost)
-    await_true(house, "all runs have ended", lambda: house.count_runs() >= 32 and house.count_runs(only_open=True) == 0)
+    for seconds in (installation.random.uniform(0.8, 3.0) for _ in range(3)):
+        restored(installation, assume, file, seconds)
+    installation.db.close()
+    restored(installation, assume, file)
+    installation.start_again("worker", "web")
+    command(installation, "recover", kill_after=1.5)
+    command(installation, "recover")
+    told(installation, lost)
+    await_true(
+        installation, "all runs have ended", lambda: installation.count_runs() >= 32 and installation.count_runs(only_open=True) == 0
+    )
 
     since = at_disaster - before
-    received, people = house.received(), house.received("person")
+    received, people = installation.received(), installation.received("person")
     doubled = {key for key, times in received.items() if times > 1}
     twice = {person for person, times in people.items() if times > 1}
-    named = {row.once_key for row in rows(house, select(messages.c.once_key).join(marked, marked.c.message_id == messages.c.id))}
-    [restore] = json.loads(command(house, "restores", "--json"))
-    states = Counter(row.status for row in rows(house, select(messages.c.status)))
+    named = {row.once_key for row in rows(installation, select(messages.c.once_key).join(marked, marked.c.message_id == messages.c.id))}
+    [restore] = json.loads(command(installation, "restores", "--json"))
+    states = Counter(row.status for row in rows(installation, select(messages.c.status)))
     print({"assume": assume, "lost": since.total(), "doubled": len(doubled), "people": len(twice), "counts": restore["counts"], **states})
     assert since.total() >= 24
     if assume == "unsent":
@@ -139,7 +141,7 @@ def test_a_restored_backup_sends_nothing_again_but_what_it_names(house: House, a
         return
     assert doubled == set()
     assert twice == set(), "nor under another key, for those whose sign-up was told again"
-    held = {key for key in since if key in {row.once_key for row in rows(house, select(messages.c.once_key))}}
-    mails = {row.once_key for row in rows(house, select(messages.c.once_key).where(messages.c.channel == "email"))}
+    held = {key for key in since if key in {row.once_key for row in rows(installation, select(messages.c.once_key))}}
+    mails = {row.once_key for row in rows(installation, select(messages.c.once_key).where(messages.c.channel == "email"))}
     assert held & mails <= named, "what left and cannot be asked for is listed"
     assert restore["counts"][assume] >= len(held & mails) + 8

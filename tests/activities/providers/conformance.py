@@ -70,7 +70,7 @@ class Conformance:
         provider = wire.provider
         assert re.fullmatch(r"[a-z][a-z0-9_]*", provider.name)
         assert provider.channels
-        assert provider.doubt in ("idempotent", "lookup", "blind")
+        assert provider.delivery_check in ("idempotent", "lookup", "blind")
         assert 0 < provider.timeout_seconds <= 120
         provider.verify()
 
@@ -122,9 +122,9 @@ class Conformance:
                 wire.provider.send(message)
         else:
             wire.provider.send(message)
-        if wire.provider.doubt == "idempotent":
+        if wire.provider.delivery_check == "idempotent":
             assert wire.provider.send(message) == wire.provider.send(message)
-        if wire.provider.doubt != "blind":
+        if wire.provider.delivery_check != "blind":
             found = wire.provider.lookup(message.once_key)
             assert isinstance(found, Answer)
             assert found.status == "sent"

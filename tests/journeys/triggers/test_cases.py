@@ -19,7 +19,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from builder_ui.kit import labels
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from journeys.rules import DictFacts
 from journeys.triggers import BY_KIND, TRIGGERS, AnyTrigger, ClockTrigger, Trigger
 
@@ -52,7 +52,7 @@ def answer_of(kind: str, case: dict[str, Any]) -> dict[str, Any]:
     trigger = _any.validate_python({"type": kind, **case["trigger"]})
     assert type(trigger) is BY_KIND[kind]
     assert _any.validate_json(trigger.model_dump_json()) == trigger
-    said = {language: labels.trigger(speech_for(language), trigger) for language in ("en", "de")}
+    said = {language: labels.trigger(translator_for(language), trigger) for language in ("en", "de")}
     return {**said, **(on_the_clock(trigger, case) if isinstance(trigger, ClockTrigger) else on_event(trigger, case))}
 
 

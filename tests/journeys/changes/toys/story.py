@@ -92,7 +92,7 @@ def lived() -> dict[str, Any]:
             "node": run.node,
             "ended": run.ended_at is not None,
             "locale": ada.locale,
-            "woken": run_id in moved.wakeups.bells,
+            "woken": run_id in moved.wakeups.runs,
             "event": [changed.properties["fields"], changed.hops, changed.source == f"journey:{run_id}", changed.routed],
         }
 

@@ -239,13 +239,13 @@ def test_it_goes_to_the_outbox_by_a_performer_of_its_own(db: Database) -> None:
     from activities.providers.outbox import Outbox
     from activities.providers.provider import Outgoing
     from activities.rendering import INLINE
-    from worker import build_house, pretending_performers
+    from worker import build_messaging, pretending_performers
 
     settings = Settings(database_url="sqlite:///unused.db")
     assert settings.channels["pigeon"].provider == "outbox"
     outbox = Outbox(db)
     assert "pigeon" in outbox.channels
-    assert "pigeon" in pretending_performers(build_house(settings, INLINE), outbox)
+    assert "pigeon" in pretending_performers(build_messaging(settings, INLINE), outbox)
     outbox.send(Outgoing("once", "m1", "pigeon", PHONE, text="coo", parts={"title": "Hi"}))
     with db.read() as session:
         assert [(item.channel, item.parts) for item in session.query(OutboxItem)] == [("pigeon", {"title": "Hi"})]

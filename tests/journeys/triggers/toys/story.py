@@ -16,7 +16,7 @@ from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.knowledge import Knowledge
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.kit import labels
-from builder_ui.kit.i18n import speech_for
+from builder_ui.kit.i18n import translator_for
 from crm.people.profile import add_tag, remove_tag
 from engine.clock import Clock
 from engine.engine import Engine
@@ -61,7 +61,7 @@ def checked(*triggers: dict[str, Any]) -> list[tuple[str | None, str]]:
 def form(trigger: dict[str, Any]) -> str:
     """What the builder draws of the entry's chapter."""
     [entry] = [schema for name, _, schema in JOURNEY_FORM if name == "entry"]
-    drawn = forms.Form(speech_for("en"), Knowledge(Catalogue.built_in()), ENTRY, document(trigger), lambda *_: None, 0)
+    drawn = forms.Form(translator_for("en"), Knowledge(Catalogue.built_in()), ENTRY, document(trigger), lambda *_: None, 0)
     return str(forms.part(drawn, entry, ("entry",)))
 
 
@@ -100,7 +100,7 @@ def entered(db: Database) -> int:
 
 
 def story() -> dict[str, Any]:
-    english, parsed = speech_for("en"), read(document(TAGGED, YEARLY))
+    english, parsed = translator_for("en"), read(document(TAGGED, YEARLY))
     return {
         "schema": sorted({"TaggedTrigger", "YearlyTrigger"} & set(journey_schema(Palette.built_in())["$defs"])),
         "checked": checked(

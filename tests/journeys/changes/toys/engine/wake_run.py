@@ -12,5 +12,5 @@ from engine.temporal.wakeups import Wakeups
 
 def apply(engine: Engine, session: Session, run: Row[Any], change: Any, now: datetime) -> Wakeups:
     wakeups = Wakeups()
-    wakeups.ring(run.id)
+    wakeups.wake(run.id)
     return wakeups

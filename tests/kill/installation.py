@@ -32,7 +32,7 @@ NAMESPACE = "pfadwerk"
 MORTAL = ("worker", "web", "temporal", "redis")
 
 
-class House:
+class Installation:
     """Starts everything on free ports in `folder`; what is down is started again by `look_after`, which the test calls often."""
 
     def __init__(self, folder: Path, database_url: str, seed: int, keeper_interval: str = "PT1S") -> None:
