@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
+from api.http import former
 from api.http.stray import known_at, sentence
 from journeys.errors import PfadwerkError, TooMany, Unauthorized
 
@@ -175,9 +176,12 @@ def _sentence(problem: dict[str, Any], request: Request) -> str:
     return str(problem["msg"]).removeprefix("Value error, ")[:300]
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code, message = _HTTP.get(error.status_code, ("malformed", str(error.detail)))
+    today = former.address(request.method, request.url.path) if error.status_code in _HTTP else None
+    if today:
+        message = f"This address is called {today} now."
     return refuse(error.status_code, code, message, headers=dict(error.headers or {}))
 
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from api.http import former
 from journeys.catalogue import closest
 
 MAX_SHOWN = 80
@@ -29,7 +30,10 @@ class Stray:
 
 def sentence(name: str, known: Sequence[str]) -> str:
     """What is wrong with the name, in English."""
-    shown, near = name[:MAX_SHOWN], closest(name[:MAX_SHOWN], known)
+    shown, today = name[:MAX_SHOWN], former.field(name, known)
+    if today:
+        return f"There is no “{shown}” here any more: it is called “{today}” now."
+    near = closest(shown, known)
     if near:
         return f"There is no “{shown}” here. Did you mean “{near}”?"
     return f"There is no “{shown}” here. Known are: {', '.join(known)}." if known else f"There is no “{shown}” here, nor anything else."
