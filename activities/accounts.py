@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -192,7 +192,7 @@ class Accounts:
         try:
             if kind is None:
                 return self._unusable(row, UNKNOWN)
-            return kind.open(config_of(kind, self.keys, row), self.around)
+            return kind.open(config_of(kind, self.keys, row), replace(self.around, account=row.account))
         except Unreadable:
             return self._unusable(row, UNREADABLE)
         except ValidationError:

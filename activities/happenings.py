@@ -6,7 +6,7 @@ and routes nothing: the event is handed back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -30,6 +30,15 @@ EVENTS = {"delivered": "Message Delivered", "bounced": "Message Bounced", "compl
 STOPS = {"bounced": "hard_bounce", "complained": "complaint"}
 """What is told -> why its address gets nothing more on this channel."""
 LEFT = ("sent", "uncertain", "delivered")
+TAKEN: Mapping[str, Sequence[str]] = {
+    "sent": ("uncertain",),
+    "delivered": LEFT,
+    "bounced": LEFT,
+    "failed": ("sent", "uncertain"),
+    "complained": (*LEFT, "bounced"),
+}
+"""What is told -> where the message must stand for it to change anything: reports come in any order, and nothing goes back. A complaint may
+follow a bounce (a forwarded mail)."""
 EARLY = timedelta(minutes=10)
 """A message that is unknown by then is not going to be known."""
 
@@ -42,17 +51,18 @@ def record(session: Session, keys: Sequence[bytes], account: str, happening: Hap
     as it is, and the gate finds the address suppressed."""
     message = _find(session, account, happening)
     if message is None:
-        return ("too_early" if now - happening.at < EARLY and happening.provider_id else "unknown"), None, ()
+        early = happening.at is None or now - happening.at < EARLY
+        return ("too_early" if early and happening.provider_id else "unknown"), None, ()
     if lock_contact(session, message.contact_id).erased_at is not None or message.test or message.channel not in SENDABLE:
         return "known", None, ()
     session.refresh(message)
     if message.status == "claimed":
         return "too_early", None, ()
-    goes_on = message.status in LEFT or _follows(message.status, happening.kind)
+    goes_on = message.status in TAKEN[happening.kind] or _left_after_all(message, happening)
     if not goes_on and (happening.kind not in STOPS or happening.kind == message.status):
         return "known", None, ()
     event = _event(session, message, happening, now)
-    if event is None and (happening.kind in EVENTS or message.status == "failed"):
+    if event is None and happening.kind in EVENTS:
         return "known", None, ()
     woken = _write(session, message, happening, now) if goes_on else ()
     if happening.kind in STOPS:
@@ -74,14 +84,15 @@ def _find(session: Session, account: str, happening: Happening) -> Message | Non
     return message if message is not None and message.account == account else None
 
 
-def _follows(status: str, kind: str) -> bool:
-    """A complaint may follow a bounce (a forwarded mail); nothing else changes a message that has come to its end."""
-    return status == "bounced" and kind == "complained"
+def _left_after_all(message: Message, happening: Happening) -> bool:
+    """Nobody knew, so a person wants it sent again; but it has left, and need not."""
+    return message.status == "held" and message.reason == held_messages.AGAIN and happening.kind in ("sent", "delivered")
 
 
 def _write(session: Session, message: Message, happening: Happening, now: datetime) -> Sequence[str]:
-    if happening.kind == "delivered":
-        message.status, message.reason = "delivered", ""
+    message.provider_id = message.provider_id or happening.provider_id[:200]
+    if happening.kind in ("sent", "delivered"):
+        message.status, message.reason, message.held_until = happening.kind, "", None
         return ()
     if happening.kind not in ("bounced", "failed"):
         return ()
@@ -120,7 +131,7 @@ def _event(session: Session, message: Message, happening: Happening, now: dateti
     }
     hops = session.scalar(select(Run.hops).where(col(Run.id) == message.run_id)) if message.run_id else 0
     return append_event(
-        session, message.contact_id, "system", name, properties, now, message_id=key, occurred_at=happening.at, hops=(hops or 0) + 1
+        session, message.contact_id, "system", name, properties, now, message_id=key, occurred_at=happening.at or now, hops=(hops or 0) + 1
     )
 
 

@@ -38,7 +38,7 @@ def accounts_of(settings: Settings, engine: Engine, kinds: Sequence[type[Configu
     """
     providers = providers_of(settings.workspace, kinds)
     seed_accounts(settings, engine, providers, everything=everything)
-    return Accounts(engine.db, providers, engine.address_keys, Surroundings(engine.db, engine.clock.now))
+    return Accounts(engine.db, providers, engine.address_keys, Surroundings(engine.db, engine.clock.now, settings.public_url))
 
 
 def seed_accounts(settings: Settings, engine: Engine, providers: Providers, *, everything: bool = True) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from activities.providers.provider import Answer, DeliveryCheck, MessageDead, RetryLater
 from activities.redaction import tells, texts_in
 from activities.sending.gate import Pass, Refuse, Verdict
-from activities.sending.handler import CannotPrepare, Draft, Job, Person
+from activities.sending.handler import AddressReason, CannotPrepare, Draft, Job, Person
 from activities.sending.messages import contact_values
 from engine.runs.step import where
 from journeys.custom import ActivityContext, Answered, Answering, CustomActivity, GiveUp, Result
@@ -128,7 +128,7 @@ class CustomActivityHandler:
     def lookup(self, once_key: str) -> Answer | None:
         return None
 
-    def bounced(self, session: Session, job: Job, address: str) -> None:
+    def address_refused(self, session: Session, job: Job, address: str, reason: AddressReason) -> None:
         """Custom activities have no addresses."""
 
 

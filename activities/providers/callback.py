@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Literal
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["delivered", "bounced", "failed", "complained"]
-"""`bounced`: the address is dead for good; `failed`: this message did not arrive, the address may be fine. Opens and clicks are counted by our own
-links, whoever carries the message."""
+Kind = Literal["sent", "delivered", "bounced", "failed", "complained"]
+"""`sent`: the provider has taken it, which settles a message in doubt; `bounced`: the address is dead for good; `failed`: this message did not
+arrive, the address may be fine. Opens and clicks are counted by our own links, whoever carries the message."""
 
 
 class CallbackRefused(Exception):
@@ -43,11 +43,11 @@ class Happening:
     """Something that became of one message.
 
     The message is named by `message_id` (ours, from `Outgoing.message_id`) where the provider keeps that, else by `provider_id` (the provider's
-    name for it). Each kind is taken once for a message. `code` is a code, never text from outside.
+    name for it). Each kind is taken once for a message. `at` None: the provider does not say when. `code` is a code, never text from outside.
     """
 
     kind: Kind
-    at: datetime
+    at: datetime | None
     provider_id: str = ""
     message_id: str = ""
     code: str = ""

@@ -110,6 +110,12 @@ class PolicyRefused(MessageDead):
     sort = "policy_refused"
 
 
+class OptedOut(MessageDead):
+    """Certainly not sent: the recipient has told the provider that they want nothing more on this channel."""
+
+    sort = "opted_out"
+
+
 class AddressDead(ProviderFailure):
     """Certainly not sent: the address does not exist. A hard bounce."""
 
@@ -188,10 +194,17 @@ class ProviderConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an account may use besides its configuration."""
+    """What an account may use besides its configuration. `account` is its own name, empty while it is only tried; `public_url` where people
+    and providers reach us."""
 
     db: Database
     now: Callable[[], datetime]
+    public_url: str = ""
+    account: str = ""
+
+    def callback_url(self, route: str) -> str:
+        """Where the provider shall report; empty where nobody would listen."""
+        return f"{self.public_url}/callbacks/{self.account}/{route}" if self.public_url and self.account else ""
 
 
 Advice = Sequence[tuple[str, str]]

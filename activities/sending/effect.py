@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import AddressDead, Answer, DeliveryCheck, InDoubt, MessageDead, Provider, RetryLater
+from activities.providers.provider import AddressDead, Answer, DeliveryCheck, InDoubt, MessageDead, OptedOut, Provider, RetryLater
 from activities.rendering import RenderBusy
 from activities.sending import ledger, merged, restored
 from activities.sending.attempt import attempt
@@ -55,6 +55,8 @@ RENDER_PAUSE = timedelta(seconds=2)
 CARRIED = frozenset({*SENDABLE, "team"})
 """The channels that go through a provider account."""
 ACCOUNT_STOPPED = "account_stopped"
+OPTED_OUT = "suppressed_unsubscribe"
+"""As the gate says it: the provider knew before we did."""
 
 
 class NotServed(PfadwerkError):
@@ -447,6 +449,8 @@ def _call(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft, c
             raise come_back(BUSY, code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
         case AddressDead(code=code):
             return _answer(engine, performer, job, "bounced", code, address=claimed.address)
+        case OptedOut():
+            return _answer(engine, performer, job, "skipped", OPTED_OUT, address=claimed.address)
         case MessageDead(code=code):
             return _answer(engine, performer, job, "failed", code)
         case answer:
@@ -546,7 +550,9 @@ def _answer_in(
         values["mailbox_key"] = None  # it has not gone to that mailbox, so another may
     if status == "bounced":
         values["bounced_at"] = job.as_of
-        performer.bounced(session, job, address)
+        performer.address_refused(session, job, address, "dead")
+    if reason == OPTED_OUT and address:
+        performer.address_refused(session, job, address, "opted_out")
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
     if job.call.channel in SENDABLE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
@@ -58,6 +58,10 @@ class Draft:
     ledger: Mapping[str, Any] = field(default_factory=dict)
 
 
+AddressReason = Literal["dead", "opted_out"]
+"""Why a provider will take nothing more for an address."""
+
+
 class CannotPrepare(Exception):
     """It can never be made as it stands; `code` is recorded and the message is skipped."""
 
@@ -100,8 +104,8 @@ class ChannelHandler(Protocol):
     def lookup(self, once_key: str) -> Answer | None:
         """Asks what became of a doubtful call; only where `delivery_check` is `lookup`."""
 
-    def bounced(self, session: Session, job: Job, address: str) -> None:
-        """The address is dead: whatever must be remembered about it."""
+    def address_refused(self, session: Session, job: Job, address: str, reason: AddressReason) -> None:
+        """The address is dead, or wants nothing more: whatever must be remembered about it."""
 
 
 @dataclass(slots=True, kw_only=True)

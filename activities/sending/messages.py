@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from activities.providers.provider import Answer, DeliveryCheck, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.sending import gate, twins
-from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Person
+from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.ledger import message_id_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
+from crm.consent.opt_out import opt_out
 from engine.interpreter.gate import message_class, wanted
 from journeys.channels import address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
@@ -160,8 +161,11 @@ class MessageHandler(Carried):
     def lookup(self, once_key: str) -> Answer | None:
         return self.provider.lookup(once_key)
 
-    def bounced(self, session: Session, job: Job, address: str) -> None:
-        """A dead address gets nothing more on this channel."""
+    def address_refused(self, session: Session, job: Job, address: str, reason: AddressReason) -> None:
+        """It gets nothing more on this channel: nothing at all if it is dead, and no marketing if its owner said so."""
+        if reason == "opted_out":
+            opt_out(session, job.row.contact_id, self.channel, address, job.as_of, by=self.name, proof={}, hops=job.row.hops + 1)
+            return
         suppression.suppress(
             session, self.messaging.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
         )

@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, OptedOut, RetryLater
 from activities.sending import ledger
 from activities.sending.attempt import attempt
 from activities.sending.breakers import Stopped, Turn
-from activities.sending.effect import DeliveryOutcome, Effects, append_outcome
+from activities.sending.effect import OPTED_OUT, DeliveryOutcome, Effects, append_outcome
 from activities.sending.gate import Hold, Pass, Refuse
 from activities.sending.handler import ChannelHandler, Draft, Job, named
 from activities.sending.ledger import messages
@@ -193,6 +193,8 @@ def _call(effects: Effects, performer: ChannelHandler, message_id: str, claimed:
                 _close(engine, performer, message_id, claimed, "uncertain", code)
         case AddressDead(code=code):
             _close(engine, performer, message_id, claimed, "bounced", code)
+        case OptedOut():
+            _close(engine, performer, message_id, claimed, "skipped", OPTED_OUT)
         case MessageDead(code=code):
             _close(engine, performer, message_id, claimed, "failed", code)
         case answer:
@@ -243,7 +245,9 @@ def _close(
             values["provider_id"] = answer.provider_id[:200]
         if status == "bounced" and claimed is not None:
             values["bounced_at"] = now
-            performer.bounced(session, job, claimed.address)
+            performer.address_refused(session, job, claimed.address, "dead")
+        if reason == OPTED_OUT and claimed is not None:
+            performer.address_refused(session, job, claimed.address, "opted_out")
         ledger.count_fate(session, row.once_key, row, row.node, status, reason, {}, now)
         _write(session, message_id, **values)
         append_outcome(

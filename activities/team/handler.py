@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, DeliveryCheck, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
 from activities.sending.gate import Pass, Refuse, Verdict
-from activities.sending.handler import CannotPrepare, Carried, Draft, Job, Person
+from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.ledger import message_id_of
 from activities.sending.messages import MessageSettings
 from activities.team import email
@@ -42,7 +42,7 @@ class ExternalCall:
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
         return {}
 
-    def bounced(self, session: Session, job: Job, address: str) -> None:
+    def address_refused(self, session: Session, job: Job, address: str, reason: AddressReason) -> None:
         """There is no address of a contact here."""
 
     def lookup(self, once_key: str) -> Answer | None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, DeliveryCheck
 from activities.sending.gate import Pass, Verdict
-from activities.sending.handler import Draft, Job, Person
+from activities.sending.handler import AddressReason, Draft, Job, Person
 
 
 def pretend_slack(url: str, once_key: str, text: str, now: datetime) -> Answer:
@@ -49,5 +49,5 @@ class PretendWebhook:
     def lookup(self, once_key: str) -> Answer | None:
         return None
 
-    def bounced(self, session: Session, job: Job, address: str) -> None:
+    def address_refused(self, session: Session, job: Job, address: str, reason: AddressReason) -> None:
         """Nobody is reached, so no address is dead."""

@@ -328,6 +328,36 @@ def test_its_address_gets_nothing_more_wherever_the_message_stands(
     assert found == ["hard_bounce" if what == "bounced" else "complaint"]
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "told", "after"),
+    [
+        ("uncertain", "no_answer", "sent", "sent"),
+        ("uncertain", "no_answer", "delivered", "delivered"),
+        ("uncertain", "no_answer", "failed", "failed"),
+        ("held", AGAIN, "sent", "sent"),
+        ("held", "quiet_hours", "sent", "held"),
+        ("sent", "", "failed", "failed"),
+        ("delivered", "", "sent", "delivered"),
+        ("delivered", "", "failed", "delivered"),
+        ("bounced", "", "delivered", "bounced"),
+        ("failed", "", "sent", "failed"),
+        ("failed", "", "delivered", "failed"),
+    ],
+)
+def test_reports_come_in_any_order_and_nothing_goes_back(
+    client: TestClient, engine: Any, message: Message, public: str, status: str, reason: str, told: str, after: str
+) -> None:
+    with engine.db.write() as session:
+        row = session.get_one(Message, "f" * 32)
+        row.status, row.reason, row.provider_id = status, reason, ""
+    url = f"{public}/callbacks/pigeon.main/news"
+    for _ in range(2):
+        assert tell(client, news(engine, told, message="f" * 32), url=url).status_code == 200
+    with engine.db.read() as session:
+        row = session.get_one(Message, "f" * 32)
+    assert (row.status, row.provider_id) == (after, "letter-1" if after != status else "")
+
+
 def test_another_accounts_word_counts_for_nothing(
     admin: TestClient, client: TestClient, engine: Any, message: Message, public: str
 ) -> None:

@@ -17,7 +17,7 @@ from activities.providers.provider import Answer, DeliveryCheck
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
 from activities.sending.gate import Pass, Verdict
-from activities.sending.handler import Draft, Job
+from activities.sending.handler import AddressReason, Draft, Job
 from activities.sending.ledger import messages
 from engine.clock import Clock
 from engine.engine import Engine
@@ -98,7 +98,7 @@ class Counting:
     def lookup(self, once_key: str) -> Answer | None:
         return Answer(provider_id=once_key) if once_key in self.known else None
 
-    def bounced(self, session: Session, job: Job, address: str) -> None:
+    def address_refused(self, session: Session, job: Job, address: str, reason: AddressReason) -> None:
         """Nothing to remember."""
 
 

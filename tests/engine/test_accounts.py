@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 
 from activities.account_setup import read
 from activities.accounts import UNFIT, UNKNOWN, Accounts, LivePerformers, LiveTimeouts
 from activities.providers import Providers, Surroundings
-from activities.providers.provider import InDoubt, Outgoing
+from activities.providers.provider import InDoubt, OptedOut, Outgoing
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
 from activities.sending.messages import MessageHandler, MessageSettings
@@ -23,8 +24,9 @@ from activities.sending.reconcile import settle
 from activities.sending.watch import watch
 from activities.tracking import Tracking
 from crm.consent import consent
+from crm.consent.mailbox import says_no
 from journeys.calls import activity_of
-from models import Database
+from models import Database, Event
 from tests.engine.conftest import World
 from tests.toy_provider import GOOD, LOFTS, Loft, Pigeon, settings_of
 from workspace import accounts as rows
@@ -131,6 +133,40 @@ def test_an_account_that_nothing_changed_keeps_its_connections_and_a_changed_one
     sending.seconds += 2 * before.timeout_seconds + 2
     sending.accounts.look()
     assert before.closed
+
+
+def test_who_has_opted_out_at_the_provider_is_skipped_and_opted_out_here(sending: Sending) -> None:
+    sending.choose(sending.add("alps"))
+    LOFTS["alps"].next = OptedOut("pigeon_enough")
+    run = sending.enters()
+    assert sending.attempt(run) == "done"
+    message = sending.message(run)
+    assert (message.status, message.reason, message.answer["outlet"]) == ("skipped", "suppressed_unsubscribe", "skipped")
+    with sending.world.db.read() as session:
+        assert consent.state(session, sending.contact, "sms", "marketing") == "withdrawn"
+        assert says_no(session, [b"a" * 32], "sms", "marketing", "+41446681800"), "also for others who have the number"
+        changed = session.scalars(select(Event).where(Event.name == "Consent Changed")).all()
+    assert [one.properties["state"] for one in changed] == ["granted", "withdrawn"]
+    assert LOFTS["alps"].arrived == {}
+
+
+def test_an_account_knows_where_its_provider_shall_report(sending: Sending) -> None:
+    class Told(Pigeon):
+        name = "told"
+        news = ""
+
+        @classmethod
+        def open(cls, config: Any, around: Surroundings) -> Any:
+            made = cls(config)
+            made.news = around.callback_url("news")
+            return made
+
+    sending.accounts.providers = Providers.of_none().with_kinds(Told)
+    sending.accounts.around = Surroundings(sending.world.db, lambda: sending.world.now, "https://m.example")
+    sending.choose(sending.add("alps", Told))
+    provider: Any = sending.accounts.of_channel("sms").provider
+    assert provider.news == "https://m.example/callbacks/told.alps/news"
+    assert sending.accounts.around.callback_url("news") == "", "while an account is only tried, nobody listens"
 
 
 @pytest.mark.parametrize("kind", [Pigeon, Twin])

@@ -26,6 +26,7 @@ OF_TEMPLATES = (
 
 EXCEPTIONS: Mapping[str, str] = {
     "activities/providers/smtp.py": "a provider says which channels it carries",
+    "activities/providers/twilio.py": "a provider says which channels it carries",
     "activities/rendering/allowed.py": "`sms` is a scheme of web addresses",
     "activities/rendering/check.py": "`sms` is a scheme of web addresses",
     "activities/rendering/foreign.py": "the contact's field `email`, as other systems' templates spell it",
