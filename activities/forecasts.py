@@ -497,7 +497,7 @@ class _Mail:
         twin = Twin() if mailbox in self._mailboxes else twins.holder_of(self.session, mailbox, wanted.message_id) if mailbox else None
         verdict = gate.ask(self.session, contact, wanted, self._messaging.address_keys, now, twin, left)
         if isinstance(verdict, Pass):
-            left.append(Former(wanted.cap_class, now))
+            left.append(Former(wanted.cap_class, now, wanted.channel, wanted.purpose))
             self._note(mailbox, call.channel, address)
         hold_at_most = self.program.settings.hold_at_most
         if isinstance(verdict, gate.Hold) and verdict.until > now + hold_at_most:

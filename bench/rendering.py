@@ -51,6 +51,13 @@ def run(rounds: int = ROUNDS, mails: int = 400) -> dict[str, Any]:
     }
 
 
+def render_job(renderer: Renderer) -> tuple[Callable[[], Rendered], int]:
+    """What fills the newsletter in with tracking links, and how many bytes come of it."""
+    layout = next(one for one in layouts() if one.key == "newsletter")
+    job = _job(renderer, renderer.compile_template(layout.variants, "email", message_class=layout.message_class))
+    return job, job().size_bytes
+
+
 def _job(renderer: Renderer, compiled: CompiledTemplate) -> Callable[[], Rendered]:
     values: dict[str, Any] = {
         "contact": made_up("contact", compiled.fields, CONTACT, NOW),

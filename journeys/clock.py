@@ -6,7 +6,7 @@ instant after the gap (03:00). A time that the clock shows twice in autumn means
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -93,7 +93,7 @@ def earliest_allowed(instant: datetime, start: time, end: time, zone: tzinfo, qu
     """
     at = instant.astimezone(UTC)
     for _ in range(_QUIET_SPANS):
-        spans = _quiet_around(at, start, end, zone, quiet_days)
+        spans = _quiet_around(at.astimezone(zone).date(), start, end, zone, tuple(quiet_days))
         over = max((ends for begins, ends in spans if begins <= at < ends), default=at)
         if over == at:
             return at
@@ -101,14 +101,16 @@ def earliest_allowed(instant: datetime, start: time, end: time, zone: tzinfo, qu
     return None
 
 
-def _quiet_around(at: datetime, start: time, end: time, zone: tzinfo, quiet_days: Collection[int]) -> Iterator[tuple[datetime, datetime]]:
-    """The quiet spans that may hold `at`. Tomorrow counts, too: where clocks go back at midnight it begins twice."""
-    today = at.astimezone(zone).date()
+@lru_cache(maxsize=5_000)  # contacts share zones and days, and this costs as much as all else that the gate decides
+def _quiet_around(today: date, start: time, end: time, zone: tzinfo, quiet_days: tuple[int, ...]) -> tuple[tuple[datetime, datetime], ...]:
+    """The quiet spans that may hold an instant of `today`. Tomorrow counts, too: where clocks go back at midnight it begins twice."""
+    spans = []
     for day in (today - _DAY, today, today + _DAY):
         if start != end:
-            yield _window(day, start, end, zone)
+            spans.append(_window(day, start, end, zone))
         if day.weekday() in quiet_days:
-            yield instant_of(day, _MIDNIGHT, zone), instant_of(day + _DAY, _MIDNIGHT, zone)
+            spans.append((instant_of(day, _MIDNIGHT, zone), instant_of(day + _DAY, _MIDNIGHT, zone)))
+    return tuple(spans)
 
 
 def _window(day: date, start: time, end: time, zone: tzinfo) -> tuple[datetime, datetime]:

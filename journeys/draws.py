@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 
+GLOBAL_HOLD_OUT = "global_hold_out"
+"""Why somebody of the workspace's control group gets no marketing."""
 _STEPS = 2**64
 
 

@@ -13,12 +13,14 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from journeys.draws import GLOBAL_HOLD_OUT
 from storage.tally import Dated, read_days
 
 Grouping = Literal["day", "channel", "template_version"]
 DEFAULT_DAYS, MAX_DAYS = 30, 366
 OF_JOURNEY = ("runs", "held_out", "ended", "goal", "held_out_goal", "refused")
-OF_MESSAGES = ("sent", "opened", "clicked", "bounced", "failed", "skipped")
+OF_MESSAGES = ("sent", "opened", "clicked", "bounced", "failed", "skipped", "control_group")
+"""`control_group`: not sent because the contact is in the workspace's; they are in no other number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,12 @@ def journey_metrics(
     whats = (*OF_JOURNEY, *OF_MESSAGES) if by == "day" else OF_MESSAGES
     rows: dict[Group, Row] = {}
     for one in read_days(session, journey_id, since, until):
-        if one.what not in whats or version_number not in (None, one.version_number):
+        what = "control_group" if (one.what, one.outlet) == ("skipped", GLOBAL_HOLD_OUT) else one.what
+        if what not in whats or version_number not in (None, one.version_number):
             continue
         group = _GROUPS[by](one)
         row = rows.setdefault(group, Row(group, dict.fromkeys(whats, 0)))
-        row.counts[one.what] += one.count
+        row.counts[what] += one.count
     return [rows[group] for group in sorted(rows, key=_order) if any(rows[group].counts.values())]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from engine.interpreter.gate import Consents, Former, Held, Limits, Person, SendRequest, Suppressions, Twin
+from engine.interpreter.gate import Consents, Former, Happened, Held, Limits, Person, SendRequest, Suppressions, Twin
 
 FOLDER = Path(__file__).parent / "engine" / "gate"
 WANTED: dict[str, Any] = {
@@ -32,6 +32,7 @@ class Asked(NamedTuple):
     held: list[Held]
     now: datetime
     twin: Twin | None
+    happened: Happened
 
 
 SHAPE: TypeAdapter[Asked] = TypeAdapter(Asked)
@@ -53,6 +54,7 @@ def asked(case: dict[str, Any]) -> Asked:
         "consents": case.get("consents", {"email": {"marketing": "granted"}}),
         "now": case["now"],
         "twin": case.get("twin"),
+        "happened": case.get("happened", {}),
         **{name: case.get(name, empty) for name, empty in (("suppressions", {}), ("limits", {}), ("former", []), ("held", []))},
     }
     return SHAPE.validate_json(json.dumps(whole))

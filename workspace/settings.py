@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from journeys.channels import CHANNELS, DEFAULT, SENDABLE, AnySendable, SendableChannel
 from journeys.errors import Invalid, Issue, NotFound
 from models import WorkspaceSetting
 from storage import identifiers
@@ -84,6 +85,21 @@ class Sender(Setting):
         return {"name": self.name, "email": self.email, "address": self.postal_address}
 
 
+class ChannelQuietHours(Setting):
+    """Quiet hours of one channel: in place of the workspace's, or, by law, beside whatever a workspace or a journey chooses."""
+
+    channel: SendableChannel = SENDABLE[-1]
+    start: time
+    end: time
+    by_law: bool = False
+
+
+def _by_law() -> tuple[ChannelQuietHours, ...]:
+    """What the channels say themselves."""
+    hours = ((name, CHANNELS[name].quiet_by_law) for name in SENDABLE)
+    return tuple(ChannelQuietHours(channel=name, start=span[0], end=span[1], by_law=True) for name, span in hours if span)
+
+
 class QuietHours(Setting):
     """No marketing from `start` to `end` in the contact's zone; across midnight if `end` is earlier. Equal: never quiet."""
 
@@ -94,14 +110,17 @@ class QuietHours(Setting):
     """Where the contact's own zone is unknown."""
     days: tuple[Weekday, ...] = ()
     """Whole days that are quiet, such as Sunday."""
+    channels: tuple[ChannelQuietHours, ...] = Field(default_factory=_by_law, max_length=20)
 
 
 class FrequencyCap(Setting):
-    """At most `count` messages of a cap class in any `per`."""
+    """At most `count` messages of a cap class, on a channel, for a purpose in any `per`; empty: of all, on all, for all."""
 
-    cap_class: str = Field("default", min_length=1, max_length=64)
+    cap_class: Annotated[str, AfterValidator(_one_line)] = Field(USUAL_CAP_CLASS, max_length=64)
     count: int = Field(ge=1, le=1_000)
     per: timedelta = Field(gt=timedelta(0), le=timedelta(days=366))
+    channel: AnySendable = ""
+    purpose: Annotated[str, AfterValidator(lambda text: _purpose(text) if text else "")] = Field("", max_length=64)
 
 
 class FrequencyCaps(Setting):
@@ -113,7 +132,29 @@ class FrequencyCaps(Setting):
 
     def offers(self) -> frozenset[str]:
         """Journeys that choose no class are in the usual one, whether it has a cap or not."""
-        return frozenset({USUAL_CAP_CLASS, *(cap.cap_class for cap in self.caps)})
+        return frozenset({USUAL_CAP_CLASS, *(cap.cap_class for cap in self.caps if cap.cap_class)})
+
+
+class ChannelRule(Setting):
+    """No marketing on `channel` within `after` of an event of a message on `of_channel`."""
+
+    channel: SendableChannel = SENDABLE[-1]
+    after: timedelta = Field(gt=timedelta(0), le=timedelta(days=31))
+    event: Literal["sent", "opened", "clicked"] = "opened"
+    of_channel: SendableChannel = DEFAULT
+
+
+class ChannelRules(Setting):
+    """How far messages on one channel keep from what happened on another."""
+
+    rules: tuple[ChannelRule, ...] = Field((), max_length=20)
+
+
+class HoldOut(Setting):
+    """A share of all contacts that gets no marketing from any journey, to measure what marketing does. `draw` decides who: the same name, the same people."""
+
+    percent: int = Field(0, ge=0, le=50)
+    draw: Annotated[str, AfterValidator(_one_line)] = Field("1", max_length=64)
 
 
 class Listed(Setting):
@@ -290,6 +331,8 @@ SETTINGS: dict[str, type[Setting]] = {
     "sender": Sender,
     "quiet_hours": QuietHours,
     "frequency_caps": FrequencyCaps,
+    "channel_rules": ChannelRules,
+    "hold_out": HoldOut,
     "calendar": WorkCalendar,
     "tracking": Tracking,
     "purposes": Purposes,

@@ -1,7 +1,7 @@
 """What the gate must know, gathered from the database in the transaction that would claim the message; `engine.interpreter.gate` decides.
 
-A message costs six statements at most: consent, suppression, the word of the mailbox, what has left, what waits, and once a transaction
-whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
+A message costs seven statements at most: consent, suppression, the word of the mailbox, what has left, what waits, what happened on other
+channels where a rule asks for it, and once a transaction whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
 """
 
 from __future__ import annotations
@@ -17,41 +17,53 @@ from sqlalchemy.orm import Session
 from activities.sending.ledger import is_awaited
 from crm.consent import consent, mailbox, suppression
 from engine.interpreter.gate import (
+    NOTHING,
     Cap,
+    ChannelQuiet,
     Consents,
     Former,
+    Happened,
     Held,
     Hold,
+    HoldOut,
     Limits,
     Pass,
     Person,
     QuietTime,
     Refuse,
     SendRequest,
+    Spacing,
     Suppressions,
     Twin,
     Verdict,
+    covers,
     decide,
 )
 from journeys.channels import address_of
-from models import Contact, Message, Run
+from journeys.rules.terms.message import MESSAGE_EVENTS
+from models import Contact, Event, Message, Run
 from storage.sql import on, table
 from workspace import settings
 
 messages = table(Message)
 runs = table(Run)
+events = table(Event)
 COUNTED = ("claimed", "sent", "delivered", "uncertain")
 """A message of these states has reached the contact, or may have."""
-WAITING = 50
-"""Held messages of one contact and cap class that are looked at; the most important first."""
+WAITING = 200
+"""Held messages of one contact that are looked at; the most important first."""
+LEFT = 2_000
+"""Messages of one contact within the longest cap that are counted; the newest first. Twice what the largest cap lets through."""
+HAPPENED = 200
+"""Events of one contact within the longest spacing that are looked at; the newest first."""
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _left_at = func.coalesce(messages.c.sent_at, messages.c.claimed_at)
 _former = (
-    select(_left_at)
+    select(messages.c.cap_class, messages.c.channel, messages.c.purpose, _left_at.label("at"))
     .where(
         messages.c.contact_id == bindparam("of_contact"),
-        messages.c.cap_class == bindparam("of_class"),
+        messages.c.cap_class != "",
         messages.c.status.in_(COUNTED),
         messages.c.test.is_(False),
         messages.c.id != bindparam("me"),
@@ -59,7 +71,7 @@ _former = (
         _left_at.is_not(None),
     )
     .order_by(_left_at.desc())
-    .limit(bindparam("newest"))
+    .limit(LEFT)
 )
 _held = (
     select(
@@ -67,6 +79,9 @@ _held = (
         messages.c.once_key,
         messages.c.run_id,
         messages.c.status,
+        messages.c.cap_class,
+        messages.c.channel,
+        messages.c.purpose,
         messages.c.priority,
         messages.c.planned_at,
         messages.c.held_until,
@@ -75,13 +90,22 @@ _held = (
     .join(runs, runs.c.id == messages.c.run_id)
     .where(
         messages.c.contact_id == bindparam("of_contact"),
-        messages.c.cap_class == bindparam("of_class"),
         or_(messages.c.status == "held", messages.c.id == bindparam("me")),
         messages.c.test.is_(False),
         runs.c.status == "active",
     )
     .order_by(messages.c.priority, messages.c.planned_at)
     .limit(WAITING)
+)
+_happened = (
+    select(events.c.name, events.c.occurred_at, events.c.properties)
+    .where(
+        events.c.contact_id == bindparam("of_contact"),
+        events.c.name.in_(bindparam("names", expanding=True)),
+        events.c.occurred_at > bindparam("since"),
+    )
+    .order_by(events.c.occurred_at.desc())
+    .limit(HAPPENED)
 )
 
 
@@ -107,23 +131,33 @@ def ask(
     suppressions = _suppressions(session, address_keys, wanted, person.address)
     limits = limits_of(session)
     since, former, held = _others(session, contact.id, wanted, limits, now)
-    return decide(replace(wanted, since=since), person, consents, suppressions, limits, [*former, *besides], held, now, twin)
+    happened = _happenings(session, contact.id, wanted, limits, now, besides)
+    return decide(replace(wanted, since=since), person, consents, suppressions, limits, [*former, *besides], held, now, twin, happened)
 
 
 def person_of(contact: Contact | Row[Any], channel: str) -> Person:
     """The contact as the gate sees it."""
     gone = contact.erased_at is not None or contact.merged_into is not None
-    return Person(address_of(contact, channel), contact.timezone, gone)
+    return Person(address_of(contact, channel), contact.timezone, gone, contact.id)
 
 
 def limits_of(session: Session) -> Limits:
-    """The workspace's quiet hours and frequency caps."""
+    """What the workspace has set: quiet hours, frequency caps, rules between channels, and its control group."""
     quiet, caps = settings.load(session, settings.QuietHours), settings.load(session, settings.FrequencyCaps)
+    rules, group = settings.load(session, settings.ChannelRules), settings.load(session, settings.HoldOut)
     days = tuple(_WEEK.index(day) for day in quiet.days)
     return Limits(
         QuietTime(quiet.start, quiet.end, days, quiet.zone) if quiet.enabled else None,
-        tuple(Cap(cap.cap_class, cap.count, cap.per) for cap in caps.caps),
+        tuple(Cap(cap.cap_class, cap.count, cap.per, cap.channel, cap.purpose) for cap in caps.caps),
+        tuple(_channel_quiet(one, days if quiet.enabled else (), quiet.zone) for one in quiet.channels),
+        tuple(Spacing(rule.channel, MESSAGE_EVENTS[rule.event], rule.of_channel, rule.after) for rule in rules.rules),
+        HoldOut(group.percent, group.draw) if group.percent else None,
     )
+
+
+def _channel_quiet(one: settings.ChannelQuietHours, days: tuple[int, ...], zone: str) -> ChannelQuiet:
+    """The workspace's quiet days are those of the channel, too; the law knows hours only."""
+    return ChannelQuiet(one.channel, QuietTime(one.start, one.end, () if one.by_law else days, zone), one.by_law)
 
 
 def _consents(session: Session, contact_id: str, wanted: SendRequest) -> Consents:
@@ -149,24 +183,38 @@ def _others(
 ) -> tuple[datetime | None, list[Former], list[Held]]:
     """Since when the message itself has been held, what has left, and what else is held and still awaited by its run.
 
-    What left before the longest cap, or before as many others as the largest cap lets through, does not matter.
+    What left before the longest cap does not matter.
     """
-    caps = [cap for cap in limits.caps if wanted.is_marketing and cap.cap_class == wanted.cap_class]
+    caps = [cap for cap in limits.caps if wanted.is_marketing and covers(cap, wanted)]
     if not caps:
         return None, [], []
-    values = {"of_contact": contact_id, "of_class": wanted.cap_class, "me": wanted.message_id}
-    window = {"since": now - max(cap.per for cap in caps), "newest": max(cap.count for cap in caps)}
-    left = on(session).execute(_former, {**values, **window}).scalars()
+    values = {"of_contact": contact_id, "me": wanted.message_id}
+    left = on(session).execute(_former, {**values, "since": now - max(cap.per for cap in caps)})
     waiting: Sequence[Any] = on(session).execute(_held, values).all()
     return (
         next((row.planned_at for row in waiting if row.id == wanted.message_id), None),
-        [Former(wanted.cap_class, at.astimezone(UTC)) for at in left],
+        [Former(row.cap_class, row.at.astimezone(UTC), row.channel, row.purpose) for row in left],
         [
-            Held(row.id, wanted.cap_class, row.priority, row.planned_at, row.held_until)
+            Held(row.id, row.cap_class, row.priority, row.planned_at, row.held_until, row.channel, row.purpose)
             for row in waiting
             if row.held_until is not None and is_awaited(row)
         ],
     )
+
+
+def _happenings(
+    session: Session, contact_id: str, wanted: SendRequest, limits: Limits, now: datetime, besides: Sequence[Former]
+) -> Happened:
+    """What people, not machines, did with messages on other channels that the wanted one keeps its distance from."""
+    rules = [rule for rule in limits.spacings if wanted.is_marketing and rule.channel == wanted.channel]
+    if not rules:
+        return NOTHING
+    values = {"of_contact": contact_id, "names": sorted({rule.event for rule in rules}), "since": now - max(rule.after for rule in rules)}
+    found: dict[str, dict[str, datetime]] = {one.channel: {MESSAGE_EVENTS["sent"]: one.at} for one in besides}
+    for row in on(session).execute(_happened, values):
+        if not row.properties.get("machine"):
+            found.setdefault(str(row.properties.get("channel")), {}).setdefault(row.name, row.occurred_at)
+    return found
 
 
 __all__ = ["Hold", "Pass", "Refuse", "SendRequest", "Twin", "Verdict", "ask", "limits_of", "person_of"]

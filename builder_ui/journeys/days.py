@@ -26,6 +26,7 @@ MESSAGES = {
     "bounced": "Bounced",
     "failed": "Failed",
     "skipped": "Skipped",
+    "control_group": "Workspace's control group",
 }
 JOURNEY = {
     "runs": "Entered",

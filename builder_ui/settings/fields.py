@@ -15,6 +15,7 @@ from builder_ui.builder.forms import UNITS, as_number, in_units, iso
 from builder_ui.kit.forms import Field, Values
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import ROLE_NAMES, WEEKDAYS
+from journeys.channels import CHANNELS
 from workspace import time_zones
 from workspace.settings import Setting
 
@@ -68,12 +69,12 @@ def plain(t: Translator, title: str, path: str, schema: Schema, value: Any) -> F
     if schema["type"] == "boolean":
         return Field(path, label, "checkbox", "on" if value else "", hint=hint)
     if "enum" in schema:
-        return Field(path, label, "select", str(value), [(one, t(CHOICES[one])) for one in schema["enum"]], hint=hint)
+        return Field(path, label, "select", str(value), [(one, t(choice(one))) for one in schema["enum"]], hint=hint)
     if schema["type"] == "integer":
         shown = "" if value is None else str(value)
         return Field(path, label, "number", shown, least=schema.get("minimum"), greatest=schema.get("maximum"), hint=hint)
     if schema.get("format") == "time":
-        return Field(path, label, "time", str(value)[:5], hint=hint)
+        return Field(path, label, "time", "" if value is None else str(value)[:5], hint=hint)
     zone = {"offered": sorted(time_zones.known())} if path.endswith("zone") else {}
     most = schema.get("maxLength", 200)
     return Field(path, label, "textarea" if most == 500 else "text", "" if value is None else str(value), most=most, hint=hint, **zone)  # type: ignore[arg-type]
@@ -162,6 +163,11 @@ def headed(fields: Sequence[Field], heading: str) -> list[Field]:
     return [replace(fields[0], group=heading), *fields[1:]]
 
 
+def choice(one: str) -> str:
+    """What people read for a value out of a list; a message id."""
+    return CHANNELS[one].label if one in CHANNELS else CHOICES[one]
+
+
 def words(t: Translator, title: str) -> tuple[str, str]:
     """(label, hint) of a property."""
     label, hint = TITLES[title]
@@ -171,6 +177,10 @@ def words(t: Translator, title: str) -> tuple[str, str]:
 ELSEWHERE = frozenset({"appearance.logo"})
 """Properties that are files: they have a form of their own (`pages.logo`)."""
 CHOICES = {
+    "": "all channels",
+    "sent": "was sent",
+    "opened": "was opened",
+    "clicked": "was clicked",
     "none": "nothing",
     "clicks": "clicks",
     "full": "clicks and opens",
@@ -196,8 +206,31 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "quiet_hours.end": ("Until", "Earlier than the start: past midnight."),
     "quiet_hours.zone": ("Time zone where none is known", ""),
     "quiet_hours.days": ("Quiet days", ""),
+    "quiet_hours.channels": ("Hours of a channel", ""),
+    "quiet_hours.channels.channel": ("Channel", ""),
+    "quiet_hours.channels.start": ("From", "Leave both times empty to remove this entry."),
+    "quiet_hours.channels.end": ("Until", ""),
+    "quiet_hours.channels.by_law": (
+        "Required by law",
+        "Applies in addition to all other quiet hours, including those of a journey. Otherwise these hours replace the ones above on this channel.",
+    ),
+    "channel_rules.rules": ("Rule", ""),
+    "channel_rules.rules.channel": ("No marketing on the channel", ""),
+    "channel_rules.rules.after": ("For a period of", "Leave empty to remove this rule."),
+    "channel_rules.rules.event": ("After another message", ""),
+    "channel_rules.rules.of_channel": ("Channel of the other message", ""),
+    "hold_out.percent": (
+        "Share of all contacts, in percent",
+        "0 to 50. These contacts get no marketing from any journey; transactional messages are sent.",
+    ),
+    "hold_out.draw": ("Name of the draw", "The same name always draws the same contacts. Change it to draw others."),
     "frequency_caps.caps": ("Cap", ""),
-    "frequency_caps.caps.cap_class": ("Class", "Journeys refer to the class by its name; the usual one is “default”."),
+    "frequency_caps.caps.cap_class": (
+        "Class",
+        "Journeys refer to the class by its name; the usual one is “default”. Leave empty for a cap over all classes.",
+    ),
+    "frequency_caps.caps.channel": ("Channel", ""),
+    "frequency_caps.caps.purpose": ("Purpose", "Leave empty for all purposes."),
     "frequency_caps.caps.count": ("Maximum number of messages", "Leave empty to remove this cap."),
     "frequency_caps.caps.per": ("Any journey", ""),
     "calendar.zone": ("Time zone", ""),

@@ -16,6 +16,8 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/appearance", "Public pages", "setting.read"),
     ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
     ("/ui/settings/workspace/frequency_caps", "Frequency caps", "setting.read"),
+    ("/ui/settings/workspace/channel_rules", "Rules between channels", "setting.read"),
+    ("/ui/settings/workspace/hold_out", "Control group", "setting.read"),
     ("/ui/settings/workspace/purposes", "Consent purposes", "setting.read"),
     ("/ui/settings/workspace/score_groups", "Scores", "setting.read"),
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),

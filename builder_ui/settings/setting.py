@@ -21,6 +21,8 @@ LEADS = {
     "appearance": "How the pages look that contacts reach from a message, to unsubscribe or to change their preferences.",
     "quiet_hours": "When contacts are not disturbed. Messages wait; they are not lost.",
     "frequency_caps": "The maximum number of messages a contact gets. Further messages wait.",
+    "channel_rules": "How long one channel stays silent after something happened on another, such as no SMS after an e-mail was opened. Messages wait.",
+    "hold_out": "A control group over all journeys: comparing it with everybody else shows what marketing achieves.",
     "calendar": "Task deadlines count only these hours.",
     "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
     "score_groups": "What points are collected for. Journeys can only use the scores listed here.",

@@ -2,7 +2,8 @@
 
 Asked for every message to a contact: by the claim of a real one (`activities.sending.gate` gathers the arguments from the database), and
 by whoever wants to know what would happen. The order of the questions is fixed, and the first refusal is the reason that is recorded:
-contact, address, consent, suppression, whether the mailbox has it already; then the earliest instant at which quiet hours and frequency caps leave room.
+contact, address, consent, suppression, hold-out, whether the mailbox has it already; then the earliest instant at which quiet hours, frequency caps and
+the spacing between channels leave room.
 
 All values are plain and survive JSON. Instants are aware UTC. It does not look at the message's text, and it remembers nothing.
 """
@@ -12,11 +13,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Any
 
 from journeys.clock import earliest_allowed, zone_of
 from journeys.document import QuietHours, Settings
+from journeys.draws import GLOBAL_HOLD_OUT, draw
 
 LOOK_AGAIN = timedelta(days=7)
 """A message that quiet time never lets out is looked at again after this: settings change."""
@@ -24,6 +26,8 @@ OVERDUE = timedelta(minutes=15)
 """A held message that should have left so long ago holds nobody any more: its worker is away, or it is never asked for again."""
 TWIN_AGAIN = timedelta(minutes=1)
 """How long a message waits at least for one to the same mailbox whose answer is missing."""
+_TURNS = 20
+"""More ends of quiet times than there are in a week; who finds no loud instant behind them finds none at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,13 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The recipient: `address` is where the wanted channel reaches them, `gone` that the contact was erased or merged into another."""
+    """The recipient: `address` is where the wanted channel reaches them, `gone` that the contact was erased or merged into another.
+    Without `contact_id` (somebody made up) they are in no control group."""
 
     address: str | None
     timezone: str | None = None
     gone: bool = False
+    contact_id: str = ""
 
 
 Consents = Mapping[str, Mapping[str, str]]
@@ -77,28 +83,67 @@ class QuietTime:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelQuiet:
+    """Quiet time of one channel: `by_law` beside whatever else is quiet, otherwise in place of the workspace's."""
+
+    channel: str
+    time: QuietTime
+    by_law: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Cap:
-    """At most `count` messages of a cap class in any `per`."""
+    """At most `count` messages in any `per`: of a cap class, a channel, a purpose; empty: of all of them."""
 
     cap_class: str
     count: int
     per: timedelta
+    channel: str = ""
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Nothing on `channel` until `after` the last `event` of a message on `of_channel`, such as an SMS after an e-mail was opened."""
+
+    channel: str
+    event: str
+    of_channel: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOut:
+    """A share of all contacts that gets no marketing. `name` draws it: another one draws others."""
+
+    percent: float
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the workspace lets through at most. None: it has no quiet time."""
+    """What the workspace lets through at most. None: it has no quiet time, and no control group."""
 
     quiet_time: QuietTime | None = None
     caps: tuple[Cap, ...] = ()
+    channel_quiet: tuple[ChannelQuiet, ...] = ()
+    spacings: tuple[Spacing, ...] = ()
+    hold_out: HoldOut | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """A message that has left, or is being sent, and counts for its cap class."""
+    """A message that has left, or is being sent, and counts for caps."""
 
     cap_class: str
     at: datetime
+    channel: str = ""
+    purpose: str = ""
+
+
+Happened = Mapping[str, Mapping[str, datetime]]
+"""channel -> event of a message there -> when it happened last."""
+NOTHING: Happened = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +155,8 @@ class Held:
     priority: int
     since: datetime
     until: datetime
+    channel: str = ""
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +176,14 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It may never leave. Reasons: no_contact, no_address, no_consent, suppressed_<why>, same_mailbox."""
+    """It may never leave. Reasons: no_contact, no_address, no_consent, suppressed_<why>, global_hold_out, same_mailbox."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """It may leave at `until` at the earliest. Reasons: same_mailbox, quiet_hours, frequency_cap (what it waits for last).
+    """It may leave at `until` at the earliest. Reasons: same_mailbox, quiet_hours, frequency_cap, spacing (what it waits for last).
 
     `behind`: the held messages that go first and without which it could leave sooner.
     """
@@ -179,11 +226,12 @@ def decide(
     held: Iterable[Held],
     now: datetime,
     twin: Twin | None = None,
+    happened: Happened = NOTHING,
 ) -> Verdict:
     """The verdict on `wanted` at `now`.
 
-    `former` and `held` may hold more than counts (other cap classes, the message itself), in any order; of `former` the newest
-    `count` of the largest cap are enough.
+    `former` and `held` may hold more than counts (what no cap covers, the message itself), in any order; of `former` the newest
+    `count` of each cap are enough.
     """
     if person is None or person.gone:
         return Refuse("no_contact")
@@ -195,9 +243,16 @@ def decide(
         return Refuse(f"suppressed_{why}")
     if not wanted.is_marketing:
         return Pass(person.address)
+    if limits.hold_out is not None and is_held_out(limits.hold_out, person.contact_id):
+        return Refuse(GLOBAL_HOLD_OUT)
     if twin is not None:
         return Refuse("same_mailbox") if twin.until is None else Hold(max(twin.until, now + TWIN_AGAIN), "same_mailbox")
-    return _hold(wanted, person, limits, former, held, now) or Pass(person.address)
+    return _hold(wanted, person, limits, former, held, now, happened) or Pass(person.address)
+
+
+def is_held_out(group: HoldOut, contact_id: str) -> bool:
+    """Always the same answer for a contact; who is held out at 5 percent is so at 10."""
+    return contact_id != "" and draw("hold_out", group.name, contact_id) < group.percent / 100
 
 
 def _suppressed(wanted: SendRequest, suppressions: Suppressions) -> str | None:
@@ -207,65 +262,122 @@ def _suppressed(wanted: SendRequest, suppressions: Suppressions) -> str | None:
 
 
 def _hold(
-    wanted: SendRequest, person: Person, limits: Limits, former: Iterable[Former], held: Iterable[Held], now: datetime
+    wanted: SendRequest,
+    person: Person,
+    limits: Limits,
+    former: Iterable[Former],
+    held: Iterable[Held],
+    now: datetime,
+    happened: Happened,
 ) -> Hold | None:
     """Until when it waits with those that go first, and whether it is for them; None if it may leave now."""
-    ahead = {one.message_id: max(one.until, now) for one in held if _goes_first(one, wanted, now)}
-    left = [one.at for one in former if one.cap_class == wanted.cap_class]
-    caps = [cap for cap in limits.caps if cap.cap_class == wanted.cap_class]
-    walk = _Walk(wanted, person, limits.quiet_time, caps)
-    until, reason = walk.earliest(now, left + list(ahead.values()))
+    caps = [cap for cap in limits.caps if covers(cap, wanted)]
+    ahead = [one for one in held if any(covers(cap, one) for cap in caps) and _goes_first(one, wanted, now)]
+    left = list(former)
+    walk = _Walk(_quiet_times(wanted, person, limits), _spaced_until(wanted, limits.spacings, happened))
+    until, reason = walk.earliest(now, [(cap, _taken(cap, left, ahead, now)) for cap in caps])
     if until == now:
         return None
-    alone, _ = walk.earliest(now, left)
-    return Hold(until, reason, tuple(sorted(ahead)) if alone < until else ())
+    alone, _ = walk.earliest(now, [(cap, _taken(cap, left, (), now)) for cap in caps])
+    return Hold(until, reason, tuple(sorted(one.message_id for one in ahead)) if alone < until else ())
+
+
+def covers(cap: Cap, one: SendRequest | Former | Held) -> bool:
+    """Whether a message counts for the cap."""
+    return cap.cap_class in ("", one.cap_class) and cap.channel in ("", one.channel) and cap.purpose in ("", one.purpose)
+
+
+def _taken(cap: Cap, left: Iterable[Former], ahead: Iterable[Held], now: datetime) -> list[datetime]:
+    """When something left or leaves that counts for the cap, ascending."""
+    return sorted([one.at for one in left if covers(cap, one)] + [max(one.until, now) for one in ahead if covers(cap, one)])
 
 
 def _goes_first(one: Held, wanted: SendRequest, now: datetime) -> bool:
     """Whether a held message leaves before `wanted`: it is more important, or as important and there before."""
-    if one.cap_class != wanted.cap_class or one.until <= now - OVERDUE:
+    if one.until <= now - OVERDUE:
         return False
     mine = (wanted.priority, wanted.since or now, wanted.message_id)
     return (one.priority, one.since, one.message_id) < mine
 
 
+def _spaced_until(wanted: SendRequest, spacings: Iterable[Spacing], happened: Happened) -> datetime | None:
+    """When the channel has kept its distance from what happened on others; None: nothing happened."""
+    over = [
+        last + rule.after
+        for rule in spacings
+        if rule.channel == wanted.channel and (last := happened.get(rule.of_channel, {}).get(rule.event)) is not None
+    ]
+    return max(over, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """A quiet time in the recipient's zone."""
+
+    start: time
+    end: time
+    zone: tzinfo
+    days: tuple[int, ...] = ()
+
+    def over(self, at: datetime) -> datetime | None:
+        return earliest_allowed(at, self.start, self.end, self.zone, self.days)
+
+
+def _quiet_times(wanted: SendRequest, person: Person, limits: Limits) -> list[_Quiet]:
+    """By choice: the journey's own where it has some, else those of the channel, else the workspace's. And those by law, whatever is chosen."""
+    of_channel = [one for one in limits.channel_quiet if one.channel == wanted.channel]
+    law = [one.time for one in of_channel if one.by_law]
+    own = wanted.quiet_hours
+    if own is not None:
+        zone = zone_of(person.timezone, wanted.fallback_zone)
+        return [_Quiet(time.fromisoformat(own.start), time.fromisoformat(own.end), zone), *_quiet_for(person, law)]
+    chosen = [one.time for one in of_channel if not one.by_law]
+    if not chosen and limits.quiet_time is not None:
+        chosen = [limits.quiet_time]
+    return _quiet_for(person, [*chosen, *law])
+
+
+def _quiet_for(person: Person, times: Iterable[QuietTime]) -> list[_Quiet]:
+    return [_Quiet(one.start, one.end, zone_of(person.timezone, one.zone), one.days) for one in times]
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """The way from now to the first instant that is neither quiet nor too much."""
+    """The way from now to the first instant that is neither quiet, nor too soon, nor too much."""
 
-    wanted: SendRequest
-    person: Person
-    quiet_time: QuietTime | None
-    caps: Sequence[Cap]
+    quiet: Sequence[_Quiet]
+    spaced_until: datetime | None
 
-    def earliest(self, now: datetime, others: Iterable[datetime]) -> tuple[datetime, str]:
-        """The instant, and what was waited for last.
+    def earliest(self, now: datetime, caps: Sequence[tuple[Cap, Sequence[datetime]]]) -> tuple[datetime, str]:
+        """The instant, and what was waited for last. `caps`: each with the instants that are taken, ascending.
 
-        Every move leads to the end of a quiet time or to an instant at which one of the finitely many `others` has left the window of
-        a cap; none goes back, so the walk ends: after 2 x (1 + caps x (1 + others ahead)) moves at most.
+        Every move leads to the end of a quiet time or of the spacing, or to an instant at which one of the finitely many taken has left
+        the window of its cap; none goes back, so the walk ends: after 2 x (2 + caps x (1 + taken ahead)) moves at most.
         """
-        taken = sorted(others)
         at, reason = now, ""
         while True:
-            loud = self._after_quiet(at)
+            spaced = at if self.spaced_until is None else max(at, self.spaced_until)
+            loud = self._after_quiet(spaced)
             if loud is None:
                 return now + LOOK_AGAIN, "quiet_hours"
-            free = max((_after(cap, taken, loud) for cap in self.caps), default=loud)
+            free = max((_after(cap, taken, loud) for cap, taken in caps), default=loud)
             if free == at:
                 return at, reason
-            reason = "frequency_cap" if free > loud else "quiet_hours"
+            reason = "frequency_cap" if free > loud else "quiet_hours" if loud > spaced else "spacing"
             at = free
 
     def _after_quiet(self, at: datetime) -> datetime | None:
-        """The journey's own quiet hours where it has some, else the workspace's."""
-        own = self.wanted.quiet_hours
-        if own is not None:
-            zone = zone_of(self.person.timezone, self.wanted.fallback_zone)
-            return earliest_allowed(at, time.fromisoformat(own.start), time.fromisoformat(own.end), zone)
-        if self.quiet_time is None:
-            return at
-        zone = zone_of(self.person.timezone, self.quiet_time.zone)
-        return earliest_allowed(at, self.quiet_time.start, self.quiet_time.end, zone, self.quiet_time.days)
+        """`at`, or the first instant after it at which it is quiet by none of the quiet times; None: there is none."""
+        for _ in range(_TURNS):
+            before = at
+            for quiet in self.quiet:
+                over = quiet.over(at)
+                if over is None:
+                    return None
+                at = over
+            if at == before:
+                return at
+        return None
 
 
 def _after(cap: Cap, taken: Sequence[datetime], at: datetime) -> datetime:

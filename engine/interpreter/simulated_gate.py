@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from engine.interpreter import gate
 from journeys.channels import ADDRESSED
 from journeys.document import Settings
 from journeys.rules.facts import Facts
+from journeys.rules.terms.event import EventTerm
+from journeys.rules.terms.message import BY_PEOPLE
 from journeys.values import Call
 
 
 @dataclass(slots=True)
 class SimulatedGate:
-    """`suppressions`: channel -> reasons. `limits` are the workspace's quiet time and caps."""
+    """`suppressions`: channel -> reasons. `limits` are those of the workspace."""
 
     settings: Settings
     suppressions: Mapping[str, Sequence[str]]
@@ -30,20 +33,36 @@ class SimulatedGate:
         """The verdict now; a message that would wait longer than the journey allows is refused, as a real one."""
         since = self._first_held.get(message_id)
         wanted = gate.wanted(message_id, call.channel, call.input, self.settings, since)
-        person = gate.Person(_text(facts.value(ADDRESSED.get(call.channel, "id"))), _text(facts.value("timezone")))
+        address = _text(facts.value(ADDRESSED.get(call.channel, "id")))
+        person = gate.Person(address, _text(facts.value("timezone")), contact_id=_text(facts.value("id")) or "")
         stated = facts.consent(call.channel, wanted.purpose)
         consents = {call.channel: {wanted.purpose: stated}} if stated else {}
-        verdict = gate.decide(wanted, person, consents, self.suppressions, self.limits, self._former, (), now)
+        happened = self._happened(facts, wanted, now)
+        verdict = gate.decide(wanted, person, consents, self.suppressions, self.limits, self._former, (), now, None, happened)
         if isinstance(verdict, gate.Hold):
             return self._held(message_id, verdict, now)
         if isinstance(verdict, gate.Pass):
-            self._former.append(gate.Former(wanted.cap_class, now))
+            self._former.append(gate.Former(wanted.cap_class, now, wanted.channel, wanted.purpose))
         return verdict
+
+    def _happened(self, facts: Facts, wanted: gate.SendRequest, now: datetime) -> gate.Happened:
+        """What the script and the walk tell of messages on other channels."""
+        found: dict[str, dict[str, datetime]] = {}
+        for rule in self.limits.spacings:
+            if rule.channel == wanted.channel and (last := facts.occurrences(_by_people(rule.event, rule.of_channel), now).newest_at):
+                found.setdefault(rule.of_channel, {})[rule.event] = last
+        return found
 
     def _held(self, message_id: str, verdict: gate.Hold, now: datetime) -> gate.Verdict:
         since = self._first_held.setdefault(message_id, now)
         too_long = verdict.until > since + self.settings.hold_at_most
         return gate.Refuse(f"held_too_long_{verdict.reason}") if too_long else verdict
+
+
+@lru_cache(maxsize=100)
+def _by_people(event: str, channel: str) -> EventTerm:
+    on_channel = {"field": "channel", "operator": "=", "value": channel}
+    return EventTerm.model_validate({"event": event, "where": {"combinator": "and", "rules": [on_channel, BY_PEOPLE]}})
 
 
 def _text(value: object) -> str | None:

@@ -45,13 +45,19 @@ def address_of(contact: Any, channel: str) -> str | None:
 if TYPE_CHECKING:
     ChannelName = str
     ConsentSubject = str
+    SendableChannel = str
+    AnySendable = str
 else:
     ChannelName = Literal[tuple(CHANNELS)]
     """The type of a field that names a channel: an `enum` in JSON Schema."""
     ConsentSubject = Literal[CONSENTS]
     """The type of a field that names what a consent is about."""
+    SendableChannel = Literal[SENDABLE]
+    """The type of a field that names a channel on which messages leave."""
+    AnySendable = Literal[("", *SENDABLE)]
+    """Likewise; empty: any of them."""
 
 __all__ = [
     "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "SENDABLE", "TRACKING",
-    "Channel", "ChannelName", "ConsentSubject", "Part", "Step", "TemplateKind", "address_of",
+    "AnySendable", "Channel", "ChannelName", "ConsentSubject", "Part", "SendableChannel", "Step", "TemplateKind", "address_of",
 ]  # fmt: skip

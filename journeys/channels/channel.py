@@ -8,6 +8,7 @@ channels it carries. Pure: names, texts and bounds, no I/O.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time
 from typing import Any, ClassVar, Literal
 
 Format = Literal["line", "text", "mjml", "url"]
@@ -94,6 +95,8 @@ class Channel:
     """Whether files of other systems tell a consent to it, so that the import offers a column for it."""
     needs_unsubscribe: ClassVar[bool] = False
     """Whether a marketing message must show a link to unsubscribe and gets the headers of RFC 8058."""
+    quiet_by_law: ClassVar[tuple[time, time] | None] = None
+    """From when until when the law lets no marketing out on it, on the recipient's clock, unless a workspace says otherwise; None: at no time."""
     template: ClassVar[TemplateKind | None] = None
     step: ClassVar[Step | None] = None
 

@@ -20,11 +20,12 @@ import crm.consent.mailbox
 import crm.consent.suppression
 from activities.sending import gate
 from crm.consent.suppression import hashed
-from engine.interpreter.gate import Limits, SendRequest, Verdict
+from engine.interpreter.gate import Former, Held, Limits, SendRequest, Verdict
 from engine.interpreter.state import State
 from journeys.channels import ADDRESSED
+from journeys.rules.terms.message import MESSAGE_EVENTS
 from journeys.values import Call, Do, WaitUntil
-from models import ConsentState, Contact, Database, Journey, MailboxConsent, Message, Run, Suppression, Version
+from models import ConsentState, Contact, Database, Event, Journey, MailboxConsent, Message, Run, Suppression, Version
 from storage.sql import table
 from tests.broken import broken, load, whole
 from tests.gate_cases import Asked, asked, cases, told
@@ -55,7 +56,8 @@ class Placed:
 
     @property
     def contact_id(self) -> str:
-        return f"{self.number:04}contact-1"
+        """The case's own where it decides (who is held out), each in one case only."""
+        return (self.asked.person.contact_id if self.asked.person else "") or f"{self.number:04}contact-1"
 
     def id_of(self, message: str) -> str:
         return f"{self.number:04}{message}"
@@ -95,7 +97,32 @@ def rows_of(placed: Placed) -> Rows:
     found += [(Suppression, entry) for entry in suppressions_of(placed, case)]
     found += [(MailboxConsent, word) for word in words_of(placed, case)]
     found += messages_of(placed, case)
+    found += [(Event, values) for values in events_of(placed, case)]
     return found
+
+
+def events_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
+    """What happened, among events that must not count: of machines, of others, of another name, and what the last one came after."""
+    if case.person is None:
+        return
+    for number, (channel, what) in enumerate(case.happened.items()):
+        for name, at in what.items():
+            yield event_row_of(placed, f"{number}{name}", placed.contact_id, name, channel, at)
+            yield event_row_of(placed, f"{number}{name} before", placed.contact_id, name, channel, at - MINUTE)
+    for rule in case.limits.spacings:
+        just_now = case.now - MINUTE
+        yield event_row_of(placed, f"{rule.event} machine", placed.contact_id, rule.event, rule.of_channel, just_now, machine=True)
+        yield event_row_of(placed, f"{rule.event} stranger", placed.id_of("stranger"), rule.event, rule.of_channel, just_now)
+        yield event_row_of(placed, f"{rule.event} elsewhere", placed.contact_id, "Message Skipped", rule.of_channel, just_now)
+
+
+def event_row_of(
+    placed: Placed, id: str, contact_id: str, name: str, channel: str, at: datetime, *, machine: bool = False
+) -> dict[str, Any]:
+    return {
+        "contact_id": contact_id, "type": "system", "name": name, "properties": {"channel": channel, "machine": machine}, "context": {},
+        "source": "system", "message_id": placed.id_of(id), "occurred_at": at, "received_at": at, "hops": 0, "routed": True, "backfill": False,
+    }  # fmt: skip
 
 
 def contacts_of(placed: Placed, case: Asked) -> Iterator[tuple[type, dict[str, Any]]]:
@@ -176,18 +203,19 @@ def messages_of(placed: Placed, case: Asked) -> Rows:
     if case.person is None:
         return []
     class_, soon, just_now = case.wanted.cap_class, case.now + timedelta(hours=1), case.now - MINUTE
+    of_its_own = {"cap_class": "of-its-own", "channel": "postcard", "purpose": "of-its-own"}
     found = own_message(placed, case)
     for number, one in enumerate(case.former):
         status = LEFT[number % len(LEFT)]
-        found += message(placed, f"former{number}", status=status, cap_class=one.cap_class, at=one.at)
+        found += message(placed, f"former{number}", status=status, at=one.at, **sort_of(one))
     for one in case.held:
         if one.message_id != case.wanted.message_id:
-            found += message(
-                placed, one.message_id, status="held", cap_class=one.cap_class, priority=one.priority, since=one.since, until=one.until
-            )
+            found += message(placed, one.message_id, status="held", priority=one.priority, since=one.since, until=one.until, **sort_of(one))
     # What has left, but not to this contact, not in this class, not really, or not at all.
     found += message(placed, "f1", status="sent", cap_class=class_, at=just_now, contact_id=stranger)
-    found += message(placed, "f2", status="sent", cap_class="of-its-own", at=just_now)
+    if all(cap.cap_class or cap.channel or cap.purpose for cap in case.limits.caps):
+        found += message(placed, "f2", status="sent", at=just_now, **of_its_own)
+    found += message(placed, "call", status="sent", cap_class="", at=just_now)
     found += message(placed, "f3", status="sent", cap_class=class_, at=just_now, test=True)
     found += message(placed, "f4", status="uncertain", cap_class=class_)
     for status in UNSENT:
@@ -219,6 +247,8 @@ def message(
     *,
     status: str,
     cap_class: str,
+    channel: str = "email",
+    purpose: str = "marketing",
     at: datetime | None = None,
     since: datetime = LONG_AGO,
     until: datetime | None = None,
@@ -237,12 +267,17 @@ def message(
         "started_at": LONG_AGO, "updated_at": LONG_AGO, "reason": "", "error": "", "trigger_event_id": None,
     }  # fmt: skip
     row = {
-        "id": own, "once_key": f"{own}:{NODE}:1", "run_id": own, "contact_id": contact_id, "channel": "email", "cap_class": cap_class,
+        "id": own, "once_key": f"{own}:{NODE}:1", "run_id": own, "contact_id": contact_id, "channel": channel, "cap_class": cap_class,
         "priority": priority, "status": status, "planned_at": since, "held_until": until, "test": test, "answer": {}, "node": NODE,
-        "claimed_at": at, "sent_at": None if status == "claimed" else at, "purpose": "", "message_class": "marketing", "template": "",
+        "claimed_at": at, "sent_at": None if status == "claimed" else at, "purpose": purpose, "message_class": "marketing", "template": "",
         "locale": "", "subject": "", "reason": "", "attempts": 0, "provider": "", "provider_id": "",
     }  # fmt: skip
     return [(Run, run), (Message, row)]
+
+
+def sort_of(one: Former | Held) -> dict[str, str]:
+    """What caps ask of a message; the tables that know classes only are about mails for marketing."""
+    return {"cap_class": one.cap_class, "channel": one.channel or "email", "purpose": one.purpose or "marketing"}
 
 
 def waiting_at(node: str) -> State:
@@ -257,7 +292,7 @@ def write(db: Database) -> None:
         session.flush()
         session.add(Version(id="v", journey_id="j", number=1, digest="d", document={}, published_at=LONG_AGO))
         session.flush()
-        for model in (Contact, ConsentState, Suppression, MailboxConsent, Run, Message):
+        for model in (Contact, ConsentState, Suppression, MailboxConsent, Run, Message, Event):
             session.execute(insert(table(model)), [values for kind, values in rows if kind is model])
 
 
@@ -275,11 +310,24 @@ def limited(db: Database, limits: Limits) -> Iterator[Session]:
     hours: dict[str, Any] = {"enabled": False}
     if quiet is not None:
         hours = {"start": quiet.start, "end": quiet.end, "zone": quiet.zone, "days": [WEEK[day] for day in quiet.days]}
-    caps = [{"cap_class": cap.cap_class, "count": cap.count, "per": cap.per} for cap in limits.caps]
+    hours["channels"] = [
+        {"channel": one.channel, "start": one.time.start, "end": one.time.end, "by_law": one.by_law} for one in limits.channel_quiet
+    ]
+    caps = [
+        {"cap_class": cap.cap_class, "count": cap.count, "per": cap.per, "channel": cap.channel, "purpose": cap.purpose}
+        for cap in limits.caps
+    ]
+    said = {name: event for event, name in MESSAGE_EVENTS.items()}
+    rules = [
+        {"channel": rule.channel, "after": rule.after, "event": said[rule.event], "of_channel": rule.of_channel} for rule in limits.spacings
+    ]
+    group = {"percent": int(limits.hold_out.percent), "draw": limits.hold_out.name} if limits.hold_out else {}
     try:
         with db.write() as session:
             settings.put(session, "quiet_hours", hours, "test", LONG_AGO)
             settings.put(session, "frequency_caps", {"caps": caps}, "test", LONG_AGO)
+            settings.put(session, "channel_rules", {"rules": rules}, "test", LONG_AGO)
+            settings.put(session, "hold_out", group, "test", LONG_AGO)
             yield session
             raise Undone
     except Undone:

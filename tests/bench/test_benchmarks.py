@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bench import builder, engine, ingest, rendering, simulate
+from bench import builder, engine, ingest, messages, rendering, simulate
 from bench import compile as compiling
 from bench.line import open_line
 from bench.measure import cpu_seconds, machine, memory_bytes, percentile, spread_ms
@@ -30,6 +30,12 @@ def test_rendering_is_measured_here_and_in_the_pool():
     found = rendering.run(rounds=1, mails=5)
     assert found["throughput_ratio"] > 0
     assert found["ms_per_mail"]["pool"]["count"] == found["ms_per_mail"]["inline"]["count"] == 5
+
+
+def test_messages_are_measured_before_a_provider_sees_them():
+    found = messages.run(rounds=1, messages=50, contacts=5)
+    assert min(found["decides_per_s"], found["gate_per_s"], found["renders_per_s"]) > 0
+    assert found["mail_bytes"] > 1_000
 
 
 def test_simulate_walks_a_mix_of_kinds():

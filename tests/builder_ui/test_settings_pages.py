@@ -138,7 +138,7 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(log_in: Any,
         submit(page, "Shop", "hello@example.org", "", "Street 1")
         assert "Saved." in page.text
     with opened(log_in("admin"), "/ui/settings/workspace/frequency_caps") as page:
-        submit(page, "default", "5000", "2", "D")
+        submit(page, "default", "5000", "2", "D", "", "")
         assert "Expected at most 1000." in page.text
         wrong = [node for node in page.nodes() if node.get("attributes", {}).get("aria-invalid")]
         assert [node["attributes"]["defaultValue"] for node in wrong] == ["5000"]

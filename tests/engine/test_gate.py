@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +17,25 @@ import engine.interpreter.gate
 import journeys.clock
 from builder_ui.kit.labels import REASONS as WORDS
 from crm.consent.suppression import REASONS
-from engine.interpreter.gate import OVERDUE, Cap, Former, Held, Hold, Limits, Pass, Person, QuietTime, SendRequest, Verdict, decide
+from engine.interpreter.gate import (
+    LOOK_AGAIN,
+    OVERDUE,
+    Cap,
+    ChannelQuiet,
+    Former,
+    Held,
+    Hold,
+    HoldOut,
+    Limits,
+    Pass,
+    Person,
+    QuietTime,
+    SendRequest,
+    Spacing,
+    Verdict,
+    decide,
+    is_held_out,
+)
 from journeys.document import Settings
 from tests.broken import broken, load, whole
 from tests.gate_cases import asked, cases, told, update
@@ -45,6 +63,8 @@ def test_every_reason_stands_in_the_tables() -> None:
         "quiet_hours",
         "frequency_cap",
         "same_mailbox",
+        "spacing",
+        "global_hold_out",
         *(f"suppressed_{why}" for why in REASONS),
     }
     assert set(reasons) - {None} == wanted
@@ -61,15 +81,29 @@ ago = st.integers(0, 300).map(lambda n: NOW - n * STEP)
 ahead = st.integers(-3, 200).map(lambda n: NOW + n * STEP)
 classes = st.sampled_from(["default", "default", "news"])
 whole_steps = st.integers(0, 143).map(lambda n: time(n // 6, n % 6 * 10))
-caps = st.builds(Cap, classes, st.integers(1, 4), st.integers(1, 250).map(lambda n: n * STEP))
-former = st.builds(Former, classes, ago)
-held = st.builds(Held, st.sampled_from("abcdefxyz"), classes, st.integers(1, 5), ago, ahead)
+channels = st.sampled_from(["email", "email", "sms"])
+purposes = st.sampled_from(["marketing", "marketing", "service"])
+caps = st.builds(
+    Cap,
+    classes | st.just(""), st.integers(1, 4), st.integers(1, 250).map(lambda n: n * STEP), channels | st.just(""), purposes | st.just(""),
+)  # fmt: skip
+former = st.builds(Former, classes, ago, channels, purposes)
+held = st.builds(Held, st.sampled_from("abcdefxyz"), classes, st.integers(1, 5), ago, ahead, channels, purposes)
 quiet_times = st.none() | st.builds(
     QuietTime, whole_steps, whole_steps, st.just(()) | st.tuples(st.integers(0, 6)), st.just("Asia/Karachi")
 )
+evenings = st.integers(96, 143).map(lambda n: time(n // 6, n % 6 * 10))
+channel_quiet = st.lists(
+    st.builds(
+        ChannelQuiet, channels, st.builds(QuietTime, evenings, st.just(time(7)), st.just(()), st.just("Asia/Karachi")), st.booleans()
+    ),
+    max_size=3,
+)
+spacings = st.lists(st.builds(Spacing, channels, st.just("Message Opened"), channels, steps.map(lambda n: (n + 1) * STEP)), max_size=3)
+happened = st.dictionaries(channels, st.fixed_dictionaries({"Message Opened": ago}), max_size=2)
 wanted = st.builds(
     SendRequest,
-    message_id=st.just("m"), channel=st.just("email"), purpose=st.just("marketing"),
+    message_id=st.just("m"), channel=channels, purpose=st.just("marketing"),
     message_class=st.sampled_from(["marketing", "marketing", "marketing", "transactional"]), cap_class=classes,
     priority=st.integers(1, 5), quiet_hours=st.none(), fallback_zone=st.just("UTC"), since=st.none() | ago,
 )  # fmt: skip
@@ -91,47 +125,97 @@ def is_too_much(at: datetime, cap: Cap, others: list[datetime]) -> bool:
     return any(1 + sum(end - cap.per < other <= end for other in others) > cap.count for end in ends)
 
 
-def first_in_line(message: SendRequest, waiting: list[Held]) -> list[Held]:
-    """Those that stand before `message` when all of its class line up."""
+def counts_for(cap: Cap, one: SendRequest | Former | Held) -> bool:
+    """Said the long way round: nothing that the cap names differs."""
+    named = {"cap_class": cap.cap_class, "channel": cap.channel, "purpose": cap.purpose}
+    return not any(name and getattr(one, field) != name for field, name in named.items())
+
+
+def first_in_line(message: SendRequest, waiting: list[Held], mine: list[Cap]) -> list[Held]:
+    """Those that stand before `message` when all that share a cap with it line up."""
     me = Held(message.message_id, message.cap_class, message.priority, message.since or NOW, NOW)
-    line = sorted(
-        (one for one in [*waiting, me] if one.cap_class == message.cap_class), key=lambda one: (one.priority, one.since, one.message_id)
-    )
+    sharing = [one for one in waiting if any(counts_for(cap, one) for cap in mine)]
+    line = sorted([*sharing, me], key=lambda one: (one.priority, one.since, one.message_id))
     return [one for one in line[: line.index(me)] if one.until > NOW - OVERDUE]
 
 
-def plain(message: SendRequest, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]) -> datetime:
-    """The instant at which it leaves, found by trying one after the other."""
-    if message.message_class == "transactional":
-        return NOW
-    others = [one.at for one in left if one.cap_class == message.cap_class]
-    others += [max(one.until, NOW) for one in first_in_line(message, waiting)]
-    mine = [cap for cap in all_caps if cap.cap_class == message.cap_class]
-    at = NOW
-    while is_quiet(at, quiet, ZoneInfo("Asia/Karachi")) or any(is_too_much(at, cap, others) for cap in mine):
-        at += STEP
-    return at
+class Asking(NamedTuple):
+    """What the reference is asked, too."""
+
+    message: SendRequest
+    limits: Limits
+    left: list[Former]
+    waiting: list[Held]
+    happened: dict[str, dict[str, datetime]]
+
+    def plain(self, at: datetime = NOW) -> datetime:
+        """The instant at which it leaves, found by trying one after the other."""
+        if self.message.message_class == "transactional":
+            return NOW
+        if all(self.is_shut(NOW + n * STEP) for n in range(8 * 144)):
+            return NOW + LOOK_AGAIN
+        mine = [cap for cap in self.limits.caps if counts_for(cap, self.message)]
+        before = first_in_line(self.message, self.waiting, mine)
+        taken = {
+            cap: [one.at for one in self.left if counts_for(cap, one)] + [max(one.until, NOW) for one in before if counts_for(cap, one)]
+            for cap in mine
+        }
+        while self.is_shut(at) or any(is_too_much(at, cap, others) for cap, others in taken.items()):
+            at += STEP
+        return at
+
+    def is_shut(self, at: datetime) -> bool:
+        """Whether it is quiet on the channel, or too soon after something on another."""
+        zone, channel = ZoneInfo("Asia/Karachi"), self.message.channel
+        own = [one for one in self.limits.channel_quiet if one.channel == channel]
+        chosen: list[QuietTime | None] = [one.time for one in own if not one.by_law] or [self.limits.quiet_time]
+        quiet = any(is_quiet(at, one, zone) for one in [*chosen, *(one.time for one in own if one.by_law)])
+        return quiet or any(
+            at < self.happened.get(rule.of_channel, {}).get(rule.event, NOW - FAR) + rule.after
+            for rule in self.limits.spacings
+            if rule.channel == channel
+        )
+
+
+limits = st.builds(Limits, quiet_times, st.lists(caps, max_size=3).map(tuple), channel_quiet.map(tuple), spacings.map(tuple))
+asking = st.builds(
+    Asking, wanted, limits, st.lists(former, max_size=6), st.lists(held, max_size=4, unique_by=lambda one: one.message_id), happened
+)
+
+
+def ask(one: Asking, waiting: list[Held]) -> Verdict:
+    consents = {one.message.channel: {"marketing": "granted"}}
+    person = Person("a@example.org")
+    return decide(one.message, person, consents, {}, one.limits, one.left, waiting, NOW, None, one.happened)
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    wanted,
-    quiet_times,
-    st.lists(caps, max_size=3),
-    st.lists(former, max_size=6),
-    st.lists(held, max_size=4, unique_by=lambda one: one.message_id),
-)
-def test_it_leaves_when_trying_every_instant_finds_it_may(
-    message: SendRequest, quiet: QuietTime | None, all_caps: list[Cap], left: list[Former], waiting: list[Held]
-) -> None:
-    consents = {"email": {"marketing": "granted"}}
-    verdict = decide(message, Person("a@example.org"), consents, {}, Limits(quiet, tuple(all_caps)), left, waiting, NOW)
-    expected = plain(message, quiet, all_caps, left, waiting)
+@given(asking)
+def test_it_leaves_when_trying_every_instant_finds_it_may(one: Asking) -> None:
+    verdict = ask(one, one.waiting)
+    expected = one.plain()
     assert (verdict.until if isinstance(verdict, Hold) else NOW) == expected
     if isinstance(verdict, Hold):
-        alone = plain(message, quiet, all_caps, left, [])
+        alone = one._replace(waiting=[]).plain()
         assert bool(verdict.behind) == (alone < expected), "it names those it waits for, and only if it does"
-        assert set(verdict.behind) <= {one.message_id for one in first_in_line(message, waiting)}
+        mine = [cap for cap in one.limits.caps if counts_for(cap, one.message)]
+        assert set(verdict.behind) <= {held.message_id for held in first_in_line(one.message, one.waiting, mine)}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=8), st.sets(st.uuids().map(str), max_size=20), st.integers(0, 50), st.integers(0, 50))
+def test_the_control_group_is_the_same_on_every_look_and_only_grows_with_its_share(
+    name: str, contacts: set[str], share: int, other: int
+) -> None:
+    small, large = sorted((share, other))
+    taken = [{one for one in contacts if is_held_out(HoldOut(percent, name), one)} for percent in (small, large, large)]
+    assert taken[0] <= taken[1] == taken[2]
+
+
+def test_the_control_group_is_as_large_as_its_share() -> None:
+    taken = sum(is_held_out(HoldOut(10, "1"), f"contact-{number}") for number in range(20_000))
+    assert 1_850 < taken < 2_150
+    assert not is_held_out(HoldOut(50, "1"), ""), "somebody made up is in none"
 
 
 @settings(max_examples=100, deadline=None)
@@ -147,12 +231,13 @@ def test_a_line_of_equals_leaves_in_order_and_within_the_caps(
             message, Person("a@example.org"), {"email": {"marketing": "granted"}}, {}, Limits(quiet, tuple(all_caps)), left, waiting, NOW
         )
         until = verdict.until if isinstance(verdict, Hold) else NOW
-        waiting.append(Held(message.message_id, "default", 3, NOW + timedelta(seconds=number), until))
-    mine = [cap for cap in all_caps if cap.cap_class == "default"]
-    before = [one.at for one in left if one.cap_class == "default"]
+        since = NOW + timedelta(seconds=number)
+        waiting.append(Held(message.message_id, "default", 3, since, until, "email", "marketing"))
+    mine = [cap for cap in all_caps if counts_for(cap, waiting[0])]
     for place, one in enumerate(waiting):
-        others = before + [other.until for other in waiting[:place] + waiting[place + 1 :]]
-        assert not any(is_too_much(one.until, cap, others) for cap in mine)
+        others = [other.until for other in waiting[:place] + waiting[place + 1 :]]
+        for cap in mine:
+            assert not is_too_much(one.until, cap, [one.at for one in left if counts_for(cap, one)] + others)
 
 
 def test_many_caps_and_many_messages_are_no_work() -> None:
@@ -188,6 +273,8 @@ SAME = {
     "said.get('message_class') or journey.message_class: without journey.message_class": "of `wanted`, below",
     "said.get('purpose') or journey.purpose: without said.get('purpose')": "of `wanted`, below",
     "said.get('purpose') or journey.purpose: without journey.purpose": "of `wanted`, below",
+    "contact_id != '' and draw('hold_out', group.name, contact_id) < group.percent / 100: without contact_id != ''": "no row is without an id",
+    "draw('hold_out', group.name, contact_id) < group.percent / 100: LtE": "no hash of the tables lies on the border",
     "begins <= at < ends: LtE": "a span that ends at this instant leads to this instant",
 }
 """What is turned round -> why no case can tell."""

@@ -113,3 +113,8 @@ def test_the_days_before_a_day_include_it(db: Database) -> None:
     assert days_before(date(2026, 3, 1), 1) == date(2026, 3, 1)
     assert days_before(date(2026, 3, 1), 30) == date(2026, 1, 31)
     assert days_before(date(1, 1, 3), 30) == date.min
+
+
+def test_who_is_in_the_workspaces_control_group_is_counted_apart(db: Database, journey: str) -> None:
+    append(db, journey, {("a", "skipped", "global_hold_out", "email", 0): 3, ("a", "skipped", "no_consent", "email", 0): 1})
+    assert [some(row) for row in asked(db, journey, "channel")] == [{"skipped": 1, "control_group": 3}]
