@@ -13,8 +13,9 @@ from typing import Any
 
 from activities import account_setup as setup
 from activities.accounts import Accounts
+from activities.providers.provider import SigningKey
 from activities.providers.registry import Kind
-from journeys.errors import Invalid, Issue, NotFound
+from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import ProviderAccount
 from workspace import accounts as rows
 
@@ -68,6 +69,37 @@ def try_out(accounts: Accounts, account: str, by: str, now: datetime) -> str:
     with accounts.db.write() as session:
         rows.note_test(session, account, code, now)
     return code
+
+
+def signing_key(accounts: Accounts, row: ProviderAccount) -> SigningKey | None:
+    """The DKIM key that the account signs with itself; None: it does not, or its secrets cannot be read here."""
+    kind = accounts.providers.get(row.provider)
+    try:
+        return kind.signs_with(setup.config_of(kind, accounts.keys, row)) if kind else None
+    except (setup.Unreadable, ValueError):
+        return None
+
+
+def make_signing_key(accounts: Accounts, account: str, by: str, now: datetime) -> SigningKey:
+    """A new DKIM key, under a new selector. The account signs with it within a second, so its record should stand in the DNS of the sending
+    domains soon; the former record must stay for some days.
+
+    Raises: NotFound; Invalid: accounts of this provider have no key of their own; Conflict: its secrets cannot be read.
+    """
+    with accounts.db.read() as session:
+        row = rows.find(session, account)
+    kind = kind_of(accounts, row.provider)
+    try:
+        config = kind.with_new_key(setup.config_of(kind, accounts.keys, row))
+    except (setup.Unreadable, ValueError):
+        raise Conflict("The secrets of this account were encrypted with a key that is gone: enter them again.") from None
+    if config is None:
+        raise Invalid("{problem}", [issue := _issue("account", "Accounts of this provider have no DKIM key of their own.")], problem=issue)
+    with accounts.db.write() as session:
+        rows.change(session, accounts.keys, account, setup.set_up_of(kind, config), row.revision, by, now)
+    key = kind.signs_with(config)
+    assert key is not None
+    return key
 
 
 def choose(accounts: Accounts, wanted: Mapping[str, str], by: str, now: datetime) -> None:

@@ -46,7 +46,13 @@ def destination_fields(kind: Kind) -> frozenset[str]:
     """The fields that decide where, and how well protected, its secrets travel: those marked `destination`; without marks, every plain one."""
     extras = {name: one.json_schema_extra for name, one in kind.Config.model_fields.items()}
     marked = frozenset(name for name, extra in extras.items() if isinstance(extra, Mapping) and extra.get("destination"))
-    return marked or frozenset(extras) - secret_fields(kind)
+    return marked or frozenset(extras) - secret_fields(kind) - made_fields(kind)
+
+
+def made_fields(kind: Kind) -> frozenset[str]:
+    """The fields of its configuration that nobody types."""
+    extras = {name: one.json_schema_extra for name, one in kind.Config.model_fields.items()}
+    return frozenset(name for name, extra in extras.items() if isinstance(extra, Mapping) and extra.get("made"))
 
 
 def config_of(kind: Kind, keys: Sequence[bytes], row: ProviderAccount) -> ProviderConfig:
@@ -69,10 +75,16 @@ def read(kind: Kind, values: Mapping[str, Any]) -> tuple[ProviderConfig, rows.Se
         config = kind.Config.model_validate(dict(values))
     except ValidationError as error:
         raise Invalid("This configuration cannot be used:\n{problems}", issues_of(error, {}), problems=issues_of(error, {})) from None
+    return config, set_up_of(kind, config)
+
+
+def set_up_of(kind: Kind, config: ProviderConfig) -> rows.SetUp:
+    """The configuration as a row keeps it."""
     secret = secret_fields(kind)
     plain = {name: value for name, value in config.model_dump(mode="json").items() if name not in secret}
-    sealed = {name: getattr(config, name).get_secret_value() for name in secret}
-    return config, rows.SetUp(kind.name, plain, sealed)
+    values = {name: getattr(config, name).get_secret_value() for name in secret}
+    sealed = {name: value for name, value in values.items() if value or name not in made_fields(kind)}
+    return rows.SetUp(kind.name, plain, sealed)
 
 
 def changed(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Mapping[str, Any]) -> tuple[ProviderConfig, rows.SetUp]:
@@ -81,7 +93,7 @@ def changed(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Map
     Raises: Conflict: a secret that should stay cannot be read any more; Invalid: or belongs to another server.
     """
     config, given = read(kind, _merged(kind, keys, row, values))
-    kept = sorted(name for name, secret in given.secrets.items() if secret and not values.get(name))
+    kept = sorted(name for name, secret in given.secrets.items() if secret and not values.get(name) and name not in made_fields(kind))
     if kept and _goes_elsewhere(kind, row.config, given.config):
         issues = [Issue(code="account", text="Enter the secrets again: they are not sent to another server.", field=name) for name in kept]
         raise Invalid("{problem}", issues, problem=issues[0])
@@ -99,7 +111,7 @@ def _merged(kind: Kind, keys: Sequence[bytes], row: ProviderAccount, values: Map
     given = {name: value for name, value in values.items() if name not in secret_fields(kind) or value}
     kept = rows.secrets_of(keys, row)
     if kept is None:
-        if secret_fields(kind) - given.keys():
+        if secret_fields(kind) - made_fields(kind) - given.keys():
             raise Conflict("The secrets of this account were encrypted with a key that is gone: enter them again.")
         kept = {}
     stored = {name: value for name, value in {**row.config, **kept}.items() if name in kind.Config.model_fields}

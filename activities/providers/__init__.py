@@ -19,6 +19,7 @@ from activities.providers.provider import (
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    SigningKey,
     Surroundings,
     Unreachable,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Providers",
     "RetryLater",
     "SenderStopped",
+    "SigningKey",
     "Surroundings",
     "Unreachable",
 ]

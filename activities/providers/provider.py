@@ -187,9 +187,18 @@ class Provider(Protocol):
 class ProviderConfig(BaseModel):
     """What an account of a provider is set up with. A field's title and description are its label and its hint in the account form (both are
     message ids), its type and bounds what the form takes; a `SecretStr` is stored sealed and never shown again. A field that decides where the secrets are sent says
-    `json_schema_extra={"destination": True}`: when it changes, they must be typed again. Where none says so, every field does that is no secret."""
+    `json_schema_extra={"destination": True}`: when it changes, they must be typed again. Where none says so, every field does that is no secret. What nobody types
+    says `{"made": True}`: no form shows it, and it stays whatever else changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """The account's own DKIM key as the DNS of each sending domain must hold it: `value` as TXT under `selector._domainkey.DOMAIN`."""
+
+    selector: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +238,8 @@ class ConfiguredProvider(ABC):
     """False: what it takes stays in the house."""
     Config: ClassVar[type[ProviderConfig]] = ProviderConfig
     advice: ClassVar[Advice] = ()
+    own_key: ClassVar[bool] = False
+    """Whether accounts can sign e-mails with a DKIM key of their own (`with_new_key`)."""
     callbacks: ClassVar[Mapping[str, type[Callback]]] = {}
     """Last part of the address under `/callbacks/ACCOUNT/` -> who reads what comes in there."""
     timeout_seconds: float
@@ -237,6 +248,16 @@ class ConfiguredProvider(ABC):
     @abstractmethod
     def open(cls, config: Any, around: Surroundings) -> Self:
         """An account set up with `config`, an instance of `Config`. Connects nowhere yet."""
+
+    @classmethod
+    def signs_with(cls, config: Any) -> SigningKey | None:
+        """The DKIM key that an account signs with itself; None: it does not."""
+        return None
+
+    @classmethod
+    def with_new_key(cls, config: Any) -> Any:
+        """The configuration with a new DKIM key; None: accounts of this provider have none of their own."""
+        return None
 
     @abstractmethod
     def send(self, message: Outgoing) -> Answer:

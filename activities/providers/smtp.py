@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from activities.providers import dkim
 from activities.providers.mime import address_of, build
 from activities.providers.provider import (
     AddressDead,
@@ -34,6 +35,7 @@ from activities.providers.provider import (
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    SigningKey,
     Surroundings,
     Unreachable,
 )
@@ -114,6 +116,8 @@ class SmtpServer:
     """What we say in EHLO; None is this machine's name."""
     context: ssl.SSLContext | None = None
     """None: the system's certificates."""
+    signer: dkim.Signer | None = None
+    """Signs what leaves, for the domain of its sender; None: the server does, or nobody."""
 
 
 @dataclass(slots=True)
@@ -144,6 +148,15 @@ class SmtpConfig(ProviderConfig):
     user: str = Field("", max_length=320, title="User name", description="Leave empty if the server asks for no log-in.")
     password: SecretStr = Field(SecretStr(""), max_length=1_000, title="Password")
     timeout_seconds: float = Field(10.0, ge=1, le=60, title="Seconds to wait for an answer")
+    dkim_selector: str = Field("", pattern=r"^[a-z0-9]{0,63}$", title="DKIM selector", json_schema_extra={"made": True})
+    dkim_key: SecretStr = Field(SecretStr(""), max_length=4_000, title="DKIM key", json_schema_extra={"made": True})
+
+    @field_validator("dkim_key")
+    @classmethod
+    def _is_key(cls, key: SecretStr) -> SecretStr:
+        if key.get_secret_value():
+            dkim.signer("", key.get_secret_value())
+        return key
 
 
 class Smtp(ConfiguredProvider):
@@ -153,6 +166,7 @@ class Smtp(ConfiguredProvider):
     label = "E-mail server (SMTP)"
     channels = frozenset({"email", "team"})
     delivery_check: DeliveryCheck = "blind"
+    own_key = True
     Config = SmtpConfig
     advice: ClassVar[Advice] = (
         (r"smtp_unreachable", "The server does not answer: check server and port, and whether a firewall is in the way."),
@@ -187,11 +201,23 @@ class Smtp(ConfiguredProvider):
 
     @classmethod
     def open(cls, config: SmtpConfig, around: Surroundings) -> Self:
-        server = SmtpServer(config.host, config.port, config.user, config.password.get_secret_value(), config.tls, config.timeout_seconds)
-        return cls(server)
+        password, key = config.password.get_secret_value(), config.dkim_key.get_secret_value()
+        signer = dkim.signer(config.dkim_selector, key) if key else None
+        return cls(SmtpServer(config.host, config.port, config.user, password, config.tls, config.timeout_seconds, signer=signer))
+
+    @classmethod
+    def signs_with(cls, config: SmtpConfig) -> SigningKey | None:
+        key = config.dkim_key.get_secret_value()
+        return SigningKey(config.dkim_selector, dkim.public_value(key)) if key else None
+
+    @classmethod
+    def with_new_key(cls, config: SmtpConfig) -> SmtpConfig:
+        """The selector counts up: what is on its way still is verified with the record of the former one."""
+        number = int(re.sub(r"\D", "", config.dkim_selector) or "0") + 1
+        return config.model_copy(update={"dkim_selector": f"pfadwerk{number}", "dkim_key": SecretStr(dkim.new_key())})
 
     def send(self, message: Outgoing) -> Answer:
-        data = _dotted(build(message, self._now()))
+        data = _dotted(self._signed(build(message, self._now()), message))
         recipient = address_of(message.recipient)
         sender = self._return_path(message) if self._return_path else address_of(message.sender)
         patience = _Patience(self._server.timeout_seconds, self._monotonic)
@@ -203,6 +229,11 @@ class Smtp(ConfiguredProvider):
             raise
         self._give_back(opened)
         return answer
+
+    def _signed(self, mail: bytes, message: Outgoing) -> bytes:
+        if self._server.signer is None:
+            return mail
+        return self._server.signer.sign(mail, address_of(message.sender).rpartition("@")[2], self._now())
 
     def lookup(self, once_key: str) -> Answer | None:
         """A mail server cannot be asked; the ledger never does, because `delivery_check` is `blind`."""

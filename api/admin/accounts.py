@@ -79,11 +79,21 @@ class AccountRows(BaseModel):
     removed: list[str]
 
 
+class DkimKey(BaseModel):
+    """The DKIM key that an account signs with itself, as the DNS of each sending domain must hold it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    selector: str = Field(description="The record is called `SELECTOR._domainkey.DOMAIN`.", examples=["pfadwerk1"])
+    value: str = Field(description="The value of the TXT record.", examples=["v=DKIM1; k=rsa; p=MIIB…"])
+
+
 class AccountDetail(AccountRow):
     """A provider account as it is set up, but for its secrets."""
 
     config: dict[str, Any]
     secrets: list[str] = Field(description="The secret fields that have a value.")
+    dkim: DkimKey | None = Field(description="None: the account does not sign e-mails itself.")
     revision: int
     updated_at: datetime
     updated_by: str
@@ -209,6 +219,12 @@ def test_account(account: Name, server: TheServer, actor: Annotated[Actor, needs
     return Tested(code=code, advice=account_setup.what_to_do(server.accounts.providers, account, code) if code else "")
 
 
+@router.post("/{account}/dkim", summary="Make a DKIM key", responses=CHANGE)
+def make_dkim_key(account: Name, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> DkimKey:
+    """A new key under a new selector; the account signs with it within a second. Leave the former record in the DNS for a week."""
+    return DkimKey.model_validate(account_admin.make_signing_key(server.accounts, account, actor.id, server.engine.clock.real_now()))
+
+
 @router.delete("/{account}", summary="Remove a provider account", status_code=204, responses=CHANGE)
 def remove_account(
     account: Name,
@@ -241,4 +257,8 @@ def _detail(server: Server, account: str) -> AccountDetail:
     held = rows.secrets_of(server.accounts.keys, row) or {}
     names = ("revision", "updated_at", "updated_by")
     more = {name: getattr(row, name) for name in names}
-    return AccountDetail(**_row(row, carried), config=row.config, secrets=sorted(name for name, value in held.items() if value), **more)
+    key = account_admin.signing_key(server.accounts, row)
+    dkim = DkimKey.model_validate(key) if key else None
+    return AccountDetail(
+        **_row(row, carried), dkim=dkim, config=row.config, secrets=sorted(name for name, value in held.items() if value), **more
+    )

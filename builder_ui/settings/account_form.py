@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from activities.account_setup import secret_fields
+from activities.account_setup import made_fields, secret_fields
 from activities.providers import ConfiguredProvider
 from builder_ui.kit.forms import Field, Values
 from builder_ui.kit.i18n import Translator
@@ -22,17 +22,16 @@ PREFIX = "config."
 
 def fields_of(t: Translator, kind: Kind, config: Mapping[str, Any], held: Sequence[str] = ()) -> list[Field]:
     """The form of an account set up with `config`; `held` are the secrets that have a value."""
-    schema = kind.Config.model_json_schema()
     secret = secret_fields(kind)
     return [
         _secret(t, name, one, name in held) if name in secret else _plain(t, name, one, config.get(name, one.get("default")))
-        for name, one in schema["properties"].items()
+        for name, one in _typed(kind).items()
     ]
 
 
 def values_of(kind: Kind, values: Values) -> dict[str, Any]:
     """What was typed, by the names of the configuration; its own check says what does not fit."""
-    schema = kind.Config.model_json_schema()["properties"]
+    schema = _typed(kind)
     return {name: values[PREFIX + name] == "on" if one.get("type") == "boolean" else values[PREFIX + name] for name, one in schema.items()}
 
 
@@ -40,10 +39,16 @@ def words_of(kind: Kind) -> Iterator[str]:
     """Every message id that the form of this provider says, and every advice: German needs them all."""
     yield kind.label
     yield from (text for _, text in kind.advice)
-    for one in kind.Config.model_json_schema()["properties"].values():
+    for one in _typed(kind).values():
         yield one["title"]
         yield from filter(None, (one.get("description"),))
         yield from one.get("words", {}).values()
+
+
+def _typed(kind: Kind) -> Mapping[str, Mapping[str, Any]]:
+    """The fields that people fill in, with their schemas."""
+    fields: Mapping[str, Mapping[str, Any]] = kind.Config.model_json_schema()["properties"]
+    return {name: one for name, one in fields.items() if name not in made_fields(kind)}
 
 
 def _secret(t: Translator, name: str, schema: Mapping[str, Any], held: bool) -> Field:

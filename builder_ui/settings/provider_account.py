@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from activities import account_admin
 from activities.account_setup import UNKNOWN, what_to_do
-from activities.providers import ConfiguredProvider
+from activities.providers import ConfiguredProvider, SigningKey
 from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import member_names
 from builder_ui.kit.context import Acts, Do, Page, PageContext
@@ -35,6 +35,7 @@ class Data:
     held: list[str]
     stopped: Row[Any] | None
     names: dict[str, str]
+    key: SigningKey | None = None
 
 
 def load(context: PageContext) -> Data:
@@ -49,7 +50,9 @@ def load(context: PageContext) -> Data:
         channels = [channel for channel, its in rows.carried(session).items() if its == account]
         values = rows.secrets_of(context.engine.address_keys, row) or {}
         held = sorted(name for name, value in values.items() if value)
-        return Data(account, row, channels, held, stopped_accounts.find(session, account), member_names(session))
+        stopped, names = stopped_accounts.find(session, account), member_names(session)
+    key = account_admin.signing_key(context.app.accounts, row) if context.app.accounts else None
+    return Data(account, row, channels, held, stopped, names, key)
 
 
 def stamp(context: PageContext) -> object:
@@ -74,6 +77,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         back,
         stops.section(context, [data.stopped], providers_of(context), acts) if data.stopped else None,
         state(context, data, data.row, acts),
+        signing(context, data, data.row, kind, acts) if kind else None,
         editing(context, data, data.row, kind, acts) if kind else html.p({"className": "notice bad"}, advice(context, data, UNKNOWN)),
         removal(context, data, acts),
     )
@@ -130,6 +134,36 @@ def editing(context: PageContext, data: Data, row: ProviderAccount, kind: type[C
     made = forms.form(context, acts, "account", fields, t("Test and save"), "account.manage", changing(row, kind), done, str(row.revision))
     note = t("The connection is tested first. If the test fails, nothing changes.")
     return panel(t(kind.label), html.p({"className": "quiet"}, note), made)
+
+
+def signing(context: PageContext, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider], acts: Acts) -> Element:
+    """The account's own DKIM key: what to paste where, and a new one."""
+    if not kind.own_key:
+        return None
+    t, key = context.t, data.key
+    do = acts.act("account.manage", making_key(row.account), "The key was created. Enter the record in the DNS of your sending domain.")
+    if key is None:
+        note = t("This account does not sign its e-mails. Create a key unless your mail server signs them itself.")
+        button = components.button(t("Create DKIM key"), do, "lock")
+        return panel(t("DKIM signature"), html.p({"className": "quiet"}, note), html.div({"className": "actions"}, button))
+    note = t("Every e-mail is signed for the domain of its sender. Enter this record in the DNS of each domain that you send from:")
+    question = t("E-mails are signed with the new key within a second. Keep the old record for a week, for e-mails on their way.")
+    again = components.ask(t("Replace key"), question, t("Replace key"), do, "lock")
+    record = components.facts(
+        [
+            (t("Name"), html.code(f"{key.selector}._domainkey")),
+            (t("Type"), html.code("TXT")),
+            (t("Value"), html.code({"className": "wrap"}, key.value)),
+        ]
+    )
+    return panel(t("DKIM signature"), html.p({"className": "quiet"}, note), record, html.div({"className": "actions"}, again))
+
+
+def making_key(account: str) -> Do:
+    def do(context: PageContext) -> None:
+        account_admin.make_signing_key(accounts_of(context), account, context.by, context.app.real_now())
+
+    return do
 
 
 def changing(row: ProviderAccount, kind: type[ConfiguredProvider]) -> forms.Change:

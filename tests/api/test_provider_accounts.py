@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from activities.account_setup import read
+from activities.account_setup import changed, read, set_up_of
 from activities.providers.callback import CallbackRequest
+from activities.providers.smtp import Smtp
 from crm.consent import suppression
 from engine.versions import publish
+from journeys.errors import Invalid
 from models import Audit, Body, Contact, Event, Message, ProviderAccount, Run
 from storage.held_messages import AGAIN
 from tests.api.conftest import TestClient
@@ -434,3 +436,41 @@ def test_a_provider_that_breaks_while_its_connection_is_tried_is_refused_and_quo
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "account_test_failed")
     assert "RuntimeError" in caplog.text
     assert token not in caplog.text + answer.text
+
+
+def test_an_account_makes_a_dkim_key_that_nobody_reads(admin: TestClient, engine: Any) -> None:
+    now = engine.clock.real_now()
+    with engine.db.write() as session:
+        accounts.add(session, engine.address_keys, "main", read(Smtp, {"host": "localhost", "password": "pw"})[1], "test", now)
+    assert admin.get("/api/v1/accounts/smtp.main").json()["dkim"] is None
+    first = admin.post("/api/v1/accounts/smtp.main/dkim").json()
+    assert (first["selector"], first["value"][:21]) == ("pfadwerk1", "v=DKIM1; k=rsa; p=MII")
+    second = admin.post("/api/v1/accounts/smtp.main/dkim").json()
+    assert (second["selector"], second["value"] == first["value"]) == ("pfadwerk2", False)
+    detail = admin.get("/api/v1/accounts/smtp.main")
+    assert (detail.json()["dkim"], detail.json()["revision"]) == (second, 3)
+    assert "PRIVATE" not in detail.text
+    with engine.db.read() as session:
+        row = accounts.find(session, "smtp.main")
+        secrets = accounts.secrets_of(engine.address_keys, row) or {}
+        assert (secrets["password"], "PRIVATE" in row.sealed) == ("pw", False)
+        noted = [one.detail for one in session.scalars(select(Audit).where(col(Audit.action) == "account.change"))]
+    assert noted == [{"fields": ["dkim_selector"], "secrets": ["dkim_key"]}] * 2
+
+
+def test_a_provider_without_keys_of_its_own_says_so(admin: TestClient, account: str) -> None:
+    answer = admin.post(f"/api/v1/accounts/{account}/dkim")
+    assert (answer.status_code, "no DKIM key of their own" in answer.text) == (422, True)
+    assert admin.post("/api/v1/accounts/smtp.nobody/dkim").status_code == 404
+
+
+def test_another_server_asks_for_the_password_and_not_for_the_dkim_key(engine: Any) -> None:
+    """The key signs and is sent to nobody."""
+    with engine.db.write() as session:
+        config = Smtp.with_new_key(Smtp.Config(host="one.example", password="pw"))
+        row = accounts.add(session, engine.address_keys, "main", set_up_of(Smtp, config), "test", engine.clock.real_now())
+    with pytest.raises(Invalid) as refused:
+        changed(Smtp, engine.address_keys, row, {"host": "two.example"})
+    assert [issue.field for issue in refused.value.issues] == ["password"]
+    kept, _ = changed(Smtp, engine.address_keys, row, {"host": "two.example", "password": "other"})
+    assert (kept.dkim_selector, kept.dkim_key) == (config.dkim_selector, config.dkim_key)

@@ -10,6 +10,7 @@ import pytest
 
 from activities import account_setup
 from activities.providers import Providers
+from activities.providers.smtp import Smtp
 from builder_ui.kit.i18n import translator_for
 from builder_ui.settings.account_form import PREFIX, fields_of, values_of
 from builder_ui.settings.provider_account import removing
@@ -147,3 +148,18 @@ def test_a_seeded_account_says_that_variables_are_not_read_again(log_in: Any, op
         accounts.seed(session, town.engine.address_keys, account_setup.read(Pigeon, settings_of("alps"))[1], "env", ["sms"], now)
     with opened(log_in("admin"), f"{ADDRESS}/pigeon.env") as page:
         assert "they are not read again" in page.text
+
+
+def test_the_page_makes_a_dkim_key_and_says_what_to_paste_where(log_in: Any, opened: Any, town: Any) -> None:
+    with town.db.write() as session:
+        given = account_setup.read(Smtp, {"host": "localhost"})[1]
+        accounts.add(session, town.engine.address_keys, "main", given, "test", town.engine.clock.real_now())
+    with opened(log_in("admin"), f"{ADDRESS}/smtp.main") as page:
+        assert "This account does not sign its e-mails." in page.text
+        page.press("Create DKIM key")
+        page.see_until("pfadwerk1._domainkey")
+        assert "v=DKIM1; k=rsa; p=MII" in page.text
+        assert "PRIVATE" not in str(page.model)
+    with opened(log_in("admin"), f"{ADDRESS}/smtp.main") as page:
+        assert "DKIM key" not in [field.get("attributes", {}).get("aria-label") for field in page.nodes()]
+        assert "Replace key" in page.text
