@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,17 @@ def _texts(node: ast.expr) -> Iterator[str]:
     yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
+def _assigned(node: ast.stmt) -> str:
+    """The name to which a statement assigns."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return next((target.id for target in targets if isinstance(target, ast.Name)), "")
+
+
+def unwanted(found: Mapping[str, Iterable[object]], way_out: str) -> str:
+    """What a failing test says: each place in a line, and what to do instead."""
+    return "\n".join([way_out, *(f"  {file}: {place}" for file, places in found.items() for place in places)])
+
+
 def named(axis: Axis, *without: str) -> dict[str, list[str]]:
     """File -> the places where it names a thing of the axis."""
     found = {file: axis.namings(tree) for file, tree in sources(*without).items()}
@@ -137,13 +148,14 @@ class Tree:
     def write(self, file: str, text: str) -> None:
         (self.folder / file).write_text(text, "utf-8")
 
-    def edit(self, file: str, edits: Mapping[str, str]) -> None:
-        """Puts text in place of what stands in a file exactly once."""
+    def add(self, file: str, listed: str, new: str, imports: str) -> None:
+        """Puts `new` at the end of the tuple `listed` of a file and `imports` before it, whatever the tuple holds."""
         text = (self.folder / file).read_text("utf-8")
-        for old, new in edits.items():
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        self.write(file, text)
+        lines = text.splitlines(keepends=True)
+        [statement] = [node for node in ast.parse(text).body if _assigned(node) == listed]
+        end = statement.end_lineno or 0
+        held = "".join(lines[statement.lineno - 1 : end]).rstrip().removesuffix(")").rstrip().removesuffix(",")
+        self.write(file, "".join([*lines[: statement.lineno - 1], f"{imports}\n", f"{held}, {new})\n", *lines[end:]]))
 
     def ask(self, script: Path) -> Any:
         """The JSON that a script prints that runs in this product."""

@@ -589,7 +589,7 @@ def test_decisions_are_numbered_once_each_and_are_short() -> None:
     files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     assert len({file.name[:3] for file in files}) == len(files)
     for file in files:
-        assert file.read_text().startswith(f"# {file.name[:3]}: "), file.name
+        assert file.read_text().startswith(f"# {file.name[:3]}: "), f"{file.name} begins with “# {file.name[:3]}: ”"
         assert len(file.read_text().splitlines()) <= 60, file.name
 
 

@@ -37,7 +37,7 @@ from journeys.rules.terms.shape import widgets
 from locales import translator
 from models import Contact, Database
 from storage.sql import table
-from tests.axes import Tree, sources
+from tests.axes import Tree, sources, unwanted
 from tests.journeys.rules.toys.domain import DomainTerm
 from tests.journeys.rules.toys.domain_sql import DomainSql
 
@@ -219,8 +219,8 @@ def test_two_files_and_their_places_in_two_lists_are_all(tmp_path: Path) -> None
     term, sql = ((TOYS / file).read_text("utf-8") for file in ("domain.py", "domain_sql.py"))
     tree.write("journeys/rules/terms/domain.py", term)
     tree.write("crm/rules/terms/domain.py", sql.replace("tests.journeys.rules.toys.domain", "journeys.rules.terms.domain"))
-    add_to_list(tree, "journeys/rules/terms/", "DomainTerm", "TagTerm)", "TagTerm, DomainTerm)")
-    add_to_list(tree, "crm/rules/terms/", "DomainSql", "TagSql())", "TagSql(), DomainSql())")
+    tree.add("journeys/rules/terms/__init__.py", "BUILT_IN", "DomainTerm", "from journeys.rules.terms.domain import DomainTerm")
+    tree.add("crm/rules/terms/__init__.py", "BUILT_IN", "DomainSql()", "from crm.rules.terms.domain import DomainSql")
     told = tree.ask(TOYS / "story.py")
     assert told == {
         "kinds": [*TERMS.names(), "domain"],
@@ -232,17 +232,11 @@ def test_two_files_and_their_places_in_two_lists_are_all(tmp_path: Path) -> None
     }
 
 
-def add_to_list(tree: Tree, folder: str, name: str, last: str, longer: str) -> None:
-    room = folder.replace("/", ".")
-    first = f"from {room}event import"
-    tree.edit(f"{folder}__init__.py", {first: f"from {room}domain import {name}\n{first}", last: longer})
-
-
 # The two lists
 
 
 def test_both_lists_hold_the_same_kinds_in_files_of_the_same_names() -> None:
-    assert list(SQL) == list(TERMS.names())
+    assert list(SQL) == list(TERMS.names()), "the `BUILT_IN` of journeys/rules/terms/ and of crm/rules/terms/ are in the same order"
     for term in TERMS:
         sql = type(SQL[term.kind])
         assert SQL[term.kind].term is term
@@ -327,7 +321,7 @@ def _asks_key(node: ast.AST) -> bool:
 
 def test_no_other_file_asks_for_a_term_by_its_name() -> None:
     found = {name: asked for name, tree in sources(*HOMES).items() if (asked := names_asked(name, tree))}
-    assert found == {}
+    assert found == {}, unwanted(found, "Let the term answer instead, by a method of `Term` that these places call:")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from commands.providers import accounts_of, providers_of, seeds
 from models import Database
 from models.migrate import upgrade
 from settings import Settings
+from tests.axes import unwanted
 from tests.toy_provider import LOFTS, Loft, Pigeon, settings_of
 from workspace import accounts, audit
 
@@ -63,7 +64,8 @@ def naming(name: str, root: Path = ROOT) -> dict[str, list[str]]:
 @pytest.mark.parametrize("name", REACHING)
 def test_no_other_file_names_a_provider(name: str) -> None:
     found, excepted = naming(name), {REGISTRY, *NAMED.get(name, ())}
-    assert {path: places for path, places in found.items() if path not in excepted} == {}
+    elsewhere = {path: places for path, places in found.items() if path not in excepted}
+    assert elsewhere == {}, unwanted(elsewhere, "Let the provider's class say it (`ConfiguredProvider`), and ask the registry:")
     assert excepted <= set(found), "an exception that is none any more"
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from journeys.document import MAX_DOCUMENT_BYTES, MAX_NODES, canonical, digest, pretty
 from journeys.errors import Invalid, PfadwerkError, TooLarge
 from journeys.reading import read
+from journeys.triggers import BY_KIND
 from tests.journeys.graphs import documents
 
 SMALL = {"key": "j", "name": "J"}
@@ -91,7 +92,7 @@ def test_every_problem_is_named_with_its_place() -> None:
     ("trigger", "said"),
     [
         ({"kind": "event"}, "'type' is missing: it says which kind this is."),
-        ({"type": "ada@example.com"}, "'type' must be one of 'event', 'attribute', 'date', 'schedule', 'manual', 'score', 'journey'."),
+        ({"type": "ada@example.com"}, f"'type' must be one of {', '.join(map(repr, BY_KIND))}."),
     ],
 )
 def test_a_trigger_of_no_kind_is_told_in_our_words(trigger: dict[str, str], said: str) -> None:

@@ -17,7 +17,7 @@ from journeys.rules.fields import CONTACT_COLUMNS
 def test_a_channel_says_all_that_is_asked_of_it(channel: Channel) -> None:
     assert re.fullmatch(r"[a-z][a-z_]{1,30}", channel.name)
     assert all((channel.label, channel.wording, channel.noun, channel.__doc__))
-    assert channel.icon in ICONS
+    assert channel.icon in ICONS, f"the icons are {', '.join(ICONS)}"
     assert channel.address_field in {None, *CONTACT_COLUMNS}
     if channel.sendable:
         assert channel.template is not None

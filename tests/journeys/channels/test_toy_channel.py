@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.axes import Tree
+
 ROOT = Path(__file__).parents[3]
 TOY = Path(__file__).parent / "pigeon"
 LEFT_OUT = {"tests", "docs", "bench", "node_modules"}
@@ -21,15 +23,7 @@ def tree_with_a_pigeon(place: Path) -> Path:
     shutil.copytree(ROOT / "journeys", place / "journeys", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(TOY / "pigeon.py", place / "journeys" / "channels")
     shutil.copy(TOY / "tour.py", place / "test_tour.py")
-    listed = place / "journeys" / "channels" / "__init__.py"
-    text = listed.read_text("utf-8")
-    assert text.count("Postcard())\n") == 1
-    listed.write_text(
-        text.replace("Postcard())\n", "Postcard(), Pigeon())\n").replace(
-            "from journeys.channels.postcard", "from journeys.channels.pigeon import Pigeon\nfrom journeys.channels.postcard"
-        ),
-        "utf-8",
-    )
+    Tree(place).add("journeys/channels/__init__.py", "BUILT_IN", "Pigeon()", "from journeys.channels.pigeon import Pigeon")
     return place
 
 

@@ -42,7 +42,7 @@ def test_the_table_is_of_today() -> None:
 def test_every_key_is_named(term: type[Group | Term]) -> None:
     for name, field in term.model_fields.items():
         if not field.exclude:
-            assert f"`{field.alias or name}`" in PAGE, name
+            assert f"`{field.alias or name}`" in PAGE, f"`{name}`: run `make docs`, or explain the key in docs/rules.md"
 
 
 def test_columns_and_limits_are_named() -> None:

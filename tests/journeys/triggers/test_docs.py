@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from journeys.triggers import TRIGGERS, AnyTrigger, ClockTrigger, Trigger
 from journeys.triggers.docs import triggers_page
+from tests.untranslated import wanted
 
 ROOT = Path(__file__).parents[3]
 PLACES = re.compile(r"(?<!\{)\{\w+\}(?!\})")
@@ -48,7 +49,8 @@ def test_every_trigger_has_an_example_that_is_sound(trigger: type[Trigger]) -> N
 def test_a_trigger_speaks_german(trigger: type[Trigger], german: dict[str, str]) -> None:
     texts = [*of_form(trigger), *of_code(trigger)]
     assert len(texts) > 1
-    assert [text for text in texts if text not in german or places(text) != places(german[text])] == []
+    missing = [text for text in texts if text not in german or places(text) != places(german[text])]
+    assert missing == [], wanted(missing)
 
 
 def of_form(trigger: type[Trigger]) -> Iterator[str]:
