@@ -23,7 +23,7 @@ from activities.look_ahead import LookAhead
 from activities.measures import Measures
 from activities.providers import ConfiguredProvider, Outbox
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
-from activities.sending import resend
+from activities.sending import confirmations, resend
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from activities.sending.handler import Carried, ChannelHandler
@@ -105,7 +105,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
                 asyncio.create_task(presence.run()),
                 asyncio.create_task(Takeover(engine, temporal).run()),
             ]
-            resending = asyncio.create_task(resend.run(effects, stop))
+            resending = asyncio.gather(resend.run(effects, stop), confirmations.run(effects, stop))
             jobs = build_job_worker(settings, engine, temporal, renderer)
             jobs.start()
             ready()

@@ -32,7 +32,7 @@ from storage.locks import lock_contact
 from storage.sql import insert_new, on, table
 from workspace import settings
 
-Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce"]
+Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce", "confirm"]
 Level = Literal["none", "clicks", "full"]
 AgentClass = Literal["human", "prefetch", "scanner", "unknown"]
 
@@ -113,6 +113,15 @@ class Tracking:
 
     def view_url(self, message_id: str) -> str:
         return f"{self.public_url}/v/{self._signed('view', message_id)}"
+
+    def confirm_url(self, message_id: str, opt_in_id: str) -> str:
+        """Where a double opt-in is confirmed."""
+        return f"{self.public_url}/confirm/{self._signed('confirm', opt_in_id + message_id)}"
+
+    def read_confirm(self, token: str) -> tuple[str, str] | None:
+        """The ids of the double opt-in and of the mail that had the link."""
+        payload = self._signer.read("confirm", token, 32)
+        return (payload[:16].hex(), payload[16:].hex()) if payload else None
 
     def urls(self, message_id: str) -> dict[str, str]:
         """The addresses that templates know: unsubscribe_url, preferences_url, view_url."""

@@ -29,7 +29,7 @@ from api.http.headers import HeadersMiddleware
 from api.http.rate_limits import Limits
 from api.http.request_bodies import BodyLimitMiddleware
 from api.metrics import Metrics
-from api.public import public_router
+from api.public import public_router, signup_router
 from api.server import Server
 from api.tracking import endpoints
 from api.tracking.write_keys import KeyRing
@@ -104,6 +104,7 @@ def create_app(
         login.router,
         health.router,
         public_router,
+        signup_router,
         callback_router,
         _pages(app, settings, engine, accounts, messaging, turns),
     ):

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from crm.imports import uploads
+from crm.privacy import retention
 from crm.sales import tasks
 from engine.engine import Engine, NotLoaded
 from engine.enrolment import schedules, unmet, unrouted
@@ -79,7 +80,7 @@ class Keeper:
         self.name = secrets.token_hex(8)
         self._duties = (
             self.route_unrouted, self.settle_unrouted, self.move_migrations, self.end_stopped, self.pull_clock_triggers, self.escalate_tasks, self.forget_old, self.fold_tallies,
-            self.watch_audit,
+            self.watch_audit, self.queue_purge,
             *duties,
         )  # fmt: skip
         self._after_due = datetime(1970, 1, 1, tzinfo=UTC)
@@ -220,6 +221,16 @@ class Keeper:
                             subscriptions.c.run_id == run_id, subscriptions.c.topic == topic, subscriptions.c.why == "goal"
                         )
                     )
+        return Wakeups()
+
+    def queue_purge(self) -> Wakeups:
+        """What is kept too long: a job a day deletes it."""
+        now = self.engine.clock.now()
+        with self.engine.db.read() as session:
+            due = retention.is_due(session, now)
+        if due:
+            with self.engine.db.write() as session:
+                retention.queue(session, now)
         return Wakeups()
 
     def watch_audit(self) -> Wakeups:

@@ -202,6 +202,7 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Contact Changed": {"fields": "list", "changes": "object", "tags_added": "list", "tags_removed": "list"},
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
     "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
+    "Subscription Confirmed": dict.fromkeys(("channel", "purpose", "form", "language"), "string"),
     "Task Finished": _TASK,
     "Task Overdue": _TASK,
     "Journey Entered": _RUN,

@@ -45,12 +45,14 @@ from models.message import (
     TemplateVersion,
 )
 from models.notice import Notice, NoticeDelivery
+from models.opt_in import DUE_OPT_IN, OptIn
 from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
 from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
 
 __all__ = [
+    "DUE_OPT_IN",
     "LEFT",
     "OPEN_MESSAGE",
     "PATIENT",
@@ -97,6 +99,7 @@ __all__ = [
     "Notice",
     "NoticeDelivery",
     "OpenBuilder",
+    "OptIn",
     "OutboxItem",
     "Process",
     "ProviderAccount",

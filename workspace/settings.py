@@ -15,10 +15,11 @@ from weakref import WeakKeyDictionary
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from sqlmodel import col, select
 
 from journeys.channels import CHANNELS, DEFAULT, SENDABLE, AnySendable, SendableChannel
 from journeys.errors import Invalid, Issue, NotFound
-from models import WorkspaceSetting
+from models import Template, TemplateVersion, WorkspaceSetting
 from storage import identifiers
 from storage.freshness import bump, freshness, is_changing
 from workspace import logo
@@ -65,6 +66,10 @@ class Setting(BaseModel):
     def offers(self) -> frozenset[str]:
         """The names that a journey can use."""
         return frozenset()
+
+    def problems(self, session: Session) -> list[Issue]:
+        """What it names and the workspace does not have."""
+        return []
 
     def audited(self) -> dict[str, Any]:
         """What the audit trail keeps of it."""
@@ -327,6 +332,105 @@ class Notices(Setting):
     """The name of the secret that signs those calls; empty: they are not signed."""
 
 
+class DoubleOptIn(Setting):
+    """How an address is asked to confirm that its owner wants messages."""
+
+    template: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=64)
+    """The key of a transactional e-mail template that has `confirm_url`; empty: the one that is built in."""
+    expires: timedelta = Field(timedelta(days=7), ge=timedelta(hours=1), le=timedelta(days=60))
+    """How long the link in the mail works."""
+    remind: bool = True
+    """Once, half way to the link's end."""
+    purge: timedelta = Field(timedelta(days=30), ge=timedelta(days=1), le=timedelta(days=366))
+    """So long after it was asked an address that did not confirm is deleted."""
+    mails_a_day: int = Field(3, ge=1, le=20)
+    """To one address, whoever asks."""
+    asks_a_network: int = Field(20, ge=1, le=10_000)
+    """In an hour, from one network (/24, /48)."""
+    asks_a_form: int = Field(600, ge=1, le=1_000_000)
+    """In an hour, through one form or key."""
+
+    @model_validator(mode="after")
+    def _lasting(self) -> DoubleOptIn:
+        if self.purge < self.expires:
+            raise ValueError("Unconfirmed addresses must be kept at least as long as the link works.")
+        return self
+
+    def problems(self, session: Session) -> list[Issue]:
+        if not self.template or _can_confirm(session, self.template):
+            return []
+        text = "“{key}” is not a transactional e-mail template with {{{{ confirm_url }}}} in every language."
+        return [Issue(code="setting", text=text, values={"key": self.template}, field="template")]
+
+
+def _can_confirm(session: Session, key: str) -> bool:
+    template = session.get(Template, key)
+    if template is None or template.archived_at is not None or (template.kind, template.message_class) != (DEFAULT, "transactional"):
+        return False
+    newest = select(TemplateVersion).where(TemplateVersion.key == key).order_by(col(TemplateVersion.number).desc()).limit(1)
+    version = session.scalar(newest)
+    return version is not None and all("confirm_url" in one.get("fields", ()) for one in version.compiled.values())
+
+
+def _form_key(text: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9-]*", text):
+        raise ValueError("Expected a key such as footer: lower case letters, digits and -.")
+    return text
+
+
+class SignupForm(BaseModel):
+    """A form by which people ask for messages; its page is `/subscribe/KEY`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Annotated[str, AfterValidator(_form_key)] = Field(min_length=1, max_length=32)
+    purpose: Annotated[str, AfterValidator(_purpose)] = Field("marketing", min_length=1, max_length=64)
+    english_title: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+    german_title: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+    english_wording: str = Field("", max_length=500)
+    """What people agree to; kept with their consent."""
+    german_wording: str = Field("", max_length=500)
+    names: bool = False
+    """Ask for first and last name, too."""
+
+    @model_validator(mode="after")
+    def _says_what_for(self) -> SignupForm:
+        if not (self.english_wording or self.german_wording):
+            raise ValueError("Write what people agree to, in at least one language.")
+        return self
+
+    def title(self, language: str) -> str:
+        return (self.german_title or self.english_title) if language == "de" else (self.english_title or self.german_title)
+
+    def wording(self, language: str) -> str:
+        return (self.german_wording or self.english_wording) if language == "de" else (self.english_wording or self.german_wording)
+
+
+class SignupForms(Setting):
+    """The workspace's sign-up forms."""
+
+    forms: tuple[SignupForm, ...] = Field((), max_length=50)
+
+    @field_validator("forms")
+    @classmethod
+    def _each_once(cls, forms: tuple[SignupForm, ...]) -> tuple[SignupForm, ...]:
+        if len({one.key for one in forms}) < len(forms):
+            raise ValueError("Each name can appear only once.")
+        return forms
+
+    def find(self, key: str) -> SignupForm | None:
+        return next((one for one in self.forms if one.key == key), None)
+
+    def problems(self, session: Session) -> list[Issue]:
+        known = load(session, Purposes).offers()
+        text = "There is no consent purpose “{key}”: add it under “Consent purposes” first."
+        return [
+            Issue(code="setting", text=text, values={"key": one.purpose}, field=f"forms.{place}.purpose")
+            for place, one in enumerate(self.forms)
+            if one.purpose not in known
+        ]
+
+
 SETTINGS: dict[str, type[Setting]] = {
     "sender": Sender,
     "quiet_hours": QuietHours,
@@ -340,6 +444,8 @@ SETTINGS: dict[str, type[Setting]] = {
     "access": Access,
     "notices": Notices,
     "appearance": Appearance,
+    "double_opt_in": DoubleOptIn,
+    "signup_forms": SignupForms,
 }
 """Name of the row -> its shape."""
 
@@ -398,6 +504,8 @@ def put(session: Session, name: str, value: object, by: str, now: datetime) -> S
         setting = shape.model_validate(value)
     except ValidationError as error:
         raise Invalid("The setting {name} cannot be used.", _issues(error), name=name) from None
+    if missing := setting.problems(session):
+        raise Invalid("The setting {name} cannot be used.", missing, name=name)
     before = load(session, shape)
     data = setting.model_dump(mode="json")
     row = session.get(WorkspaceSetting, name) or WorkspaceSetting(name=name, updated_at=now)

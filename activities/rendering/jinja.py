@@ -22,7 +22,9 @@ from activities.rendering.tokens import Swapped
 HTML = Sandbox(autoescape=True, filters=filters.ALL)
 TEXT = Sandbox(autoescape=False, filters=filters.ALL)
 
-NAMES = frozenset({"contact", "trigger", "run", "sender", "unsubscribe_url", "preferences_url", "view_url", "now", "lang", "steps"})
+NAMES = frozenset(
+    {"contact", "trigger", "run", "sender", "unsubscribe_url", "preferences_url", "view_url", "confirm_url", "now", "lang", "steps"}
+)
 """What a template may read."""
 MAX_LOOP_DEPTH = 3
 MAX_ASSIGNMENTS = 100

@@ -187,7 +187,7 @@ def unsubscribe_headers(address: str | None) -> dict[str, str]:
 
 
 def _own_addresses(values: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(str(values.get(name, "")) for name in ("unsubscribe_url", "preferences_url", "view_url"))
+    return frozenset(str(values.get(name, "")) for name in ("unsubscribe_url", "preferences_url", "view_url", "confirm_url"))
 
 
 def _html(variant: Variant, values: Mapping[str, Any], language: str, subject: str, pixel_url: str) -> str:

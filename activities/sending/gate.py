@@ -117,16 +117,18 @@ def ask(
     now: datetime,
     twin: Twin | None = None,
     besides: Sequence[Former] = (),
+    address: str | None = None,
 ) -> Verdict:
     """The verdict for `contact`, whose row the caller has locked. `wanted.since` is looked up.
 
     `besides`: messages that count as having left, though no row says so (`activities.forecasts`).
     `twin`: what has become of the same message to another contact with the address (`activities.sending.twins`).
-    The first of `address_keys` hashes suppressed addresses, all are read.
+    The first of `address_keys` hashes suppressed addresses, all are read. `address`: where the message goes, if not to the contact's own.
     """
     if contact is None:
         return decide(wanted, None, {}, {}, Limits(), (), (), now)
     person = person_of(contact, wanted.channel)
+    person = replace(person, address=address) if address else person
     consents = _consents(session, contact.id, wanted)
     suppressions = _suppressions(session, address_keys, wanted, person.address)
     limits = limits_of(session)

@@ -99,6 +99,12 @@ def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | D
     return Done(row.answer.get("outlet", "sent"), row.answer.get("data", {}))
 
 
+def is_claimed(session: Session, once_key: str, attempts: int) -> bool:
+    """Whether the call of that number has no answer yet."""
+    mine = (messages.c.id == message_id_of(once_key), messages.c.status == "claimed", messages.c.attempts == attempts)
+    return on(session).execute(select(messages.c.id).where(*mine)).first() is not None
+
+
 def put(session: Session, once_key: str, fixed: dict[str, Any], now: datetime, *, is_new: bool = False, **values: Any) -> str:
     """Writes the row: `fixed` says what the message is (only used when it is new), `values` where it stands. Returns its id.
 

@@ -107,10 +107,9 @@ class MessageHandler(Carried):
                 rendered = self._render(session, job, contact, template, values, zone)
         except RenderFailed as error:
             raise CannotPrepare(f"render_{error.code}") from None
-        mail_from = f"{sender.name} <{sender.email}>" if sender.name and sender.email else sender.email or self.messaging.mail_from
         wanted = self.wanted(job)
         return Draft(
-            Prepared(rendered, mail_from, sender.reply_to),
+            Prepared(rendered, self.sender(sender), sender.reply_to),
             {
                 "purpose": wanted.purpose,
                 "message_class": wanted.message_class,
@@ -121,6 +120,11 @@ class MessageHandler(Carried):
                 "subject": rendered.subject,
             },
         )
+
+    def sender(self, workspace: settings.Sender) -> str:
+        """From whom messages are: the workspace's sender, else the operator's."""
+        named = f"{workspace.name} <{workspace.email}>" if workspace.name and workspace.email else workspace.email
+        return named or self.messaging.mail_from
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
         if contact is not None and contact.demo and self.provider.reaches_people:

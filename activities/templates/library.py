@@ -36,6 +36,8 @@ CLASSES = ("marketing", "transactional")
 MAX_TAGS = 20
 TO_COLLEAGUES = DEFAULT
 """The channel by which a member gets the test of a template, whatever the template is for."""
+NOBODY = "0" * 32
+"""Stands for a double opt-in in previews: the link leads nowhere."""
 TESTS_PER_HOUR = 30
 """Test messages to one member."""
 
@@ -226,6 +228,7 @@ def preview(
         "sender": sender.for_templates(),
         "now": now,
         **messaging.tracking.urls(message_id),
+        "confirm_url": messaging.tracking.confirm_url(message_id, NOBODY),
     }
     if compiled.kind == PARTIAL:
         values = {**lent((variant.html for variant in compiled.variants.values()), now), **values}

@@ -20,6 +20,8 @@ EXEMPT: Mapping[str, str] = {
     "/callbacks/": "Providers report from their own servers; their signature over the call says who they are, and no cookie is read.",
     "/u/": "One-click unsubscribing is a POST of the mail program, without origin (RFC 8058); the signed token in the address is all it needs.",
     "/p/": "Preferences are changed out of a mail, in whatever browser shows it; the signed token in the address is all it needs.",
+    "/confirm/": "A double opt-in is confirmed out of a mail, in whatever browser shows it; the signed token in the address is all it needs.",
+    "/subscribe/": "Sign-up forms stand on the customer's own sites; no cookie is read, and the address itself has to confirm.",
 }
 """What an address starts with -> why others than our own pages may ask it to change something."""
 ADMIN = "/api/v1/"

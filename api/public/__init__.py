@@ -4,5 +4,6 @@ No login, no cookie, no script: what a token in the address says is all that is 
 """
 
 from api.public.endpoints import router as public_router
+from api.public.signup import router as signup_router
 
-__all__ = ["public_router"]
+__all__ = ["public_router", "signup_router"]

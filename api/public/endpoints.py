@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from starlette.exceptions import HTTPException
 
-from activities.tracking import Fetch, Purpose, Tracking, record_click, record_open, target
-from api.http.rate_limits import Rate
+from activities.tracking import Fetch, Purpose, record_click, record_open, target
 from api.public.brand import brand
+from api.public.doors import PER_TOKEN, Form, Happening, address_of, happened, nothing, tracking_of
 from api.public.pages import VIEW_POLICY, headers, language_of, page
 from api.public.preferences import Sender, choices, examples, purpose_of, record
 from api.server import Server, TheServer
 from crm.consent import consent, mailbox
-from engine.enrolment.routing import route
-from engine.temporal.wakeups import Wakeups
 from journeys.channels import ADDRESSED
 from models import Body, Contact, Event, Message
 
@@ -35,20 +31,6 @@ log = logging.getLogger("pfadwerk.api")
 router = APIRouter(tags=["public pages"], include_in_schema=False)
 
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-PER_TOKEN = Rate("public-token", per_second=1, burst=60)
-MAX_FORM_BYTES = 16_384
-MAX_FIELDS = 200
-
-
-async def _form(request: Request) -> frozenset[tuple[str, str]]:
-    """The fields of a small form; urlencoded or multipart, without files."""
-    if len(await request.body()) > MAX_FORM_BYTES:
-        raise HTTPException(413)
-    async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES) as form:
-        return frozenset((name, value) for name, value in form.multi_items() if isinstance(value, str))
-
-
-Form = Annotated[frozenset[tuple[str, str]], Depends(_form)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +52,15 @@ class RequestContext:
     @property
     def proof(self) -> dict[str, object]:
         """Kept with a statement of consent; the address is shortened when it is stored."""
-        return {"message_id": self.message.id, "ip": _address(self.request), "method": self.request.method}
+        return {"message_id": self.message.id, "ip": address_of(self.request), "method": self.request.method}
 
 
 @router.api_route("/o/{token}", methods=["GET", "HEAD"])
 def pixel(token: str, request: Request, server: TheServer) -> Response:
     """The picture of one point that says a mail was opened."""
-    message_id = _tracking(request).read("open", token.removesuffix(".gif"))
+    message_id = tracking_of(request).read("open", token.removesuffix(".gif"))
     if message_id is None:
-        return _nothing(server, request)
+        return nothing(server, request)
     server.take(PER_TOKEN, token)
     _record(server, lambda session, now: [record_open(session, message_id, _fetch(request), now)])
     return Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store, max-age=0", "X-Robots-Tag": "noindex"})
@@ -87,13 +69,13 @@ def pixel(token: str, request: Request, server: TheServer) -> Response:
 @router.api_route("/c/{token}", methods=["GET", "HEAD"])
 def click(token: str, request: Request, server: TheServer) -> Response:
     """Goes on to the stored target of a link; never anywhere else."""
-    ids = _tracking(request).read_click(token)
+    ids = tracking_of(request).read_click(token)
     if ids is None:
-        return _nothing(server, request)
+        return nothing(server, request)
     with server.engine.db.read() as session:
         link = target(session, ids[1])
     if link is None:
-        return _nothing(server, request)
+        return nothing(server, request)
     server.take(PER_TOKEN, token)
     _record(server, lambda session, now: [record_click(session, ids[0], link, _fetch(request), now)])
     return RedirectResponse(link.url, 302, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"})
@@ -103,7 +85,7 @@ def click(token: str, request: Request, server: TheServer) -> Response:
 def ask_to_unsubscribe(token: str, request: Request, server: TheServer) -> Response:
     """Asks; a GET never unsubscribes."""
     visit = _visit(server, request, "unsubscribe", token)
-    return _unsubscribe_page(visit, done=False) if visit else _nothing(server, request)
+    return _unsubscribe_page(visit, done=False) if visit else nothing(server, request)
 
 
 @router.post("/u/{token}")
@@ -111,7 +93,7 @@ def unsubscribe(token: str, request: Request, server: TheServer, form: Form) -> 
     """Withdraws the consent that the message was sent under; by one click in the mail program, or by the page's button."""
     visit = _visit(server, request, "unsubscribe", token)
     if visit is None:
-        return _nothing(server, request)
+        return nothing(server, request)
     if ("List-Unsubscribe", "One-Click") in form:
         _withdraw(visit, "one-click")
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
@@ -135,7 +117,7 @@ def preview(request: Request, server: TheServer) -> Response:
 def ask_for_preferences(token: str, request: Request, server: TheServer) -> Response:
     """Shows what the contact may be told, and by which way."""
     visit = _visit(server, request, "preferences", token)
-    return _preferences_page(visit, saved=False) if visit else _nothing(server, request)
+    return _preferences_page(visit, saved=False) if visit else nothing(server, request)
 
 
 @router.post("/p/{token}")
@@ -143,7 +125,7 @@ def save_preferences(token: str, request: Request, server: TheServer, form: Form
     """Records what was changed on the page, or the objection to everything."""
     visit = _visit(server, request, "preferences", token)
     if visit is None:
-        return _nothing(server, request)
+        return nothing(server, request)
     if not _is_idle(visit):
         names = frozenset(name for name, _ in form)
         if "nothing" in names:
@@ -158,29 +140,19 @@ def view(token: str, request: Request, server: TheServer) -> Response:
     """The message as it was sent, in the browser."""
     visit = _visit(server, request, "view", token)
     if visit is None or visit.message.body_id is None:
-        return _nothing(server, request)
+        return nothing(server, request)
     with server.engine.db.read() as session:
         body = session.get(Body, visit.message.body_id)
     if body is None:
-        return _nothing(server, request)
+        return nothing(server, request)
     if not body.html:
         return _page(visit, "text", subject=body.subject, text=body.text)
     return HTMLResponse(body.html, headers=headers(VIEW_POLICY))
 
 
-def _tracking(request: Request) -> Tracking:
-    """Made once per app: the keys may lie in a file."""
-    state = request.app.state
-    if not hasattr(state, "tracking"):
-        settings = state.server.settings
-        state.tracking = Tracking(settings.signing_keys(), settings.public_url)
-    tracking: Tracking = state.tracking
-    return tracking
-
-
 def _visit(server: Server, request: Request, purpose: Purpose, token: str) -> RequestContext | None:
     """Who comes with this token; None for a token that is not ours, or whose message or contact is gone."""
-    message_id = _tracking(request).read(purpose, token)
+    message_id = tracking_of(request).read(purpose, token)
     if message_id is None:
         return None
     server.take(PER_TOKEN, token)
@@ -249,33 +221,17 @@ def _object(session: Session, visit: RequestContext, now: datetime) -> list[Even
     return list(consent.object_all(session, visit.contact.id, now, source="preferences", proof=visit.proof, mailbox=came_from))
 
 
-Happening = Callable[[Session, datetime], list[Event | None]]
-
-
 def _must(visit: RequestContext, happening: Happening) -> None:
     """Stores and routes; an error reaches the visitor, who can try again."""
-    _happened(visit.server, happening)
+    happened(visit.server, happening)
 
 
 def _record(server: Server, happening: Happening) -> None:
     """Stores and routes if that is possible now: a full or busy database must not keep anybody from the page behind a link."""
     try:
-        _happened(server, happening)
+        happened(server, happening)
     except DBAPIError as error:
         log.warning("a hit was not recorded: %s", type(error.orig).__name__)
-
-
-def _happened(server: Server, happening: Happening) -> None:
-    engine = server.engine
-    now = engine.clock.now()
-    wakeups = Wakeups()
-    with engine.db.write() as session:
-        events = [event for event in happening(session, now) if event is not None]
-        if events:
-            wakeups = route(engine, session, events, now)
-        for event in events:
-            event.routed = True
-    server.wake(wakeups)
 
 
 def _unsubscribe_page(visit: RequestContext, *, done: bool) -> Response:
@@ -283,7 +239,7 @@ def _unsubscribe_page(visit: RequestContext, *, done: bool) -> Response:
 
 
 def _links(visit: RequestContext) -> dict[str, Any]:
-    return {"test": visit.message.test, "preferences": _tracking(visit.request).preferences_url(visit.message.id)}
+    return {"test": visit.message.test, "preferences": tracking_of(visit.request).preferences_url(visit.message.id)}
 
 
 def _preferences_page(visit: RequestContext, *, saved: bool) -> Response:
@@ -298,19 +254,6 @@ def _page(visit: RequestContext, name: str, status: int = 200, **values: Any) ->
     return page(name, visit.language, look, status, **values)
 
 
-def _nothing(server: Server, request: Request) -> Response:
-    """The same answer for every address that leads nowhere, whatever the reason; guessing gets slow."""
-    limit = server.settings.public_requests_per_minute
-    server.take(Rate("public", per_second=limit / 60, burst=limit), _address(request))
-    with server.engine.db.read() as session:
-        look = brand(session)
-    return page("nothing", language_of(request, None, server.settings.language), look, 404)
-
-
 def _fetch(request: Request) -> Fetch:
     said = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz")).lower()
     return Fetch(request.headers.get("user-agent", ""), request.method, "prefetch" in said or "preview" in said)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

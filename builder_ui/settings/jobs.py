@@ -30,6 +30,7 @@ KINDS = {
     "decide_restored": "Decide on what may have been sent before a restore",
     "look_ahead": "Count what would happen in “{journey}”",
     "erase_rest": "Search files and notes for an erased contact",
+    "purge": "Delete what is no longer needed",
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
 STATES = {
@@ -56,6 +57,8 @@ COUNTS = {
     "looked_through": "file parts searched",
     "judged": "counted",
     "emptied": "deleted or emptied",
+    "opt_ins": "old sign-ups deleted",
+    "unconfirmed": "contacts deleted who never confirmed",
 }
 """What a job counted, beside the reasons why somebody did not enter."""
 

@@ -8,7 +8,7 @@ from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import member_names, places
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
-from builder_ui.settings import logo
+from builder_ui.settings import logo, signup_forms
 from builder_ui.settings.fields import controls
 from builder_ui.settings.sections import SECTIONS, framed, panel
 from engine.versions.uses import uses_of_removed
@@ -25,6 +25,8 @@ LEADS = {
     "hold_out": "A control group over all journeys: comparing it with everybody else shows what marketing achieves.",
     "calendar": "Task deadlines count only these hours.",
     "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
+    "signup_forms": "Forms by which people sign up. Each is a page of its own, and can be put into your website.",
+    "double_opt_in": "Whoever signs up gets an e-mail with a link, and is a subscriber once it is confirmed.",
     "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
     "tracking": "Whether clicks and opens are counted.",
     "access": "How long a log-in lasts, and who needs an authenticator app.",
@@ -33,7 +35,7 @@ LEADS = {
 
 
 ANYWAY = "anyway"
-AT_ONCE = frozenset({"access", "appearance", "notices"})
+AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms"})
 """What says nothing about messages to contacts, and so does not wait for the next one."""
 
 
@@ -60,7 +62,12 @@ def load_named(context: PageContext, name: str) -> Data:
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
     title = next(text for address, text, _ in SECTIONS if address.endswith(f"/{data.name}"))
     return framed(
-        context, title, LEADS[data.name], form(context, data, acts), others(context, data, acts), logo.panel_of(context, data.setting)
+        context,
+        title,
+        LEADS[data.name],
+        form(context, data, acts),
+        others(context, data, acts),
+        *(one.panel_of(context, data.setting) for one in (logo, signup_forms)),
     )
 
 

@@ -38,6 +38,7 @@ from models import (
     Merge,
     MergeMoved,
     Message,
+    OptIn,
     Refusal,
     Run,
     Score,
@@ -53,7 +54,7 @@ from storage.run_rows import deliver, end_runs, open_runs, surplus
 from storage.run_trail import note_beside
 from storage.sql import table
 
-MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run, Link)
+MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run, Link, OptIn)
 """Tables whose rows simply change hands."""
 
 MOVED_KEYS: Mapping[type[SQLModel], tuple[str, ...]] = {Identity: ("kind", "value"), Subscription: ("run_id",)}

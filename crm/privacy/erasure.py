@@ -35,6 +35,7 @@ from models import (
     MergeMoved,
     Message,
     MigratedRun,
+    OptIn,
     OutboxItem,
     Refusal,
     Run,
@@ -62,7 +63,7 @@ SYSTEM_KEPT = (
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""
 _PAGE = 500
-DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription)
+DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription, OptIn)
 
 
 @dataclass(slots=True)

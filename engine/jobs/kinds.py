@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from crm.imports import uploads
 from crm.jobs import RULE, WANTED
 from crm.people.contacts import contact_filter
-from crm.privacy import erasure_rest
+from crm.privacy import erasure_rest, retention
 from engine import perhaps
 from engine.engine import Engine
 from engine.enrolment import manual
@@ -116,6 +116,11 @@ def _erase_page(engine: Engine, session: Session, job: Job, now: datetime) -> Pa
     return Page(Wakeups(), done.cursor, done.counts, done.finished)
 
 
+def _purge_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    cursor, done = retention.page(session, job.cursor, now, engine.address_keys)
+    return Page(Wakeups(set(done.to_wake)), cursor, done.counts, finished=not cursor)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`page` does the next page in the transaction that moves the job. `prepare`: what is costly and needs no lock, before that transaction."""
@@ -141,4 +146,5 @@ KINDS: Mapping[str, Kind] = {
     "import": Kind(_import_page, _prepare_import),
     perhaps.JOB: Kind(_restored_page),
     "erase_rest": Kind(_erase_page, _prepare_erasure),
+    retention.JOB: Kind(_purge_page),
 }

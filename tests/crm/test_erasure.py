@@ -28,6 +28,7 @@ from models import (
     Link,
     Merge,
     Message,
+    OptIn,
     OutboxItem,
     Refusal,
     Run,
@@ -69,6 +70,8 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     run = make_run("r1", id, state={"memory": SECRET}, trigger={"name": SECRET}, run_key=SECRET, due_at=now)
     session.add(Subscription(run_id=run.id, topic="consent", why="goal", contact_id=id))
     session.add(Trail(run_id=run.id, step=1, seq=0, version_id=run.version_id, at=now, what="decided", detail={"was": SECRET}))
+    asked = {"purpose": "marketing", "language": "de", "source": "form:f", "asked_at": now, "expires_at": now}
+    session.add(OptIn(contact_id=id, address=f"{SECRET}@example.org", fields={"first_name": SECRET}, **asked))
     session.add(Refusal(journey_id="j1", contact_id=id, reason="filter", detail={"was": SECRET}, refused_at=now))
     session.add(
         Message(id="m1", once_key="k", contact_id=id, channel="email", planned_at=now, subject=SECRET, answer={"to": SECRET}, status="sent")

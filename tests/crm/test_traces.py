@@ -36,6 +36,7 @@ from models import (
     Message,
     MigratedRun,
     Migration,
+    OptIn,
     OutboxItem,
     Refusal,
     Run,
@@ -205,6 +206,9 @@ def make_person(session: Any, now: datetime) -> str:
     session.add(Subscription(run_id="r1", topic="consent", why="goal", contact_id=id))
     session.add(MigratedRun(migration_id="g1", run_id="r1", step_after=1))
     session.add(Trail(run_id="r1", step=1, seq=0, version_id="v1", at=now, what="decided"))
+    session.add(
+        OptIn(contact_id=id, address="a@example.org", purpose="marketing", language="de", source="form:f", asked_at=now, expires_at=now)
+    )
     session.add(Refusal(journey_id="j1", contact_id=id, reason="filter", refused_at=now))
     session.add(Message(id="0" * 32, once_key="k", contact_id=id, channel="email", planned_at=now, status="sent"))
     session.flush()

@@ -1,0 +1,152 @@
+"""Signing up: the workspace's forms, and the page behind the link of the mail that asks for a confirmation.
+
+Forms may be asked from any site: no cookie is read, and the answer says nothing about the address. Only a POST confirms; scanners follow GETs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.orm import Session
+
+from api.http.rate_limits import Rate
+from api.public.brand import brand
+from api.public.doors import PER_TOKEN, Form, address_of, happened, nothing, tracking_of
+from api.public.pages import language_of, page
+from api.server import Server, TheServer
+from crm.consent import double_opt_in
+from crm.consent.consent import shorten_ip
+from journeys.errors import Invalid, NotFound, TooMany
+from locales import SUPPORTED
+from models import Event, OptIn
+from workspace import settings
+
+router = APIRouter(tags=["public pages"], include_in_schema=False)
+
+HOUR = 3_600
+TRAP = "website"
+"""A field that people do not see and programs fill in."""
+
+
+def check_rates(server: Server, door: str, network: str) -> None:
+    """Raises:
+    TooMany: too many requests from this network, or through this form or key."""
+    with server.engine.db.read() as session:
+        most = settings.load(session, settings.DoubleOptIn)
+    server.take(Rate("signup-network", per_second=most.asks_a_network / HOUR, burst=most.asks_a_network), shorten_ip(network) or network)
+    server.take(Rate("signup-door", per_second=most.asks_a_form / HOUR, burst=most.asks_a_form), door)
+
+
+@router.api_route("/subscribe/{key}", methods=["GET", "HEAD"])
+def show_form(key: str, request: Request, server: TheServer) -> Response:
+    """The form as a page of its own."""
+    form = _form_of(server, key)
+    if form is None:
+        return nothing(server, request)
+    return _form_page(server, form, _language(request, server, request.query_params.get("language", "")))
+
+
+@router.post("/subscribe/{key}")
+def sign_up(key: str, request: Request, server: TheServer, said: Form) -> Response:
+    """Asks the address to confirm; the answer is the same whoever has it."""
+    form = _form_of(server, key)
+    if form is None:
+        return nothing(server, request)
+    values = dict(said)
+    language = _language(request, server, values.get("language", ""))
+    if values.get(TRAP):
+        return _page(server, language, "subscribe_asked")
+    if values.get("agree") != "yes":
+        return _form_page(server, form, language, values, "agree")
+    try:
+        check_rates(server, f"form:{key}", address_of(request))
+        happened(server, lambda session, now: _asked(session, form, request, language, values, now))
+    except TooMany:
+        return _page(server, language, "subscribe_later", 429)
+    except Invalid:
+        return _form_page(server, form, language, values, "email")
+    return _page(server, language, "subscribe_asked")
+
+
+@router.api_route("/confirm/{token}", methods=["GET", "HEAD"])
+def ask_to_confirm(token: str, request: Request, server: TheServer) -> Response:
+    """Asks; a GET never confirms."""
+    ids = tracking_of(request).read_confirm(token)
+    row = _opt_in(server, ids[0]) if ids else None
+    if row is None:
+        return nothing(server, request)
+    server.take(PER_TOKEN, token)
+    return _confirm_page(server, row, double_opt_in.state_of(row, server.engine.clock.now()))
+
+
+@router.post("/confirm/{token}")
+def confirm(token: str, request: Request, server: TheServer, said: Form) -> Response:
+    """Turns the request into a consent, once."""
+    ids = tracking_of(request).read_confirm(token)
+    row = _opt_in(server, ids[0]) if ids else None
+    if ids is None or row is None:
+        return nothing(server, request)
+    server.take(PER_TOKEN, token)
+    if ("confirm", "yes") not in said:
+        return _confirm_page(server, row, double_opt_in.state_of(row, server.engine.clock.now()), 400)
+    answers: list[double_opt_in.Answer] = []
+
+    def answered(session: Session, now: datetime) -> list[Event | None]:
+        answers.append(double_opt_in.confirm(session, row.id, now, ip=address_of(request), message_id=ids[1]))
+        return list(answers[-1].events)
+
+    try:
+        happened(server, answered)
+    except NotFound:
+        return nothing(server, request)
+    return _confirm_page(server, row, answers[-1].state)
+
+
+def _asked(
+    session: Session, form: settings.SignupForm, request: Request, language: str, values: dict[str, str], now: datetime
+) -> list[Event | None]:
+    asked = double_opt_in.Request(
+        address=values.get("email", ""),
+        purpose=form.purpose,
+        wording=form.wording(language),
+        language=language,
+        source=f"form:{form.key}",
+        page=request.headers.get("referer") or request.headers.get("origin") or str(request.url),
+        ip=address_of(request),
+        fields={name: values[name] for name in double_opt_in.FIELDS if form.names and values.get(name)},
+    )
+    return list(double_opt_in.ask(session, asked, now))
+
+
+def _form_of(server: Server, key: str) -> settings.SignupForm | None:
+    with server.engine.db.read() as session:
+        return settings.load(session, settings.SignupForms).find(key)
+
+
+def _opt_in(server: Server, opt_in_id: str) -> OptIn | None:
+    with server.engine.db.read() as session:
+        return session.get(OptIn, opt_in_id)
+
+
+def _language(request: Request, server: Server, wanted: str) -> str:
+    return wanted if wanted in SUPPORTED else language_of(request, None, server.settings.language)
+
+
+def _form_page(server: Server, form: settings.SignupForm, language: str, values: dict[str, str] | None = None, wrong: str = "") -> Response:
+    typed = {name: (values or {}).get(name, "")[:320] for name in ("email", *double_opt_in.FIELDS)}
+    return _page(server, language, "subscribe", 400 if wrong else 200, form=form, typed=typed, wrong=wrong, trap=TRAP)
+
+
+def _confirm_page(server: Server, row: OptIn, state: str, status: int = 200) -> Response:
+    key = row.source.removeprefix("form:")
+    again = f"/subscribe/{key}" if _form_of(server, key) else ""
+    return _page(server, row.language, "confirm", status, state=state, again=again)
+
+
+def _page(server: Server, language: str, name: str, status: int = 200, **values: Any) -> Response:
+    with server.engine.db.read() as session:
+        look = brand(session)
+    return page(name, language, look, status, **values)

@@ -1,0 +1,234 @@
+"""Double opt-in: somebody asks for messages at an address, a mail goes there, and only its answer is a consent.
+
+Source: § 7 UWG and the courts on it (the confirmation must be provable, its mail free of advertising); GDPR Art. 7(1).
+
+Nothing here says whether an address was known. It sends no mail: `activities.sending.confirmations` does, from the rows. Routing the events is
+the caller's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Literal
+
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from crm.consent.consent import Evidence, record_consent, shorten_ip
+from crm.people import identity, profile
+from journeys.channels import DEFAULT
+from journeys.errors import Invalid, NotFound
+from models import DUE_OPT_IN, Contact, Event, OptIn
+from storage import identifiers
+from storage.events import append_event
+from storage.json_values import clean_text
+from storage.locks import lock_contact
+from workspace import settings
+
+CHANNEL = DEFAULT
+"""The channel that a mail can ask about."""
+CONFIRMED = "Subscription Confirmed"
+FIELDS = ("first_name", "last_name")
+"""What a form may ask for besides the address."""
+DAY = timedelta(days=1)
+MOST_UNANSWERED = 6
+"""Requests of one address that are kept unanswered; from then on it gets no mail until they are purged."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """What somebody asked. `wording` is what was shown, in `language`; `source` is `form:<key>` or `api:<key id>`."""
+
+    address: str
+    purpose: str
+    wording: str
+    language: str
+    source: str
+    page: str = ""
+    ip: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def ask(session: Session, asked: Request, now: datetime) -> list[Event]:
+    """Stores the request; a mail leaves soon, unless the address has got too many. The same for every address, known or not.
+
+    Raises:
+        Invalid: this is no address.
+    """
+    address = identifiers.normalise("email", asked.address)
+    if isinstance(address, identifiers.Refused):
+        raise Invalid("Expected an e-mail address.")
+    contact, made = _contact(session, address, now)
+    if not _may_be_mailed(session, address, now):
+        return []
+    row = _row(session, asked, address, contact, made, now)
+    for older in session.scalars(select(OptIn).where(OptIn.address == address, OptIn.state == "waiting")):
+        older.next_at = None
+        session.add(older)
+    session.add(row)
+    session.flush()
+    said = record_consent(
+        session,
+        contact,
+        CHANNEL,
+        row.purpose,
+        "pending",
+        now,
+        evidence=Evidence.UNAUTHENTICATED,
+        source=row.source,
+        wording=row.wording,
+        proof=_asked(row),
+    )
+    return [said] if said else []
+
+
+def _contact(session: Session, address: str, now: datetime) -> tuple[Contact, bool]:
+    """Who has the address, and whether nobody had. Whoever asks is a stranger, and vouches for nobody."""
+    name = ("email", address)
+    known = identity.find(session, name)
+    if known is not None:
+        return lock_contact(session, known), False
+    found = identity.resolve(session, [name], now)
+    contact = lock_contact(session, found.contact_id)
+    if found.created:
+        contact.vouched = False
+        session.add(contact)
+    return contact, found.created
+
+
+def _row(session: Session, asked: Request, address: str, contact: Contact, made: bool, now: datetime) -> OptIn:
+    expires = settings.load(session, settings.DoubleOptIn).expires
+    fields = {name: clean_text(value).strip()[:120] for name, value in asked.fields.items() if name in FIELDS}
+    return OptIn(
+        contact_id=contact.id,
+        made_contact=made,
+        address=address,
+        purpose=asked.purpose,
+        wording=clean_text(asked.wording)[:4_000],
+        language=asked.language,
+        source=asked.source,
+        page=clean_text(asked.page)[:2_000],
+        ip=shorten_ip(asked.ip),
+        fields={name: value for name, value in fields.items() if value},
+        next_at=now,
+        asked_at=now,
+        expires_at=now + expires,
+    )
+
+
+def _may_be_mailed(session: Session, address: str, now: datetime) -> bool:
+    """Counted from the rows, under the contact's lock: nobody fills a mailbox through a form."""
+    most = settings.load(session, settings.DoubleOptIn).mails_a_day
+    of_address = select(func.count()).select_from(OptIn).where(OptIn.address == address)
+    today = session.scalar(of_address.where(col(OptIn.asked_at) > now - DAY)) or 0
+    unanswered = session.scalar(of_address.where(OptIn.state == "waiting")) or 0
+    return today < most and unanswered < MOST_UNANSWERED
+
+
+def _asked(row: OptIn) -> dict[str, object]:
+    """What proves the first of the two steps."""
+    return {
+        "opt_in": row.id,
+        "asked_at": row.asked_at.isoformat(),
+        "asked_ip": row.ip,
+        "page": row.page,
+        "language": row.language,
+        "wording_version": sha256(row.wording.encode()).hexdigest()[:16],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a link: `waiting`, `confirmed` (by this call or before) or `expired`, and what it changed."""
+
+    state: Literal["waiting", "confirmed", "expired"]
+    events: Sequence[Event] = ()
+
+
+def state_of(row: OptIn, now: datetime) -> Literal["waiting", "confirmed", "expired"]:
+    if row.state == "confirmed":
+        return "confirmed"
+    return "expired" if now >= row.expires_at else "waiting"
+
+
+def confirm(session: Session, opt_in_id: str, now: datetime, *, ip: str, message_id: str) -> Answer:
+    """The address has answered: consent is given, once, with the proof of both steps. `message_id`: the mail that had the link.
+
+    Raises:
+        NotFound: the request was purged, or its contact erased.
+    """
+    row = locked(session, opt_in_id)
+    if row is None:
+        raise NotFound("There is no such request.")
+    state = state_of(row, now)
+    if state != "waiting":
+        return Answer(state)
+    contact = lock_contact(session, row.contact_id)
+    events = [_granted(session, contact, row, now, ip, message_id), _fill(session, contact, row, now)]
+    properties = {"channel": CHANNEL, "purpose": row.purpose, "form": row.source.removeprefix("form:"), "language": row.language}
+    events.append(append_event(session, contact.id, "system", CONFIRMED, properties, now, message_id=f"{CONFIRMED}:{row.id}"))
+    contact.vouched = True
+    session.add(contact)
+    row.state, row.confirmed_at, row.next_at, row.fields = "confirmed", now, None, {}
+    session.add(row)
+    return Answer("confirmed", [event for event in events if event is not None])
+
+
+def _granted(session: Session, contact: Contact, row: OptIn, now: datetime, ip: str, message_id: str) -> Event | None:
+    proof = {**_asked(row), "method": "double opt-in", "message_id": message_id, "confirmed_at": now.isoformat(), "ip": ip}
+    return record_consent(
+        session,
+        contact,
+        CHANNEL,
+        row.purpose,
+        "granted",
+        now,
+        evidence=Evidence.DATED,
+        source=row.source,
+        wording=row.wording,
+        proof=proof,
+        mailbox=row.address,
+    )
+
+
+def _fill(session: Session, contact: Contact, row: OptIn, now: datetime) -> Event | None:
+    """What was filled in beside the address, where the contact has nothing yet: who asked need not be who confirmed."""
+    wanted = {name: value for name, value in row.fields.items() if not getattr(contact, name)}
+    if not contact.locale:
+        wanted["locale"] = row.language
+    return profile.update_fields(session, contact, wanted, now, row.source) if wanted else None
+
+
+def locked(session: Session, opt_in_id: str) -> OptIn | None:
+    """The request, fresh, under its contact's lock; None if there is none (any more)."""
+    row = session.get(OptIn, opt_in_id)
+    if row is None:
+        return None
+    contact = lock_contact(session, row.contact_id)
+    session.expire(row)
+    found = session.get(OptIn, opt_in_id)
+    return found if found is not None and contact.erased_at is None else None
+
+
+def due(session: Session, now: datetime, limit: int) -> Sequence[str]:
+    """Ids of requests of which a mail is to leave."""
+    return session.scalars(select(OptIn.id).where(DUE_OPT_IN, col(OptIn.next_at) <= now).order_by(col(OptIn.next_at)).limit(limit)).all()
+
+
+def put_off(session: Session, row: OptIn, until: datetime) -> None:
+    """The mail that is due comes later; not at all where its link would be over."""
+    row.next_at = until if until < row.expires_at else None
+    session.add(row)
+
+
+def mailed(session: Session, row: OptIn, now: datetime, *, again: bool) -> None:
+    """The mail that was due has met its end. The first is followed by one reminder, if the workspace wants it and `again` says it can help."""
+    wanted = settings.load(session, settings.DoubleOptIn)
+    remind_at = row.asked_at + wanted.expires / 2
+    row.sent += 1
+    row.next_at = max(remind_at, now) if wanted.remind and again and row.sent == 1 and row.state == "waiting" else None
+    session.add(row)
