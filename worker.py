@@ -35,10 +35,9 @@ from activities.team.handler import TeamHandler
 from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
 from activities.webhooks.fake import pretend_post
-from commands.dev import NO_ADDRESS, PortInUse
 from commands.logs import core_logging
 from commands.providers import accounts_of, legacy_queues
-from commands.servers import free_port
+from commands.servers import NO_ADDRESS, PortInUse, free_port
 from commands.tracing import tracing_of
 from engine import stamp
 from engine.engine import Engine, NewJourney

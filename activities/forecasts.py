@@ -31,7 +31,7 @@ from engine.interpreter.forecast import RUN_ID, Course, Forecast, Foreseen, Made
 from engine.interpreter.gate import Former, Hold, Pass, Refuse, Twin, Verdict
 from engine.interpreter.overlay import Overlay
 from engine.interpreter.state import State
-from engine.runs.step import read_inbox
+from engine.runs.rows import read_inbox
 from engine.versions import migrate, publish
 from journeys.channels import ADDRESSED, SENDABLE, address_of
 from journeys.compile import Program, compile_journey

@@ -38,9 +38,9 @@ from api.wakeups import Connect, TemporalWaker
 from builder_ui import routes
 from engine.engine import Engine
 from engine.presence import Presence
-from engine.runs.step import where
 from engine.temporal.client import Temporal
 from engine.temporal.wakeups import Wakeups
+from journeys.errors import where
 from models import Member
 from settings import Settings
 from storage.files import Room

@@ -15,7 +15,7 @@ from bench.scene import Workspace
 from bench.simulate import somebody
 from engine.interpreter.advance import Note
 from engine.interpreter.simulate import Path, simulate
-from engine.runs.step import tallied
+from engine.runs.rows import tallied
 from engine.versions import publish
 from journeys.compile import compile_journey
 from journeys.reading import read

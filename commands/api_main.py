@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from commands import lifeline, lock, memory
-from commands.dev import NO_ADDRESS, PortInUse
 from commands.logs import configure, core_logging
-from commands.servers import is_free
+from commands.servers import NO_ADDRESS, PortInUse, is_free
 from journeys.errors import Misconfigured
 from settings import Settings
 

@@ -23,9 +23,10 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from commands import lock, servers
+from commands.api_main import refuse_unnamed_proxy
 from commands.console import Console
 from commands.process import STOP_SECONDS, Process, Program, died_of, last_lines, python
-from journeys.errors import PfadwerkError
+from commands.servers import NO_ADDRESS, PortInUse
 from settings import Settings, read_ports
 
 CHILDREN: Mapping[str, Sequence[str]] = {"worker": python("-m", "cli", "worker"), "web": python("-m", "cli", "api")}
@@ -41,16 +42,6 @@ _STEADY_SECONDS = 20.0
 """A child that lived this long has recovered: its next crash is its first."""
 
 _LOOK_SECONDS = 0.2
-
-
-NO_ADDRESS = "Cannot listen on the address {host} ({error}). Set PFADWERK_HOST, for example to 127.0.0.1."
-
-
-class PortInUse(PfadwerkError):
-    """A port that was asked for belongs to another program."""
-
-    code = "port_in_use"
-    status = 503
 
 
 def migrate(settings: Settings) -> None:
@@ -82,8 +73,6 @@ def dev(
         MissingBinary: there is no Temporal or no Redis for this platform.
         ServerFailed: something did not start; the message holds the end of its log.
     """
-    from commands.api_main import refuse_unnamed_proxy
-
     refuse_unnamed_proxy(settings)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock.supervise(settings.home):

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, computed_field
 
 from commands import servers
 from commands.api_main import refuse_unnamed_proxy
-from commands.dev import NO_ADDRESS
+from commands.servers import NO_ADDRESS
 from journeys.errors import Issue, Misconfigured, PfadwerkError, Sentence
 from settings import PREFIX, Settings
 

@@ -25,6 +25,7 @@ from typing import Any
 from commands.process import Process, Program, ServerFailed
 from journeys.errors import PfadwerkError
 
+NO_ADDRESS = "Cannot listen on the address {host} ({error}). Set PFADWERK_HOST, for example to 127.0.0.1."
 LOOPBACK = "127.0.0.1"
 SEARCH_ATTRIBUTES = {"PfadwerkJourney": "Keyword"}
 
@@ -45,6 +46,13 @@ DYNAMIC_CONFIG: dict[str, Any] = {
 }
 
 _REDIS_OLDEST = (6, 0)
+
+
+class PortInUse(PfadwerkError):
+    """A port that was asked for belongs to another program."""
+
+    code = "port_in_use"
+    status = 503
 
 
 class MissingBinary(PfadwerkError):

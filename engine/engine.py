@@ -109,6 +109,11 @@ class Index:
         """The broken journeys that an event under these topics may start."""
         return [one for one in self.broken if one.state != "stopped" and (one.topics is None or not one.topics.isdisjoint(topics))]
 
+    def id_of(self, key: str) -> str | None:
+        """Of the published journey of this key, whether this process can load it or not."""
+        live = self.by_key.get(key)
+        return live.id if live else next((one.id for one in self.broken if one.key == key), None)
+
     def find(self, key: str) -> LiveJourney | None:
         """The published journey of this key.
 

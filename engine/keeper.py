@@ -21,16 +21,16 @@ from sqlmodel import col
 from crm.imports import uploads
 from crm.privacy import retention
 from crm.sales import tasks
-from engine.engine import Engine, NotLoaded
+from engine.engine import Engine
 from engine.enrolment import schedules, unmet, unrouted
 from engine.enrolment.routing import route, route_part
 from engine.interpreter.state import Instruction
 from engine.runs.operations import end_locked
-from engine.runs.step import WAIT_FOR_SIGNAL, lock_run, where
+from engine.runs.rows import WAIT_FOR_SIGNAL, lock_run
 from engine.temporal.client import Temporal
 from engine.temporal.wakeups import Wakeups
 from engine.versions import migrate
-from journeys.errors import PfadwerkError
+from journeys.errors import PfadwerkError, where
 from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
 from storage import tally
 from storage.sql import changed_rows, table
@@ -158,7 +158,7 @@ class Keeper:
                     wakeups.add(route_part(self.engine, session, event, row.part, now))
                     unrouted.settle(session, row.event_id, row.part)
             except Exception as error:  # noqa: BLE001 - it failed before in a way nobody foresaw; it must not hold up the others
-                reason = error.code if isinstance(error, NotLoaded) else where(error)
+                reason = unrouted.reason_of(error)
                 with self.engine.db.write() as session:
                     unrouted.failed(session, row.event_id, row.part, row.attempts, reason, now)
         return wakeups

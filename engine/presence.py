@@ -16,8 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from engine.engine import Engine
-from engine.runs.step import where
-from journeys.errors import Conflict
+from journeys.errors import Conflict, where
 from models import Process, new_id
 from storage.sql import table, upsert
 

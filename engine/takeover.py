@@ -17,8 +17,8 @@ from sqlalchemy import Executable, bindparam, false, select
 from engine import presence
 from engine.engine import Engine
 from engine.keeper import wake_or_start
-from engine.runs.step import where
 from engine.temporal.client import Temporal
+from journeys.errors import where
 from models import Inbox, Run, id_at
 from storage.sql import on, table
 

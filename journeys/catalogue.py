@@ -207,6 +207,7 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Task Overdue": _TASK,
     "Journey Entered": _RUN,
     "Journey Ended": _RUN,
+    "Journey Start Delayed": {"journey": "string", "run_id": "string", "data": "object"},
 }
 """Events that the server writes itself, always with the type `system`."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -241,3 +242,11 @@ class Misconfigured(PfadwerkError):
 
     code = "misconfigured"
     status = 500
+
+
+def where(error: BaseException, file: str | None = None) -> str:
+    """The place of an error in the code, without its text: that may hold what a contact typed. `file`: the last place in that file, if the
+    error came through it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1] if frames else None)
+    return f"{type(error).__name__} in {last.filename.rsplit('/', 2)[-1]}:{last.lineno} ({last.name})" if last else type(error).__name__

@@ -56,7 +56,7 @@ class Unrouted(SQLModel, table=True):
 
     event_id: int = Field(foreign_key="event.id", primary_key=True, sa_type=BigId)
     part: str = Field(primary_key=True, max_length=40)
-    """`all`, `inbox` (runs that listen), `goal:RUN` or `entry:JOURNEY`."""
+    """`all`, `inbox` (runs that listen), `goal:RUN`, `entry:JOURNEY` or `start` (of a journey that a step named)."""
     reason: str = Field(max_length=200)
     attempts: int = 1
     first_at: datetime

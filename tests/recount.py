@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from activities.sending.ledger import FATES, messages
-from engine.runs.step import runs
+from engine.runs.rows import runs
 from journeys.channels import SENDABLE
 from models import Refusal, Trail
 from storage import tally

@@ -18,9 +18,8 @@ from activities.redaction import tells, texts_in
 from activities.sending.gate import Pass, Refuse, Verdict
 from activities.sending.handler import AddressReason, CannotPrepare, Draft, Job, Person
 from activities.sending.messages import contact_values
-from engine.runs.step import where
 from journeys.custom import ActivityContext, Answered, Answering, CustomActivity, GiveUp, Result
-from journeys.errors import NotFound, TooLarge
+from journeys.errors import NotFound, TooLarge, where
 from journeys.secret import NoSecret, Reveal
 from models import Contact
 from storage.json_values import clean_answer

@@ -29,7 +29,7 @@ from activities.sending.gate import Hold, Pass, Refuse, SendRequest
 from activities.sending.handler import named
 from activities.sending.messages import MADE_UP, MessageHandler, contact_values
 from crm.consent import double_opt_in, suppression
-from engine.runs.step import where
+from journeys.errors import where
 from models import Body, Contact, OptIn, Template, TemplateVersion
 from storage.locks import lock_contact
 from workspace import settings

@@ -30,11 +30,12 @@ from engine.engine import Engine
 from engine.interpreter.state import Instruction, State
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT
 from engine.runs.delivery import is_heard
-from engine.runs.step import Moved, effect, fenced, halt, has_mail, lock_run, move, step, where
+from engine.runs.rows import effect, fenced, halt, has_mail, lock_run
+from engine.runs.step import Moved, move, step
 from engine.temporal.wakeups import Wakeups
 from journeys.calls import activity_of, unversioned
 from journeys.channels import SENDABLE
-from journeys.errors import PfadwerkError
+from journeys.errors import PfadwerkError, where
 from journeys.nodes import Node
 from journeys.values import Call, Do, Performed
 from models import Run

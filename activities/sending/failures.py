@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from engine.runs.step import where
+from journeys.errors import where
 
 HELD = "held"
 BUSY = "busy"

@@ -17,7 +17,7 @@ from activities.sending import ledger
 from activities.sending.effect import DeliveryOutcome, Effects, append_outcome
 from activities.sending.handler import ChannelHandler
 from activities.sending.ledger import messages
-from engine.runs.step import lock_run
+from engine.runs.rows import lock_run
 from engine.temporal.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from models import OPEN_MESSAGE, Run

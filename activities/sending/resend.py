@@ -30,7 +30,7 @@ from activities.sending.messages import stored
 from crm.uncertain import lock_message
 from engine.engine import Engine, NotLoaded
 from engine.interpreter.state import State
-from engine.runs.step import where
+from journeys.errors import where
 from journeys.values import Call
 from models import OPEN_MESSAGE, Contact, Run
 from storage import held_messages

@@ -35,8 +35,8 @@ from crm.people.identity import ResolvedContact, alias, find, resolve_batch
 from engine.engine import Engine
 from engine.enrolment.routing import route
 from engine.enrolment.unrouted import ALL, owe
-from engine.runs.step import where
 from engine.temporal.wakeups import Wakeups
+from journeys.errors import where
 from models import Contact, Event
 from storage.events import Row, insert_events
 from storage.identifiers import Name

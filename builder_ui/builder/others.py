@@ -16,8 +16,7 @@ from builder_ui.builder import knowledge
 from builder_ui.kit.context import PageContext
 from engine import open_builders
 from engine.open_builders import Present
-from engine.runs.step import where
-from journeys.errors import PfadwerkError
+from journeys.errors import PfadwerkError, where
 from models import Journey, OpenBuilder
 
 log = logging.getLogger("pfadwerk.pages")

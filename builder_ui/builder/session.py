@@ -48,10 +48,9 @@ from builder_ui.kit.context import PageContext
 from builder_ui.kit.differences import changes as told
 from builder_ui.kit.i18n import Translator
 from engine.open_builders import Present
-from engine.runs.step import where
 from engine.versions import drafts, listing, publish
 from journeys import conflicts, merge
-from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, TooLarge, Unauthorized
+from journeys.errors import Conflict, Issue, NotFound, PfadwerkError, TooLarge, Unauthorized, where
 from journeys.reading import read
 from journeys.unfinished import parts_of
 from models import Journey, Version

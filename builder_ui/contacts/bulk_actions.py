@@ -20,7 +20,7 @@ from crm.jobs import WANTED, add_job
 from crm.people import profile
 from crm.people.contacts import MAX_COUNTED, ContactFilter
 from engine.enrolment import manual
-from engine.enrolment.enrol import Entered
+from engine.enrolment.routing import Entered
 from engine.interpreter.forecast import Forecast
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import Invalid, PfadwerkError

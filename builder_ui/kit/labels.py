@@ -87,6 +87,7 @@ REFUSALS = {
     "still_inside": "The contact was still inside this journey.",
     "too_soon": "The contact had entered too recently.",
     "cap": "The limit of entries was reached.",
+    "too_many_hops": "Too many journeys in a row had led to this entry; they may trigger each other endlessly.",
     "missed": "The scheduled time passed while no worker was running or the journey was paused, too long ago to catch up.",
     "no_contact": "The contact does not exist any more.",
 }

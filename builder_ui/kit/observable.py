@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from builder_ui.kit.reactpy_compat import use_effect, use_ref, use_state
-from engine.runs.step import where
+from journeys.errors import where
 
 log = logging.getLogger("pfadwerk.pages")
 

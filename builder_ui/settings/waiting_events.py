@@ -98,7 +98,12 @@ def waits(t: Translator, data: Data, part: str) -> Element:
     return t(PARTS.get(name, name))
 
 
-PARTS = {"all": "Everything", "inbox": "Notifying runs that wait for it", "entry": "Entering a deleted journey"}
+PARTS = {
+    "all": "Everything",
+    "inbox": "Notifying runs that wait for it",
+    "entry": "Entering a deleted journey",
+    "start": "Starting another journey",
+}
 
 
 def why(t: Translator, reason: str) -> Element:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,17 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from engine.engine import Engine
-from engine.temporal.wakeups import Wakeups
+from engine.runs.caused import Caused
 
-Apply = Callable[[Engine, Session, Row[Any], Any, datetime], Wakeups]
-"""(engine, the step's transaction, the row of the run whose step it is, the change, now) -> whom to wake and to start after it commits."""
+
+@dataclass(frozen=True, slots=True)
+class Doer:
+    """The row of the run whose step it is. `by` are the runs whose walks led to this in the same transaction, this one last."""
+
+    run: Row[Any]
+    now: datetime
+    by: tuple[str, ...]
+
+
+Apply = Callable[[Engine, Session, Any, Doer], Caused]
+"""(engine, the step's transaction, the change, whose) -> whom to wake after it commits, and which journeys shall be entered."""

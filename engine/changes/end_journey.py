@@ -1,26 +1,24 @@
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from engine.changes.change import Doer
 from engine.engine import Engine
+from engine.runs.caused import Caused
 from engine.runs.operations import end_locked, runs
-from engine.temporal.wakeups import Wakeups
 from journeys.changes import EndJourney
 
 
-def apply(engine: Engine, session: Session, run: Row[Any], change: EndJourney, now: datetime) -> Wakeups:
+def apply(engine: Engine, session: Session, change: EndJourney, doer: Doer) -> Caused:
     """Ends the contact's other runs in the journey, in the order of their ids."""
-    wakeups, live = Wakeups(), engine.index(session).find(change.journey)
-    if live is None:
-        return wakeups
+    caused, journey_id = Caused(), engine.index(session).id_of(change.journey)
+    if journey_id is None:
+        return caused
     others = select(runs).where(
-        runs.c.journey_id == live.id, runs.c.contact_id == run.contact_id, runs.c.ended_at.is_(None), runs.c.id != run.id
+        runs.c.journey_id == journey_id, runs.c.contact_id == doer.run.contact_id, runs.c.ended_at.is_(None), runs.c.id != doer.run.id
     )
     for other in session.execute(others.order_by(runs.c.id)).all():
-        end_locked(engine, session, other.id, "ended_by_journey", now)
-        wakeups.wake(other.id)
-    return wakeups
+        end_locked(engine, session, other.id, "ended_by_journey", doer.now)
+        caused.wakeups.wake(other.id)
+    return caused

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from engine.engine import Engine, LiveJourney
 from engine.enrolment.entry import Refused, is_held_out, refusal
 from engine.restored import cause_of, mark_start
+from engine.runs.caused import Caused
 from engine.runs.delivery import is_heard
-from engine.runs.step import WAIT_FOR_SIGNAL, lock_run, move, subscription
-from engine.temporal.wakeups import Wakeups
+from engine.runs.rows import WAIT_FOR_SIGNAL, lock_run, subscription
+from engine.runs.walk import walk
 from journeys.runkeys import run_key
 from models import Contact, Event, Refusal, Run, Subscription, new_id
 from storage import tally
@@ -38,12 +39,19 @@ _insert_run = insert(runs)
 _insert_refusal = insert(refusals)
 
 
+MAX_HOPS = 8
+"""What so many journeys' own doings led to starts nothing more."""
+
+
 @dataclass(frozen=True, slots=True)
-class Entered:
-    """The contact is in. A held-out contact has a run that never moves (`held_out`) and no wakeups."""
+class Begun:
+    """The contact is in, and its run's first walk is written. What that has set off is still to be done (`engine.enrolment.routing`).
+
+    A held-out contact has a run that never moves (`held_out`) and sets nothing off.
+    """
 
     run_id: str
-    wakeups: Wakeups
+    caused: Caused
     held_out: bool = False
 
 
@@ -59,15 +67,17 @@ def enrol(
     hops: int = 0,
     occasion: str = "",
     caused_at: datetime | None = None,
-) -> Entered | Refused:
+    by: tuple[str, ...] = (),
+) -> Begun | Refused:
     """Decides, and if the contact may enter writes the run with its first instruction. The caller holds the contact's lock.
 
     `data` stands in for the properties of an event when a person, the API or another journey starts the run.
+    `by`: the runs whose walks led to it; to their journeys the contact is inside, though they may have ended with just these walks.
     `occasion` names what lets others enter together with this contact: of their messages one goes to a mailbox (decision 014).
     `caused_at`: when what starts the run may have happened first; None is the event's time, or now.
     """
     with engine.tracing.span("enrol", journey=live.key) as span:
-        outcome = _decide(engine, session, live, contact_id, now, event, data, hops, occasion, caused_at)
+        outcome = _decide(engine, session, live, contact_id, now, event, data, hops, occasion, caused_at, by)
         span.note(outcome=outcome.reason if isinstance(outcome, Refused) else "entered")
     return outcome
 
@@ -83,21 +93,24 @@ def _decide(
     hops: int,
     occasion: str,
     caused_at: datetime | None,
-) -> Entered | Refused:
-    properties = event.properties if event is not None else data or {}
+    by: tuple[str, ...],
+) -> Begun | Refused:
+    properties = event.properties if event is not None and data is None else data or {}
     key = run_key(live.program.entry.reentry.key, properties)
-    refused = refusal(engine, session, live, contact_id, now, properties, key, event)
+    hops = max(hops, event.hops if event is not None else 0)
+    refused = refusal(engine, session, live, contact_id, now, properties, key, event, by=by)
+    if refused is None and hops > MAX_HOPS:
+        refused = Refused("too_many_hops", {"hops": hops})
     if refused is not None:
         _record(session, live, contact_id, event, refused, now)
         return refused
     held_out = is_held_out(live, contact_id)
-    hops = max(hops, event.hops if event is not None else 0)
     occasion = occasion or _day_of_event(session, live, contact_id, now, event)
     if caused_at is None:
         caused_at = cause_of(engine, session, event) if event is not None else now
     undrawn = event is None or event.type == "system"  # of another, its request has drawn whether it is recorded
     with engine.tracing.span("begin run", root=undrawn, journey=live.key) as span:
-        entered = _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion, caused_at)
+        entered = _begin(engine, session, live, contact_id, now, properties, key, event, hops, held_out, occasion, caused_at, by)
         span.note(run_id=entered.run_id)
     return entered
 
@@ -154,7 +167,8 @@ def _begin(
     held_out: bool,
     occasion: str,
     caused_at: datetime,
-) -> Entered:
+    by: tuple[str, ...],
+) -> Begun:
     run_id = new_id()
     on(session).execute(
         _insert_run,
@@ -189,16 +203,16 @@ def _begin(
         deliver(session, contact_id, contact_id, now, only_run=run_id)  # what happened after a trigger may have reached us before it
     tally.append(session, live.id, live.version_number, {("", "held_out" if held_out else "runs", ""): 1}, now)
     if held_out:
-        return Entered(run_id, Wakeups(), held_out=True)
+        return Begun(run_id, Caused(), held_out=True)
     heard = is_heard(engine, session, contact_id, "Journey Entered")
     entered = milestone(
         "Journey Entered", run_id, contact_id, live.key, live.version_number, now, hops=hops, heard=heard, trace=engine.tracing.here()
     )
     insert_events(session, [entered])
-    moved = move(engine, session, lock_run(session, run_id), now)
-    if moved.instruction["op"] != "end":
-        moved.wakeups.start(run_id, live.key, moved.instruction)
-    return Entered(run_id, moved.wakeups)
+    walked = walk(engine, session, lock_run(session, run_id), now, by=by)
+    if walked.instruction["op"] != "end":
+        walked.caused.wakeups.start(run_id, live.key, walked.instruction)
+    return Begun(run_id, walked.caused)
 
 
 def _subscribe(session: Session, live: LiveJourney, run_id: str, contact_id: str, now: datetime, held_out: bool) -> None:

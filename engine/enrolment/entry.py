@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
@@ -40,6 +41,15 @@ _of_key = (  # in no order, so that it goes by the key: one contact may have had
     .where(runs.c.journey_id == bindparam("journey"), runs.c.contact_id == bindparam("contact"), runs.c.run_key == bindparam("key"))
     .limit(1)
 )
+_causing = (
+    select(runs.c.id, runs.c.started_at, runs.c.ended_at, runs.c.trigger)
+    .where(
+        runs.c.id.in_(bindparam("by", expanding=True)),
+        runs.c.journey_id == bindparam("journey"),
+        runs.c.contact_id == bindparam("contact"),
+    )
+    .order_by(runs.c.started_at.desc())
+)
 _inside = _last.where(runs.c.ended_at.is_(None), runs.c.status != "held_out")
 _open = (
     select(runs.c.id, runs.c.trigger)
@@ -57,7 +67,7 @@ _open = (
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The contact stays out. Reasons: no_contact, journey_not_live, filter, no_key, same_trigger, already_entered, still_inside, too_soon,
-    key_seen, cap; and missed, which `enrol` never says: a clock trigger left the contact out."""
+    key_seen, cap, too_many_hops; and missed, which `enrol` never says: a clock trigger left the contact out."""
 
     reason: str
     detail: dict[str, Any]
@@ -78,8 +88,10 @@ def refusal(
     key: str,
     event: Event | None = None,
     besides: int = 0,
+    by: tuple[str, ...] = (),
 ) -> Refused | None:
-    """Why the contact may not enter now, or None. The cheapest questions come first. `besides`: entries that count, though no row says so."""
+    """Why the contact may not enter now, or None. The cheapest questions come first. `besides`: entries that count, though no row says so.
+    `by`: runs that are inside as long as this lasts, though their rows may have ended (see `enrol`)."""
     if live.state == "stopped":
         return Refused("journey_not_live", {})
     person = on(session).execute(_person, {"contact": contact_id}).first()
@@ -92,7 +104,7 @@ def refusal(
             return Refused("filter", {"rule": explain(entry.filter, facts, now)})
     return (
         _same_trigger(session, live, contact_id, event)
-        or _reentry(session, live, contact_id, now, key, properties)
+        or _reentry(session, live, contact_id, now, key, properties, by)
         or _cap(session, live, now, besides)
     )
 
@@ -104,20 +116,29 @@ def _same_trigger(session: Session, live: LiveJourney, contact_id: str, event: E
     return Refused("same_trigger", {}) if seen else None
 
 
-def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime, key: str, properties: dict[str, Any]) -> Refused | None:
+def _reentry(
+    session: Session,
+    live: LiveJourney,
+    contact_id: str,
+    now: datetime,
+    key: str,
+    properties: dict[str, Any],
+    by: tuple[str, ...],
+) -> Refused | None:
     policy = live.program.entry.reentry
     whose = {"journey": live.id, "contact": contact_id}
+    causing: Sequence[Any] = on(session).execute(_causing, {**whose, "by": by}).all() if by else []
     if policy.policy == "per_key":
         if not key and isinstance(policy.key, str | None):
             return Refused("no_key", {"key": policy.key})
         seen = on(session).execute(_of_key, {**whose, "key": key}).first() if key else None
         if seen:
             return Refused("key_seen", {"run": seen.id})
-        return None if isinstance(policy.key, str | None) else _same_open(session, whose, policy.key, properties)
-    last = on(session).execute(_last, whose).first()
+        return None if isinstance(policy.key, str | None) else _same_open(session, whose, policy.key, properties, causing)
+    last: Any = on(session).execute(_last, whose).first()
     if last is None:
         return None
-    inside = on(session).execute(_inside, whose).first()
+    inside: Any = causing[0] if causing else on(session).execute(_inside, whose).first()
     last = inside or last
     if policy.policy == "never":
         return Refused("already_entered", {"run": last.id, "at": last.started_at.isoformat()})
@@ -128,9 +149,11 @@ def _reentry(session: Session, live: LiveJourney, contact_id: str, now: datetime
     return None
 
 
-def _same_open(session: Session, whose: dict[str, str], key: Sequence[str], properties: dict[str, Any]) -> Refused | None:
+def _same_open(
+    session: Session, whose: dict[str, str], key: Sequence[str], properties: dict[str, Any], causing: Sequence[Any]
+) -> Refused | None:
     """An open run that may be about the same thing: it shares no path of the key with this trigger, or one with the same value."""
-    for run in on(session).execute(_open, whose):
+    for run in chain(causing, on(session).execute(_open, whose)):
         if is_same(key, run.trigger, properties) is not False:
             return Refused("still_inside", {"run": run.id})
     return None

@@ -17,9 +17,8 @@ from crm.people import contacts, profile
 from crm.people.contacts import ContactFilter
 from crm.rules import expression as rules
 from engine.engine import Engine, LiveJourney
-from engine.enrolment.enrol import Entered, enrol
 from engine.enrolment.entry import Refused
-from engine.enrolment.routing import routed
+from engine.enrolment.routing import Entered, enter, routed
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import Conflict, TooLarge
 from journeys.rules import Group, Rule
@@ -45,13 +44,13 @@ def enrol_contact(
     occasion: str = "",
 ) -> Entered | Refused:
     """Enrols one contact; `data` stands for the properties of an event. A refusal is an answer and is stored like any other.
-    `occasion`: what it is one of (see `enrol`).
+    `occasion`: what it is one of (see `enrol.enrol`).
 
     Raises: NotFound for the contact; Conflict if the journey was never published.
     """
     live = published(engine, session, journey_id)
     contact_id = lock_contact(session, contact_id).id
-    answer = enrol(engine, session, live, contact_id, now, data=dict(data), occasion=occasion)
+    answer = enter(engine, session, live, contact_id, now, data=dict(data), occasion=occasion)
     record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)}, now)
     return answer
 
@@ -78,7 +77,7 @@ def enrol_page(
     lock_contacts(session, page)
     wakeups, counts = Wakeups(), Counter[str]()
     for contact_id in page:
-        answer = enrol(engine, session, live, contact_id, now, occasion=occasion, caused_at=asked_at)
+        answer = enter(engine, session, live, contact_id, now, occasion=occasion, caused_at=asked_at)
         counts[_outcome(answer)] += 1
         if isinstance(answer, Entered):
             wakeups.add(answer.wakeups)

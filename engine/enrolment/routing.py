@@ -1,67 +1,56 @@
 """From stored events to runs: wake-ups for those that listen, enrolments where a trigger fires.
 
 Works in the transaction that stored the events, so that nothing falls between. Order per contact: exits and waits (inbox rows),
-goals, then triggers. What concerns a journey that this process cannot load is owed (`engine.enrolment.unrouted`) and done by another, or
-by this one once it can; everything else goes on.
+goals, then triggers. What a run's walk sets off in turn is a work list (`settle`), done when the run's own rows are written: a journey may lead
+to another, that one to a third, and no call is nested in another for it. What concerns a journey that this process cannot load is owed
+(`engine.enrolment.unrouted`) and done by another, or by this one once it can; everything else goes on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm.rules.sql_facts import SqlFacts
-from engine.engine import Engine, Hanging, LiveJourney, NotLoaded
+from engine.engine import Engine, Hanging, LiveJourney
 from engine.enrolment import unrouted
-from engine.enrolment.enrol import Entered, enrol
+from engine.enrolment.enrol import Begun, enrol
+from engine.enrolment.entry import Refused
 from engine.enrolment.unmet import Unmet
-from engine.interpreter.paths import dig
-from engine.runs.step import where
+from engine.runs import delivery
+from engine.runs.caused import Asked, Caused, Happened
+from engine.runs.delivery import event_topics, id_of, is_heard
 from engine.temporal.wakeups import Wakeups
 from journeys.catalogue import is_genuine
-from journeys.document import Goal
-from journeys.rules import matches
+from journeys.errors import where
 from journeys.triggers import Trigger
-from models import Contact, Event, Inbox, Run, Subscription
-from storage import tally
-from storage.sql import changed_rows, on, savepoint, table
+from models import Contact, Event, new_id
+from storage.events import event_row, insert_events
+from storage.sql import on, savepoint, table
 
 log = logging.getLogger(__name__)
 
-subscriptions = table(Subscription)
-inbox = table(Inbox)
-runs = table(Run)
 contacts = table(Contact)
 
-MAX_HOPS = 8
-"""An event that so many journeys' own doings led to starts nothing more."""
+DELAYED = "Journey Start Delayed"
+"""The event that a start is owed to which a step has asked for, and which failed."""
 
-_listening = select(subscriptions.c.run_id, subscriptions.c.contact_id, subscriptions.c.topic, subscriptions.c.why).where(
-    subscriptions.c.contact_id.in_(bindparam("contacts", expanding=True))
-)
-_in_inbox = select(inbox.c.event_id).where(inbox.c.run_id == bindparam("run"), inbox.c.event_id == bindparam("event"))
-_put_into_inbox = insert(inbox)
-_of_goal = select(
-    runs.c.version_id,
-    runs.c.journey_id,
-    runs.c.version_number,
-    runs.c.status,
-    func.coalesce(runs.c.since, runs.c.started_at).label("since"),
-).where(runs.c.id == bindparam("of_run"))
-_reach_goal = (
-    update(runs)
-    .where(runs.c.id == bindparam("of_run"), runs.c.goal_at.is_(None))
-    .values(goal_at=bindparam("at"), goal_value=bindparam("worth"), goal_event_id=bindparam("by"))
-)
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The contact is in. A held-out contact has a run that never moves (`held_out`) and no wakeups."""
+
+    run_id: str
+    wakeups: Wakeups
+    held_out: bool = False
 
 
 def route(engine: Engine, session: Session, events: Sequence[Event], now: datetime, *, careful: bool = False) -> Wakeups:
@@ -77,27 +66,57 @@ def route(engine: Engine, session: Session, events: Sequence[Event], now: dateti
         return wakeups
     contact_ids = sorted({event.contact_id for event in fresh})
     lock_contacts(session, contact_ids)
-    index = engine.index(session)
-    listeners = _listeners(session, contact_ids)
+    listeners = delivery.listening(session, contact_ids)
     unmet = Unmet()
     for event in fresh:
-        with engine.tracing.span("route", parent=event.trace, event_id=_id(event)):
-            attempt = partial(_attempt, session, event, now, careful)
-            if heard := listeners.get(event.contact_id):
-                with attempt(unrouted.INBOX):
-                    _deliver(session, event, heard, now, wakeups)
-                for run_id in _hoping(event, heard):
-                    with attempt(unrouted.goal_of(run_id)):
-                        _count_goal(engine, session, run_id, event)
-            topics = event_topics(event)
-            for broken in index.entered_by(topics):
-                unrouted.owe(session, _id(event), unrouted.entry_of(broken.id), broken.why.code, now)
-            for live, triggers in _by_journey(index.hanging_on(topics)):
-                with attempt(unrouted.entry_of(live.id)):
-                    if _enter(engine, session, live, triggers, event, now, wakeups, unmet):
-                        listeners[event.contact_id] = _listeners(session, [event.contact_id]).get(event.contact_id, [])
+        with engine.tracing.span("route", parent=event.trace, event_id=id_of(event)):
+            heard = listeners.get(event.contact_id, [])
+            wakeups.add(delivery.deliver(engine, session, event, heard, now, careful=careful))
+            begun = _entries(engine, session, event, now, unmet, _doers(event), careful)
+            if begun:
+                wakeups.add(settle(engine, session, _caused(begun), now))
+                listeners[event.contact_id] = delivery.listening(session, [event.contact_id]).get(event.contact_id, [])
     unmet.write(session)
     return wakeups
+
+
+def settle(engine: Engine, session: Session, caused: Caused, now: datetime) -> Wakeups:
+    """Does what walks have set off, and what that sets off in turn, each before what came after it; returns what to wake after the commit.
+
+    The runs whose walks they were are written already. Each part has a savepoint of its own: what fails is owed. It comes to an end, because
+    each round counts a hop more and after `MAX_HOPS` nobody enters.
+    """
+    wakeups, unmet = caused.wakeups, Unmet()
+    pending, anybody = deque(caused.pending), False
+    while pending:
+        item = pending.popleft()
+        begun = (
+            _start(engine, session, item, now) if isinstance(item, Asked) else _follow(engine, session, item, now, unmet, wakeups, anybody)
+        )
+        anybody = anybody or bool(begun)
+        more = _caused(begun)
+        wakeups.add(more.wakeups)
+        pending.extendleft(reversed(more.pending))
+    unmet.write(session)
+    return wakeups
+
+
+def enter(
+    engine: Engine,
+    session: Session,
+    live: LiveJourney,
+    contact_id: str,
+    now: datetime,
+    *,
+    data: dict[str, Any] | None = None,
+    occasion: str = "",
+    caused_at: datetime | None = None,
+) -> Entered | Refused:
+    """Enrols a contact without an event (see `enrol`), and does what comes of it. The caller holds the contact's lock."""
+    answer = enrol(engine, session, live, contact_id, now, data=data, occasion=occasion, caused_at=caused_at)
+    if isinstance(answer, Refused):
+        return answer
+    return Entered(answer.run_id, settle(engine, session, answer.caused, now), answer.held_out)
 
 
 def route_part(engine: Engine, session: Session, event: Event, part: str, now: datetime) -> Wakeups:
@@ -107,50 +126,76 @@ def route_part(engine: Engine, session: Session, event: Event, part: str, now: d
     """
     if not is_genuine(event.type, event.name):
         return Wakeups()
-    with engine.tracing.span("route", parent=event.trace, event_id=_id(event)):
+    with engine.tracing.span("route", parent=event.trace, event_id=id_of(event)):
         return _route_part(engine, session, event, part, now)
 
 
 def _route_part(engine: Engine, session: Session, event: Event, part: str, now: datetime) -> Wakeups:
-    wakeups = Wakeups()
     lock_contacts(session, [event.contact_id])
     name, _, of = part.partition(":")
     if name == unrouted.ALL:
         return route(engine, session, [event], now)
     if name == unrouted.INBOX:
-        _deliver(session, event, _listeners(session, [event.contact_id]).get(event.contact_id, []), now, wakeups)
-    elif name == "goal":
-        _count_goal(engine, session, of, event)
-    elif (live := engine.index(session).get(of)) is not None:
-        hanging = engine.index(session).hanging_on(event_topics(event))
-        unmet = Unmet()
-        _enter(engine, session, live, [one.trigger for one in hanging if one.live.id == of], event, now, wakeups, unmet)
-        unmet.write(session)
-    return wakeups
+        return delivery.tell(session, event, delivery.listening(session, [event.contact_id]).get(event.contact_id, []), now)
+    if name == "goal":
+        delivery.count_goal(engine, session, of, event)
+        return Wakeups()
+    if name == unrouted.START:
+        return settle(engine, session, _caused(_begin_delayed(engine, session, event, now)), now)
+    live = engine.index(session).get(of)
+    return Wakeups() if live is None else _enter_one(engine, session, live, event, now)
 
 
-@contextmanager
-def _attempt(session: Session, event: Event, now: datetime, careful: bool, part: str) -> Iterator[None]:
-    """One part of an event's routing. A version that this process cannot load is always owed; any other failure only if `careful`."""
-    if not careful:
-        try:
-            yield
-        except NotLoaded as error:
-            unrouted.owe(session, _id(event), part, error.code, now)
-        return
-    try:
-        with savepoint(session):
-            yield
-    except Exception as error:
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            raise
-        log.error("event %s: %s is tried again: %s", event.id, part, where(error))
-        unrouted.owe(session, _id(event), part, where(error), now)
+def _enter_one(engine: Engine, session: Session, live: LiveJourney, event: Event, now: datetime) -> Wakeups:
+    hanging = engine.index(session).hanging_on(event_topics(event))
+    unmet = Unmet()
+    triggers = [one.trigger for one in hanging if one.live.id == live.id]
+    begun = _enter(engine, session, live, triggers, event, now, unmet, _doers(event))
+    unmet.write(session)
+    return settle(engine, session, _caused(begun), now)
 
 
-def _id(event: Event) -> int:
-    assert event.id is not None, "only stored events are routed"
-    return event.id
+def _caused(begun: Iterable[Begun]) -> Caused:
+    caused = Caused()
+    for one in begun:
+        caused.add(one.caused)
+    return caused
+
+
+def _doers(event: Event) -> tuple[str, ...]:
+    """The run whose doing the event is, if any: to its journey the contact was inside when it came about."""
+    kind, _, run_id = event.source.partition(":")
+    return (run_id,) if kind == "journey" else ()
+
+
+# What an event begins
+
+
+def _follow(
+    engine: Engine, session: Session, happened: Happened, now: datetime, unmet: Unmet, wakeups: Wakeups, anybody: bool
+) -> list[Begun]:
+    """Entries by an event of a walk. `anybody`: runs have begun since it was delivered, and have to hear of it."""
+    event = happened.event
+    with engine.tracing.span("route", parent=event.trace, event_id=id_of(event)):
+        if anybody:
+            told = happened.known.union(happened.by)
+            heard = delivery.listening(session, [event.contact_id]).get(event.contact_id, [])
+            new = [row for row in heard if row.run_id not in told]
+            wakeups.add(delivery.deliver(engine, session, event, new, now, careful=True))
+        return _entries(engine, session, event, now, unmet, happened.by, careful=True)
+
+
+def _entries(
+    engine: Engine, session: Session, event: Event, now: datetime, unmet: Unmet, by: tuple[str, ...], careful: bool
+) -> list[Begun]:
+    index, topics = engine.index(session), event_topics(event)
+    for broken in index.entered_by(topics):
+        unrouted.owe(session, id_of(event), unrouted.entry_of(broken.id), broken.why.code, now)
+    begun: list[Begun] = []
+    for live, triggers in _by_journey(index.hanging_on(topics)):
+        with unrouted.attempt(session, id_of(event), unrouted.entry_of(live.id), now, careful):
+            begun += _enter(engine, session, live, triggers, event, now, unmet, by)
+    return begun
 
 
 def _by_journey(hanging: Iterable[Hanging]) -> Iterable[tuple[LiveJourney, list[Trigger]]]:
@@ -167,23 +212,71 @@ def _enter(
     triggers: Sequence[Trigger],
     event: Event,
     now: datetime,
-    wakeups: Wakeups,
     unmet: Unmet,
-) -> bool:
-    """Enrols the contact for each trigger that fires; whether somebody entered. Where none does, its condition is noted."""
-    if event.hops > MAX_HOPS:
-        return False
+    by: tuple[str, ...],
+) -> list[Begun]:
+    """Enrols the contact for each trigger that fires. Where none does, its condition is noted."""
     facts = SqlFacts(session, event.contact_id, as_of=now)
     firing = [trigger for trigger in triggers if trigger.fires(event, facts, now)]
     if not firing:
         unmet.note(live, triggers, event, facts, now)
-    anybody = False
-    for _ in firing:
-        entered = enrol(engine, session, live, event.contact_id, now, event=event)
-        if isinstance(entered, Entered):
-            wakeups.add(entered.wakeups)
-            anybody = True
-    return anybody
+    answers = [enrol(engine, session, live, event.contact_id, now, event=event, by=by) for _ in firing]
+    return [answer for answer in answers if isinstance(answer, Begun)]
+
+
+# What a step asks for
+
+
+def _start(engine: Engine, session: Session, asked: Asked, now: datetime) -> list[Begun]:
+    """A failure is owed: the run that asked has gone on."""
+    try:
+        with savepoint(session):
+            return _begin_asked(engine, session, asked, now)
+    except Exception as error:
+        if unrouted.is_lost(error):
+            raise
+        log.error("run %s: a start of journey %s is tried again: %s", asked.by[-1], asked.journey, where(error))
+        unrouted.owe(session, _delayed(engine, session, asked, now), unrouted.START, unrouted.reason_of(error), now)
+        return []
+
+
+def _begin_asked(engine: Engine, session: Session, asked: Asked, now: datetime, event: Event | None = None) -> list[Begun]:
+    """Nothing happens where the journey is not published, or does not let the contact in.
+
+    Raises: NotLoaded if this process cannot load it.
+    """
+    live = engine.index(session).find(asked.journey)
+    if live is None:
+        return []
+    how: dict[str, Any] = {"hops": asked.hops, "occasion": asked.occasion, "caused_at": asked.caused_at, "by": asked.by}
+    answer = enrol(engine, session, live, asked.contact_id, now, event=event, data=asked.data, **how)
+    return [answer] if isinstance(answer, Begun) else []
+
+
+def _delayed(engine: Engine, session: Session, asked: Asked, now: datetime) -> int:
+    """Writes down what was asked for, as an event of the contact: it is merged, exported and erased with the others."""
+    said = {
+        "journey": asked.journey,
+        "run_id": asked.by[-1],
+        "data": asked.data,
+        "occasion": asked.occasion,
+        "caused_at": asked.caused_at.isoformat(),
+    }
+    heard = is_heard(engine, session, asked.contact_id, DELAYED)
+    source = f"journey:{asked.by[-1]}"
+    row = event_row("system", DELAYED, {}, received_at=now, source=source, message_id=new_id(), hops=asked.hops, routed=not heard)
+    [event_id] = insert_events(
+        session, [{**row, "contact_id": asked.contact_id, "properties": said}]
+    )  # however much a trigger has gathered
+    assert event_id is not None, "its message id is new"
+    return event_id
+
+
+def _begin_delayed(engine: Engine, session: Session, event: Event, now: datetime) -> list[Begun]:
+    said = event.properties
+    caused_at = datetime.fromisoformat(said["caused_at"])
+    asked = Asked(said["journey"], event.contact_id, said["data"], event.hops, said["occasion"], caused_at, _doers(event))
+    return _begin_asked(engine, session, asked, now, event)
 
 
 def routed(engine: Engine, session: Session, events: Iterable[Event | None], now: datetime) -> Wakeups:
@@ -202,74 +295,3 @@ def lock_contacts(session: Session, contact_ids: Sequence[str]) -> None:
     """Takes the rows of several contacts, in the order of their ids. SQLite has locked the file already."""
     if session.get_bind().dialect.name != "sqlite":
         on(session).execute(select(contacts.c.id).where(contacts.c.id.in_(contact_ids)).order_by(contacts.c.id).with_for_update())
-
-
-def _listeners(session: Session, contact_ids: Sequence[str]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for row in on(session).execute(_listening, {"contacts": contact_ids}):
-        found.setdefault(row.contact_id, []).append(row)
-    return found
-
-
-def _deliver(session: Session, event: Event, listeners: Sequence[Any], now: datetime, wakeups: Wakeups) -> None:
-    topics = event_topics(event)
-    waiting = {row.run_id for row in listeners if row.topic in topics and row.why != "goal"}
-    for run_id in sorted(waiting):
-        put_into_inbox(session, run_id, event, now)
-        wakeups.wake(run_id)
-
-
-def _hoping(event: Event, listeners: Sequence[Any]) -> list[str]:
-    """The runs whose goal may be this event."""
-    topics = event_topics(event)
-    return [row.run_id for row in listeners if row.why == "goal" and row.topic in topics]
-
-
-def put_into_inbox(session: Session, run_id: str, event: Event, now: datetime) -> None:
-    """Once per run and event, whoever routes it."""
-    known = on(session).execute(_in_inbox, {"run": run_id, "event": event.id}).first()
-    if known is None:
-        on(session).execute(_put_into_inbox, {"run_id": run_id, "event_id": event.id, "arrived_at": now, "consumed": False})
-
-
-def event_topics(event: Event) -> frozenset[str]:
-    """The topics under which runs listen for this event, which is what its name says (`route`)."""
-    topics = {f"event:{event.name}"}
-    if event.type == "system":
-        topics.update(_derived_topics(event.name, event.properties))
-    return frozenset(topics)
-
-
-def _derived_topics(name: str, properties: dict[str, Any]) -> Iterable[str]:
-    if name == "Contact Changed":
-        yield from (f"field:{field}" for field in properties.get("fields", ()))
-        yield from (f"tag:{tag}" for tag in (*properties.get("tags_added", ()), *properties.get("tags_removed", ())))
-    elif name == "Score Changed":
-        yield f"score:{properties.get('group')}"
-    elif name == "Consent Changed":
-        yield "consent"
-
-
-def _count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> None:
-    """The first fitting event between the run's start and the goal's window counts, however late it arrives."""
-    run = on(session).execute(_of_goal, {"of_run": run_id}).one()
-    goal = engine.program(session, run.version_id).goal
-    if (
-        goal is None
-        or not _within(goal, run.since, event)
-        or not (goal.where is None or matches(goal.where, event.properties, event.occurred_at))
-    ):
-        return
-    worth = dig(event.properties, goal.value) if goal.value else None
-    values = {"of_run": run_id, "at": event.occurred_at, "worth": _number(worth), "by": event.id}
-    if changed_rows(session, _reach_goal, values):
-        what = "held_out_goal" if run.status == "held_out" else "goal"
-        tally.append(session, run.journey_id, run.version_number, {("", what, ""): 1}, event.occurred_at)
-
-
-def _within(goal: Goal, since: datetime, event: Event) -> bool:
-    return since <= event.occurred_at <= since + goal.window
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

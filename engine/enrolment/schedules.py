@@ -23,15 +23,14 @@ from sqlmodel import col
 from crm.rules import dated
 from crm.rules import expression as sql_rules
 from engine.engine import Engine, LiveJourney
-from engine.enrolment.enrol import Entered, enrol, record_refusals
+from engine.enrolment.enrol import record_refusals
 from engine.enrolment.entry import Refused
-from engine.enrolment.routing import lock_contacts
+from engine.enrolment.routing import Entered, enter, lock_contacts
 from engine.runs.operations import runs
-from engine.runs.step import where
 from engine.temporal.wakeups import Wakeups
 from journeys.clock import zone_of
 from journeys.document import Entry
-from journeys.errors import PfadwerkError
+from journeys.errors import PfadwerkError, where
 from journeys.triggers import ClockTrigger, Everyone, Trigger, WithDay
 from models import Contact, TriggerCursor, lock
 from storage.sql import table, upsert
@@ -296,7 +295,7 @@ def _enrol_all(
 ) -> Wakeups:
     wakeups = Wakeups()
     for contact_id, data in _yet_to_enter(session, pulled, concerned, at):
-        entered = enrol(engine, session, pulled.live, contact_id, now, data=data, occasion=_occasion(pulled, at), caused_at=at)
+        entered = enter(engine, session, pulled.live, contact_id, now, data=data, occasion=_occasion(pulled, at), caused_at=at)
         if isinstance(entered, Entered):
             wakeups.add(entered.wakeups)
     return wakeups

@@ -1,23 +1,32 @@
 """What stored events have still to set off. An event is stored first; whatever fails while it is routed is owed, never lost.
 
-The rows are few: they exist only while something is broken. `engine.enrolment.routing` writes and settles them, the keeper asks it to.
+The rows are few: they exist only while something is broken. Routing and delivery write them, `engine.enrolment.routing` settles them when the
+keeper asks it to.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from engine.engine import NotLoaded
+from journeys.errors import where
 from models import Event, Unrouted
-from storage.sql import changed_rows, on, table, upsert
+from storage.sql import changed_rows, on, savepoint, table, upsert
+
+log = logging.getLogger(__name__)
 
 unrouted = table(Unrouted)
 events = table(Event)
 
-ALL, INBOX = "all", "inbox"
+ALL, INBOX, START = "all", "inbox", "start"
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 MAX_REASON = 200
 
@@ -53,6 +62,36 @@ def owe(session: Session, event_id: int, part: str, reason: str, now: datetime) 
         "next_at": now + FIRST_PAUSE,
     }
     session.execute(upsert(session, Unrouted).on_conflict_do_nothing(index_elements=["event_id", "part"]), values)
+
+
+@contextmanager
+def attempt(session: Session, event_id: int, part: str, now: datetime, careful: bool) -> Iterator[None]:
+    """One part of an event's routing. A version that this process cannot load is always owed; any other failure only if `careful`, which gives
+    the part a savepoint of its own."""
+    if not careful:
+        try:
+            yield
+        except NotLoaded as error:
+            owe(session, event_id, part, error.code, now)
+        return
+    try:
+        with savepoint(session):
+            yield
+    except Exception as error:
+        if is_lost(error):
+            raise
+        log.error("event %s: %s is tried again: %s", event_id, part, where(error))
+        owe(session, event_id, part, reason_of(error), now)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the connection is gone and the transaction with it, so that nothing can be owed."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def reason_of(error: Exception) -> str:
+    """What is noted of a failure: the kind and the place, never the text."""
+    return error.code if isinstance(error, NotLoaded) else where(error)
 
 
 def due(session: Session, now: datetime, most: int) -> list[Row[Any]]:

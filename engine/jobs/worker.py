@@ -22,9 +22,8 @@ from crm.jobs import end, end_early, get_job, locked
 from engine.engine import Engine
 from engine.jobs import leases
 from engine.jobs.kinds import KINDS, Kind, Page
-from engine.runs.step import where
 from engine.temporal.wakeups import Wakeups
-from journeys.errors import PfadwerkError
+from journeys.errors import PfadwerkError, where
 from models import Job
 
 log = logging.getLogger("pfadwerk.jobs")

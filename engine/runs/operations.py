@@ -15,7 +15,7 @@ from engine.engine import Engine
 from engine.interpreter.state import State
 from engine.restored import PERHAPS_SENT, may_go_again
 from engine.runs.delivery import is_heard
-from engine.runs.step import lock_run
+from engine.runs.rows import lock_run
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import Conflict, NotFound
 from journeys.values import Do, WaitFor

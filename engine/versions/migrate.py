@@ -20,7 +20,7 @@ from engine.engine import Engine
 from engine.interpreter.advance import Note, exit_topics, wait_topics
 from engine.interpreter.state import Instruction, State
 from engine.runs.operations import OPEN
-from engine.runs.step import lock_run, look_again, subscription, write_trail
+from engine.runs.rows import lock_run, look_again, subscription, write_trail
 from engine.temporal.wakeups import Wakeups
 from engine.versions.publish import get_journey, get_version
 from journeys.compile import Program

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from journeys.errors import Issue
+from journeys.nodes.built_in import BUILT_IN
 from journeys.nodes.node import Node
 from journeys.reading import issues_of
 from journeys.rules.unfilled import unfilled
@@ -42,8 +43,6 @@ class Palette:
     @cache
     def built_in() -> Palette:
         """The kinds that come with Pfadwerk, in the order in which the builder shows them."""
-        from journeys.nodes import BUILT_IN
-
         return Palette(BUILT_IN)
 
     def with_kinds(self, *kinds: type[Node]) -> Palette:

@@ -11,7 +11,7 @@ from sqlmodel import select
 from activities.webhooks.client import Request, _headers
 from api.admin.journeys import DOCUMENT
 from engine.engine import Engine
-from engine.enrolment.routing import MAX_HOPS
+from engine.enrolment.enrol import MAX_HOPS
 from engine.versions.publish import create_journey, publish
 from models import Event, Run
 from storage.origin import HOPS_HEADER

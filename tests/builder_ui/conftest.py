@@ -335,14 +335,14 @@ def _sales(town: Town, present: datetime) -> None:
 
 def _stuck(town: Town, present: datetime) -> None:
     """Two runs of a step that nobody serves, as after a mistake in a custom step."""
-    from engine.enrolment.enrol import Entered, enrol
-    from engine.runs.step import halt, lock_run
+    from engine.enrolment.routing import Entered, enter
+    from engine.runs.rows import halt, lock_run
 
     for first in ("Nina", "Oliver"):
         town.now = present - timedelta(hours=4)
         id = town.person(first, "Weber" if first == "Nina" else "Stone")
         with town.db.write() as session:
-            entered = enrol(town.engine, session, town.engine.index(session).by_key["birthday"], id, town.now, data={})
+            entered = enter(town.engine, session, town.engine.index(session).by_key["birthday"], id, town.now, data={})
             assert isinstance(entered, Entered)
             halt(session, lock_run(session, entered.run_id), town.now, "stuck", "KeyError", "KeyError in loyalty.py:41 (points)")
 

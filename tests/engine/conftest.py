@@ -23,7 +23,8 @@ from engine.clock import Clock
 from engine.engine import Engine
 from engine.enrolment.routing import route
 from engine.interpreter.state import Instruction
-from engine.runs.step import Moved, runs, step
+from engine.runs.rows import runs
+from engine.runs.step import Moved, step
 from engine.temporal.wakeups import Wakeups
 from engine.versions import publish as publishing
 from journeys.calls import activity_of

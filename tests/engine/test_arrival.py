@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from crm.rules.sql_facts import SqlFacts
 from engine.enrolment.routing import route
-from engine.runs.step import run_info
+from engine.runs.rows import run_info
 from journeys.rules import EventTerm
 from models import Run
 from storage.events import append_event

@@ -18,7 +18,7 @@ from activities.sending.gate import Hold, Refuse
 from activities.sending.handler import CannotPrepare
 from activities.sending.ledger import MARGIN
 from activities.sending.temporal_activities import TRIES, effect_activity
-from engine.runs.step import WAIT_FOR_SIGNAL
+from engine.runs.rows import WAIT_FOR_SIGNAL
 
 
 @pytest.fixture

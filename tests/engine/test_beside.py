@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import RetryLater
 from engine.runs.operations import end_run, resume_stuck, skip_stuck, timeline
-from engine.runs.step import halt, lock_run
+from engine.runs.rows import halt, lock_run
 from engine.versions import publish
 from storage.run_trail import FIRST, MOST, note_beside
 

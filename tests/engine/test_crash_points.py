@@ -27,7 +27,8 @@ from engine.engine import Engine
 from engine.enrolment.routing import route
 from engine.interpreter.state import Instruction
 from engine.keeper import Keeper, recover
-from engine.runs.step import runs, step
+from engine.runs.rows import runs
+from engine.runs.step import step
 from engine.temporal.wakeups import Wakeups
 from models import Event, Journey, Trail
 from storage.events import event_row, insert_events

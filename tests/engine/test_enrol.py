@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from engine.enrolment import unmet
-from engine.enrolment.routing import MAX_HOPS, route
+from engine.enrolment.enrol import MAX_HOPS
+from engine.enrolment.routing import route
 from models import Refusal, Run
 from storage import tally
 from storage.events import append_event

@@ -19,7 +19,7 @@ from activities.team.handler import TeamHandler
 from activities.team.notices import TRIES, TYPES, Notifier, tell
 from activities.tracking import Tracking
 from engine.runs.operations import resume_stuck
-from engine.runs.step import halt, lock_run
+from engine.runs.rows import halt, lock_run
 from locales import translator
 from models import Member, Notice, NoticeDelivery, Run
 from workspace import notices, secrets, settings, stopped_accounts

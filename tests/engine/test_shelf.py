@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.runs.operations import counts
-from engine.runs.step import halt, lock_run
+from engine.runs.rows import halt, lock_run
 from engine.versions import listing, publish
 from journeys.errors import Invalid
 

@@ -15,7 +15,7 @@ from activities.providers.provider import RetryLater
 from crm.people.merge import merge
 from engine.merging import newest, part
 from engine.runs.operations import end_run, remove_contact, resume_stuck, skip_stuck, timeline
-from engine.runs.step import halt, lock_run
+from engine.runs.rows import halt, lock_run
 from engine.runs.trail import KINDS
 from engine.versions import migrate, publish
 

@@ -19,7 +19,7 @@ from activities.sending.messages import MessageHandler, MessageSettings
 from activities.tracking import Tracking
 from crm.consent.consent import Evidence, record_consent
 from engine.enrolment import manual
-from engine.enrolment.enrol import Entered
+from engine.enrolment.routing import Entered
 from engine.runs import operations as running
 from journeys.calls import activity_of
 from models import Contact, Run, new_id

@@ -19,7 +19,7 @@ from activities.sending.effect import Effects
 from activities.sending.ledger import messages
 from commands.servers import temporal_binary
 from engine.engine import Engine
-from engine.runs.step import runs
+from engine.runs.rows import runs
 from engine.temporal.client import Temporal
 from engine.temporal.failures import BARE
 from engine.temporal.wakeups import Wakeups

@@ -23,7 +23,7 @@ from activities.sending.ledger import messages
 from api.tracking.write_keys import add_key
 from commands import servers
 from commands.process import Process, Program, ServerFailed, last_lines, python
-from engine.runs.step import runs
+from engine.runs.rows import runs
 from models import Database
 from settings import Settings
 

@@ -23,7 +23,7 @@ from sqlalchemy import select
 from activities.sending.ledger import messages
 from activities.templates import library
 from commands.process import python
-from engine.runs.step import runs, trail
+from engine.runs.rows import runs, trail
 from engine.versions import publish
 from models import Event, Inbox, Journey
 from storage import tally

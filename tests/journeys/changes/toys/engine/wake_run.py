@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
+from engine.changes.change import Doer
 from engine.engine import Engine
-from engine.temporal.wakeups import Wakeups
+from engine.runs.caused import Caused
 
 
-def apply(engine: Engine, session: Session, run: Row[Any], change: Any, now: datetime) -> Wakeups:
-    wakeups = Wakeups()
-    wakeups.wake(run.id)
-    return wakeups
+def apply(engine: Engine, session: Session, change: Any, doer: Doer) -> Caused:
+    caused = Caused()
+    caused.wakeups.wake(doer.run.id)
+    return caused
