@@ -105,9 +105,13 @@ def close(t: Translator, handler: Handler) -> Element:
     return html.button({"type": "button", "className": "close", "aria-label": t("Close the notice"), "onClick": handler}, "×")
 
 
-def own_key(t: Translator, name: str, pattern: str) -> Element:
+KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
+"""How a key is written, for the browser to check; `journeys.keys` decides."""
+
+
+def own_key(t: Translator, name: str) -> Element:
     """A key of one's own, for engineers: without one it is made from the name."""
-    field = {"name": name, "pattern": pattern, "maxLength": 64, "autoComplete": "off", "placeholder": t("made from the name")}
+    field = {"name": name, "pattern": KEY_PATTERN, "maxLength": 64, "autoComplete": "off", "placeholder": t("made from the name")}
     return html.details({"className": "own-key"}, html.summary(t("For engineers")), html.label(t("Key"), html.input(field)))
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from builder_ui.builder.forms import UNITS, as_number, in_units, iso
+from builder_ui.builder.durations import UNITS, in_units, iso
+from builder_ui.builder.widgets import as_number
 from builder_ui.kit.forms import Field, Values
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import ROLE_NAMES, WEEKDAYS
