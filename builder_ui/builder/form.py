@@ -69,7 +69,7 @@ def _fields(form: Form, schema: Schema, path: Path, hidden: Sequence[str] = ()) 
     properties = schema.get("properties", {})
     around = form.value(path) or {}
     offered = [name for name in properties if name not in (*hidden, "kind")]
-    shown = [name for name in offered if fields.matters(form.target, (*path, name), properties[name], around)]
+    shown = [name for name in offered if fields.matters((*path, name), properties[name], around)]
     return [labelled(form, (*path, name), properties[name], name in needed) for name in shown]
 
 
@@ -78,13 +78,13 @@ def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
     schema = form.resolve(schema)
     optional, inner = _inner(form, schema)
     t = form.t
-    title = t(fields.title(form.target, path, inner))
-    help_text = fields.description(form.target, path, inner)
+    title = t(fields.title(path, inner))
+    help_text = fields.description(inner)
     wrong = [alert(form, issue) for issue in form.issues.get(".".join(str(one) for one in path), ())]
     key = {"key": form.key(path) + "/field", "className": "pfb-field bad" if wrong else "pfb-field"}
     if inner.get("type") == "boolean":
         return html.div(key, checkbox(form, path, bool(stored_or_default(form, path, inner)), title), explained(t, help_text), *wrong)
-    hint = inner.get("widget") or fields.widget(form.target, path)
+    hint = inner.get("widget", "")
     widget = _widget(Field(form, path, inner, optional and not needed, title, hint))
     legend = html.label({"htmlFor": form.id(path)}, title, html.small(" ", t("(optional)")) if optional else None)
     return html.div(key, legend, widget, explained(t, help_text), *wrong)
@@ -272,7 +272,7 @@ def _more(form: Form, path: Path, schema: Schema, item: Schema, value: list[Any]
         return small(
             t("Add"),
             lambda _event: keep([*value, fields.fresh(path, item, value)]),
-            t("Add to “{list}”", list=t(fields.title(form.target, path, schema))),
+            t("Add to “{list}”", list=t(fields.title(path, schema))),
         )
 
     def add(name: str) -> Callable[[Any], None]:

@@ -233,7 +233,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "frequency_caps.caps.channel": ("Channel", ""),
     "frequency_caps.caps.purpose": ("Purpose", "Leave empty for all purposes."),
     "frequency_caps.caps.count": ("Maximum number of messages", "Leave empty to remove this cap."),
-    "frequency_caps.caps.per": ("Any journey", ""),
+    "frequency_caps.caps.per": ("In any period of", ""),
     "calendar.zone": ("Time zone", ""),
     "calendar.hours": ("When your team works", ""),
     "calendar.country": ("Public holidays of the country", "Two capital letters such as CH; empty: no holidays."),
