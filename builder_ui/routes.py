@@ -10,7 +10,7 @@ from activities.accounts import Accounts
 from activities.rendering.turns import Turns
 from builder_ui import exports, tour
 from builder_ui.app import host
-from builder_ui.builder import page as builder
+from builder_ui.builder import page
 from builder_ui.contacts import detail as contact
 from builder_ui.contacts import duplicates, edit, import_forms, import_steps, imports
 from builder_ui.contacts import list as contacts
@@ -67,7 +67,7 @@ PAGES = (
     tasks.PAGE,
     search.PAGE,
     gallery.PAGE,
-    builder.PAGE,
+    page.PAGE,
     listing.PAGE,
     makers.PAGE,
     template.PAGE,

@@ -36,25 +36,39 @@ class Reentry(Part):
     the trigger holds counts, and a trigger that holds none enters once the former run ended."""
 
     policy: Literal["never", "after_exit", "after_window", "per_key"] = Field("never", title="How often a contact may enter")
-    window: Span | None = None
-    key: RunKey | None = None
+    window: Span | None = Field(None, title="Within", json_schema_extra={"only_if": {"policy": "after_window"}})
+    key: RunKey | None = Field(
+        None,
+        title="Unique key",
+        description="A property of the event, such as `cart_id`: one run for each of its values. "
+        "You can list several, separated by commas; the first one the event has is used.",
+        json_schema_extra={"widget": "paths", "only_if": {"policy": "per_key"}},
+    )
 
 
 class EntryCap(Part):
     """At most `count` entries in any `per`."""
 
-    count: int = Field(ge=1, le=10_000_000)
-    per: Span
+    count: int = Field(title="At most", ge=1, le=10_000_000)
+    per: Span = Field(title="In any period of")
 
 
 class Entry(Part):
     """Who comes in: triggers joined by OR, a filter, the re-entry policy, a hold-out share and a cap."""
 
-    triggers: tuple[AnyTrigger, ...] = Field((), max_length=20)
-    filter: Rule | None = None
-    reentry: Reentry = Reentry()
-    holdout_percent: float = Field(0, ge=0, le=50)
-    cap: EntryCap | None = None
+    triggers: tuple[AnyTrigger, ...] = Field(
+        (), title="Triggers", description="One is enough: the first to happen lets the contact in.", max_length=20
+    )
+    filter: Rule | None = Field(None, title="Only if", description="Checked when a contact enters.", json_schema_extra={"widget": "rule"})
+    reentry: Reentry = Field(Reentry(), title="Re-entry")
+    holdout_percent: float = Field(
+        0,
+        title="Control group in percent",
+        description="This share is held out at random and counted, so that reports show the effect of the journey.",
+        ge=0,
+        le=50,
+    )
+    cap: EntryCap | None = Field(None, title="Limit of entries")
 
 
 class Exit(Part):
@@ -62,41 +76,57 @@ class Exit(Part):
     or a rule that becomes true. `match_key` may be a list of paths: the first that the trigger and the event both hold decides, and an event that
     shares none of them with the trigger ends the run."""
 
-    event: EventName | None = None
-    where: Rule | None = None
-    match_key: RunKey | None = None
-    rule: Rule | None = None
+    event: EventName | None = Field(None, title="Event", json_schema_extra={"widget": "event"})
+    where: Rule | None = Field(None, title="Only if", json_schema_extra={"widget": "rule"})
+    match_key: RunKey | None = Field(
+        None,
+        title="Same value of",
+        description="Only if this property of the event equals the key of the run. You can list several, separated by commas; "
+        "the first one that both events have decides. If they share none, the run ends.",
+        json_schema_extra={"widget": "paths"},
+    )
+    rule: Rule | None = Field(None, title="Rule", json_schema_extra={"widget": "rule"})
 
 
 class Goal(Part):
     """What the journey is for. Counted once a run when `event` occurs between the run's start and `window` later; `value` is a path
     into the event's properties (`total`)."""
 
-    event: EventName = Field(title="Event")
-    where: Rule | None = None
-    window: Span = timedelta(days=30)
-    value: str | None = Field(None, max_length=120)
-    ends_run: bool = False
+    event: EventName = Field(title="Event", json_schema_extra={"widget": "event"})
+    where: Rule | None = Field(None, title="Only if", json_schema_extra={"widget": "rule"})
+    window: Span = Field(timedelta(days=30), title="Within")
+    value: str | None = Field(
+        None,
+        title="Property that holds the value",
+        description="A property of the event, such as `total`: the value of the conversion.",
+        max_length=120,
+        json_schema_extra={"widget": "property"},
+    )
+    ends_run: bool = Field(False, title="Reaching the goal ends the journey")
 
 
 class QuietHours(Part):
     """No messages between `start` and `end` (contact's clock); may pass midnight."""
 
-    start: str = Field("21:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    end: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    start: str = Field("21:00", title="From", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    end: str = Field("08:00", title="Until", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
 
 
 class Settings(Part):
     """What holds for all steps. `timezone` serves contacts whose zone is unknown."""
 
-    timezone: str = "Europe/Zurich"
-    quiet_hours: QuietHours | None = None
-    message_class: Literal["marketing", "transactional"] = "marketing"
+    timezone: str = Field("Europe/Zurich", title="Time zone", description="For contacts whose own time zone is unknown.")
+    quiet_hours: QuietHours | None = Field(None, title="Quiet hours")
+    message_class: Literal["marketing", "transactional"] = Field("marketing", title="Class")
     purpose: Key = Field("marketing", title="Consent purpose", json_schema_extra={"widget": "purpose", "names": "purpose"})
-    cap_class: Key = Field("default", json_schema_extra={"widget": "cap_class", "names": "cap_class"})
-    priority: int = Field(3, ge=1, le=5)
-    hold_at_most: Span = timedelta(days=3)
-    spread: Span = timedelta(minutes=5)
+    cap_class: Key = Field("default", title="Frequency cap", json_schema_extra={"widget": "cap_class", "names": "cap_class"})
+    priority: int = Field(3, title="Priority", description="1 goes first where a frequency cap lets only one through.", ge=1, le=5)
+    hold_at_most: Span = Field(timedelta(days=3), title="Hold messages for at most")
+    spread: Span = Field(
+        timedelta(minutes=5),
+        title="Spread wake-ups over",
+        description="So that not all contacts get it in the same second.",
+    )
 
 
 class Edge(Part):
@@ -116,12 +146,12 @@ class Journey(BaseModel):
 
     spec: Literal[1] = 1
     key: Key
-    name: str = Field(min_length=1, max_length=120)
-    description: str = Field("", max_length=2_000)
-    entry: Entry = Entry()
-    exit_when: tuple[Exit, ...] = Field((), max_length=20)
-    goal: Goal | None = None
-    settings: Settings = Settings()
+    name: str = Field(title="Name", min_length=1, max_length=120)
+    description: str = Field("", title="Description", max_length=2_000, json_schema_extra={"widget": "text"})
+    entry: Entry = Field(Entry(), title="Who enters")
+    exit_when: tuple[Exit, ...] = Field((), title="Ends at once when", max_length=20)
+    goal: Goal | None = Field(None, title="Goal")
+    settings: Settings = Field(Settings(), title="Settings")
     start: NodeId | None = None
     nodes: dict[NodeId, dict[str, Any]] = Field({}, max_length=MAX_NODES)
     edges: tuple[Edge, ...] = Field((), max_length=MAX_EDGES)

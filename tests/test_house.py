@@ -593,6 +593,19 @@ def test_decisions_are_numbered_once_each_and_are_short() -> None:
         assert len(file.read_text().splitlines()) <= 60, file.name
 
 
+PARTS = ("**Question.**", "**Decision.**", "**Alternatives.**", "**Cost.**")
+BEFORE_THE_TEMPLATE = 36
+
+
+def test_decisions_have_the_parts_of_the_template() -> None:
+    folder = ROOT / "docs" / "decisions"
+    assert [part for part in PARTS if part not in (folder / "000-template.md").read_text()] == []
+    records = [file for file in sorted(folder.glob("*.md")) if int(file.name[:3]) > BEFORE_THE_TEMPLATE]
+    assert records
+    lacking = {file.name: [part for part in PARTS[:3] if part not in file.read_text()] for file in records}
+    assert {name: parts for name, parts in lacking.items() if parts} == {}
+
+
 def test_no_file_names_a_machine_of_ours() -> None:
     """Absolute paths of a developer's machine, and private package hosts, tell strangers nothing and break for them."""
     pattern = re.compile(r"(?<![\w.])/(?:work|home/\w+|Users/\w+|root)/(?:main|shared|scratch|src|projects?)\b|find-links|index-url\s*=")

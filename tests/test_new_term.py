@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from sqlalchemy import not_, select
 from sqlalchemy.orm import Session
 
-from builder_ui.builder import forms
-from builder_ui.builder.knowledge import Knowledge
-from builder_ui.builder.rulebook import rule_field
+from builder_ui.builder import suggestions, widgets
+from builder_ui.builder.lookups import Lookups
+from builder_ui.builder.rule_editor import rule_field
 from builder_ui.kit.i18n import Translator, translator_for
 from crm.rules.expression import expression
 from crm.rules.sql_facts import SqlFacts
@@ -32,8 +32,7 @@ from journeys.reading import read
 from journeys.rules import DictFacts, Rule, check_rule, explain, holds, needs_run, next_flip, parse_rule, sentence, terms, topics
 from journeys.rules.docs import terms_table
 from journeys.rules.model import stray_keys
-from journeys.rules.terms import TERMS
-from journeys.rules.terms.shape import widgets
+from journeys.rules.terms import TERMS, shape
 from locales import translator
 from models import Contact, Database
 from storage.sql import table
@@ -178,18 +177,20 @@ def test_the_rule_editor_offers_and_draws_it(language: str, add: str, chosen: st
     assert add in attributes(drawn, "aria-label")
     assert "example.org" in attributes(drawn, "defaultValue")
     assert chosen in str(drawn)
-    [written] = [one for one in elements(drawn) if one["attributes"].get("list") == forms.suggested("domain")]
+    [written] = [one for one in elements(drawn) if one["attributes"].get("list") == suggestions.suggested("domain")]
     asyncio.run(written["eventHandlers"]["onBlur"].function([{"target": {"value": "example.net"}}]))
     assert edits == [(("rule",), {"combinator": "and", "rules": [{"domain": "example.net", "has": False}]})]
-    assert forms.suggested("domain") in str(forms.offers(translator_for(language), form.knowledge)), "the page has the list of suggestions"
+    assert suggestions.suggested("domain") in str(suggestions.offers(translator_for(language), form.lookups)), (
+        "the page has the list of suggestions"
+    )
 
 
-def form_of(t: Translator, rule: Any, edits: list[Any]) -> forms.Form:
-    def edit(path: forms.Path, value: Any, _redraw: bool) -> None:
+def form_of(t: Translator, rule: Any, edits: list[Any]) -> widgets.Form:
+    def edit(path: widgets.Path, value: Any, _redraw: bool) -> None:
         edits.append((path, value))
 
-    knowledge = Knowledge(Catalogue.built_in(), choices={"domain": [("example.org", "")]})
-    return forms.Form(t, knowledge, "step", {"rule": rule}, edit, 0)
+    lookups = Lookups(Catalogue.built_in(), choices={"domain": [("example.org", "")]})
+    return widgets.Form(t, lookups, "step", {"rule": rule}, edit, 0)
 
 
 def elements(model: Any) -> Iterator[dict[str, Any]]:
@@ -261,7 +262,7 @@ def test_a_term_has_an_example_that_can_be_read_and_edited(term: Any) -> None:
     assert {*term.fresh, *term.nested, *term.example} <= keys
     shown = {
         str(getattr(one, name)).partition(".")[0]
-        for one in widgets(term.shape)
+        for one in shape.widgets(term.shape)
         for name in ("key", "field", "operator", "value")
         if hasattr(one, name)
     }
@@ -272,7 +273,7 @@ def test_a_term_has_an_example_that_can_be_read_and_edited(term: Any) -> None:
 # No other file knows a term by its name
 
 HOMES = ("journeys/rules/terms/", "crm/rules/terms/")
-ROOMS_OF_RULES = ("journeys/rules/", "crm/rules/", "builder_ui/builder/rulebook.py", "builder_ui/builder/term_widgets.py")
+ROOMS_OF_RULES = ("journeys/rules/", "crm/rules/", "builder_ui/builder/rule_editor.py", "builder_ui/builder/term_widgets.py")
 CLASSES = {term.__name__ for term in TERMS}
 
 

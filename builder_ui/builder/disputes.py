@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from builder_ui.builder import cards, fields
-from builder_ui.builder.protocol import ENTRY
+from builder_ui.builder import cards
+from builder_ui.builder.journey_form import title_of
 from builder_ui.builder.session import Editor
 from builder_ui.kit import components, labels
 from builder_ui.kit.reactpy_compat import Element, html
@@ -175,7 +175,7 @@ def _field(editor: Editor, document: Mapping[str, Any], one: conflicts.Open) -> 
 def _part(editor: Editor, document: dict[str, Any], one: conflicts.Open) -> tuple[str, Element, Element]:
     """A part of the journey's own form: who enters, who leaves early and the goal in sentences, other values as they are."""
     t, name = editor.t, one.path[1]
-    title = t(fields.title(ENTRY, one.path[1:], {}))
+    title = t(title_of(one.path[1:]))
     tell = _IN_WORDS.get(name)
     if tell is None:
         return title, _short(conflicts.current(document, one.path)), _short(one.mine)

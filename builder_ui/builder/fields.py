@@ -1,67 +1,13 @@
-"""Words for the parts of the journey's own form, and what a new entry of a list begins as."""
+"""What a form says of a field, out of its schema: title, description, the words of its choices; and what a new entry of a list begins as."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-from builder_ui.builder.protocol import ENTRY
 
 Path = tuple[str | int, ...]
 
-_TITLES = {
-    "triggers": "Triggers",
-    "filter": "Only if",
-    "reentry": "Re-entry",
-    "policy": "How often a contact may enter",
-    "key": "Unique key",
-    "holdout_percent": "Control group in percent",
-    "cap": "Limit of entries",
-    "count": "At most",
-    "per": "Any journey",
-    "event": "Event",
-    "where": "Only if",
-    "rule": "Rule",
-    "match_key": "Same value of",
-    "window": "Within",
-    "value": "Property that holds the value",
-    "ends_run": "Reaching the goal ends the journey",
-    "timezone": "Time zone",
-    "quiet_hours": "Quiet hours",
-    "start": "From",
-    "end": "Until",
-    "message_class": "Class",
-    "purpose": "Consent purpose",
-    "cap_class": "Frequency cap",
-    "priority": "Priority",
-    "hold_at_most": "Hold messages for at most",
-    "spread": "Spread wake-ups over",
-    "name": "Name",
-    "description": "Description",
-    "exit_when": "Ends at once when",
-}
-_DESCRIPTIONS = {
-    "triggers": "One is enough: the first to happen lets the contact in.",
-    "filter": "Checked when a contact enters.",
-    "key": "A property of the event, such as `cart_id`: one run for each of its values. You can list several, separated by commas; the first one the event has is used.",
-    "holdout_percent": "This share is held out at random and counted, so that reports show the effect of the journey.",
-    "match_key": "Only if this property of the event equals the key of the run. You can list several, separated by commas; the first one that both events have decides. If they share none, the run ends.",
-    "value": "A property of the event, such as `total`: the value of the conversion.",
-    "timezone": "For contacts whose own time zone is unknown.",
-    "priority": "1 goes first where a frequency cap lets only one through.",
-    "spread": "So that not all contacts get it in the same second.",
-}
-_WIDGETS = {
-    "event": "event",
-    "where": "rule",
-    "filter": "rule",
-    "rule": "rule",
-    "description": "text",
-    "key": "paths",
-    "match_key": "paths",
-    "value": "property",
-}
-_CHOICES = {
+CHOICES = {
     "never": "Each contact only once",
     "after_exit": "Again after exiting",
     "after_window": "Again after some time",
@@ -72,54 +18,32 @@ _CHOICES = {
     "normal": "normal",
     "high": "high",
 }
+"""Values of a `Literal` -> message ids."""
+AS_THEY_ARE = frozenset({"POST", "PUT", "PATCH", "GET", "DELETE"})
+"""Values of a `Literal` that are called the same in every language."""
 
 
-def _has_own(target: str, path: Path) -> bool:
-    """Steps and triggers bring words and hints with their fields; the other parts of the journey's own form have them here."""
-    return target != ENTRY or (path[:2] == ("entry", "triggers") and len(path) > 2)
+def title(path: Path, schema: Mapping[str, Any]) -> str:
+    """A message id; the name of the field where its schema has none."""
+    return str(schema.get("title") or next((one for one in reversed(path) if isinstance(one, str)), ""))
 
 
-def title(target: str, path: Path, schema: Mapping[str, Any]) -> str:
-    """A message id. A clock of the journey's entry is named like any."""
-    last = next((str(one) for one in reversed(path) if isinstance(one, str)), "")
-    if _has_own(target, path):
-        return str(schema.get("title") or _TITLES.get(last) or last)
-    return _TITLES.get(last, str(schema.get("title", last)))
+def description(schema: Mapping[str, Any]) -> str:
+    """A message id. That of an object is for engineers, and not shown."""
+    return "" if "properties" in schema else " ".join(str(schema.get("description", "")).split())
 
 
-def description(target: str, path: Path, schema: Mapping[str, Any]) -> str:
-    last = str(path[-1]) if path else ""
-    if not _has_own(target, path):
-        return _DESCRIPTIONS.get(last, "")
-    text = schema.get("description", "") if "properties" not in schema else ""
-    return " ".join(str(text).split())
-
-
-def widget(target: str, path: Path) -> str:
-    last = str(path[-1]) if path else ""
-    return "" if _has_own(target, path) else _WIDGETS.get(last, "")
-
-
-_MATTERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    "window": lambda around: around.get("policy") in (None, "after_window") and ("policy" in around or "event" in around),
-    "key": lambda around: around.get("policy") == "per_key",
-}
-
-
-def matters(target: str, path: Path, schema: Mapping[str, Any], around: Any) -> bool:
-    """Whether a field has a say beside what else is set: the length of a window only where the policy has one. A field says so itself
-    with `only_if`, the values that others must have."""
-    name = str(path[-1])
-    if not isinstance(around, Mapping) or name in around:
+def matters(path: Path, schema: Mapping[str, Any], around: Any) -> bool:
+    """Whether a field has a say beside what else is set: `only_if` has the values that others must have, such as the policy for the
+    length of its window."""
+    if not isinstance(around, Mapping) or path[-1] in around:
         return True
-    if any(around.get(other) != value for other, value in schema.get("only_if", {}).items()):
-        return False
-    return _has_own(target, path) or name not in _MATTERS or _MATTERS[name](around)
+    return all(around.get(other) == value for other, value in schema.get("only_if", {}).items())
 
 
 def choice(value: Any) -> str:
-    """A message id for one of a few stored values; the value itself where nobody has words for it."""
-    return _CHOICES.get(str(value), str(value))
+    """A message id for one of a few stored values; the value itself where people chose it (a custom activity's)."""
+    return CHOICES.get(str(value), str(value))
 
 
 def is_clock(schema: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 from sqlmodel import select
 
 from builder_ui.app.screen import allowed
-from builder_ui.builder import knowledge
+from builder_ui.builder import lookups
 from builder_ui.kit.context import PageContext
 from engine import open_builders
 from engine.open_builders import Present
@@ -33,7 +33,7 @@ class Seen:
     people: tuple[Present, ...]
     revision: int
     live: tuple[str, int | None]
-    offered: knowledge.Stamp = ()
+    offered: lookups.Stamp = ()
     """Of what forms offer to choose from."""
 
 
@@ -78,7 +78,7 @@ class Others:
             people, self._entered = open_builders.others(session, page, context.app.real_now())
             wanted = select(Journey.revision, Journey.state, Journey.live_version).where(Journey.id == page.journey_id)
             revision, *live = session.execute(wanted).one()
-            offered = knowledge.stamp(session)
+            offered = lookups.stamp(session)
         return Seen(tuple(people), revision, (live[0], live[1]), offered)
 
     def _say(self, place: str) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 from babel.dates import get_month_names
 
-from builder_ui.builder import forms
+from builder_ui.builder import widgets
 from builder_ui.kit import labels
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.kit.times import REPEATS, Times, read
 
 
-def field(form: forms.Form, path: forms.Path) -> Element:
+def field(form: widgets.Form, path: widgets.Path) -> Element:
     """How often, when, and at what time; the line itself for engineers."""
     line = str(form.value(path) or "")
     found, t = read(line), form.t
@@ -30,7 +30,7 @@ def field(form: forms.Form, path: forms.Path) -> Element:
             keep(replace(found or Times(value), repeat=value))
 
     pick = replace(form, edit=repeated)
-    repeat = forms.select(pick, path, list(REPEATS.items()), found.repeat if found else "own" if own else None, label=t("How often"))
+    repeat = widgets.select(pick, path, list(REPEATS.items()), found.repeat if found else "own" if own else None, label=t("How often"))
     return html.div(
         {"className": "pfb-list"},
         html.div({"className": "pfb-row"}, repeat, *(_when(form, path, found, keep) if found else ())),
@@ -38,18 +38,18 @@ def field(form: forms.Form, path: forms.Path) -> Element:
         html.details(
             {"key": f"{form.key(path)}/line", "className": "pfb-begin", "open": own},
             html.summary({"className": "pfb-small"}, t("As a cron expression")),
-            forms.text(_line_form(form), path, label=t("Cron expression"), example="0 9 * * 1"),
+            widgets.text(_line_form(form), path, label=t("Cron expression"), example="0 9 * * 1"),
             html.small(t("Minute, hour, day of the month, month, weekday, such as 0 9 * * 1.")),
         ),
     )
 
 
-def _line_form(form: forms.Form) -> forms.Form:
+def _line_form(form: widgets.Form) -> widgets.Form:
     """The line in a field of its own beside the control that has the field's id."""
     return replace(form, target=f"{form.target}-line", edit=lambda path, value, _redraw: form.edit(path, value or "", True))
 
 
-def _when(form: forms.Form, path: forms.Path, found: Times, keep: Callable[[Times], None]) -> list[Element]:
+def _when(form: widgets.Form, path: widgets.Path, found: Times, keep: Callable[[Times], None]) -> list[Element]:
     t = form.t
 
     def timed(event: Mapping[str, Any]) -> None:
@@ -80,7 +80,7 @@ def _when(form: forms.Form, path: forms.Path, found: Times, keep: Callable[[Time
     return [*fields, html.span(t("at")), html.input({**clock, "aria-label": t("Time of day"), "disabled": not form.editable})]
 
 
-def _weekdays(form: forms.Form, found: Times, keep: Callable[[Times], None]) -> Element:
+def _weekdays(form: widgets.Form, found: Times, keep: Callable[[Times], None]) -> Element:
     def toggle(day: int) -> Callable[[Any], None]:
         return lambda _event: keep(replace(found, weekdays=tuple(sorted({*found.weekdays} ^ {day}))))
 

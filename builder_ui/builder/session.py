@@ -18,12 +18,11 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from builder_ui.app.screen import NOTICE_SECONDS, allowed
-from builder_ui.builder import before, cards, joining, knowledge, numbers
+from builder_ui.builder import before, cards, joining, lookups, metrics
 from builder_ui.builder.draft import Draft, at, replaced
-from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.lookups import Lookups
 from builder_ui.builder.others import Others, initials, tone
 from builder_ui.builder.others import Seen as Look
-from builder_ui.builder.pathway import Pathway
 from builder_ui.builder.protocol import (
     ENTRY,
     MAX_NOTE_CHARACTERS,
@@ -40,6 +39,7 @@ from builder_ui.builder.protocol import (
     Select,
     Writing,
 )
+from builder_ui.builder.run_path import RunPath
 from builder_ui.builder.writing import Fields, Gone
 from builder_ui.kit import actor_names, labels
 from builder_ui.kit.ahead import Paragraph, looked
@@ -82,7 +82,7 @@ class Stored:
     revision: int
     document: dict[str, Any]
     issues: list[Issue]
-    knowledge: Knowledge
+    lookups: Lookups
     hints: cards.Hints
     versions: tuple[int, ...] = ()
     unpublished: bool = False
@@ -144,7 +144,7 @@ class Editor(AutosavingEditor):
     def __init__(self, context: PageContext, stored: Stored) -> None:
         super().__init__(context)
         self.journey = stored
-        self.knowledge = stored.knowledge
+        self.lookups = stored.lookups
         self.revision = stored.revision
         self.state, self.live_version = stored.state, stored.live_version
         self.draft = Draft(stored.document)
@@ -163,12 +163,12 @@ class Editor(AutosavingEditor):
         """What is stored, and not what waits to be, behaves otherwise than what is live."""
         self.versions = stored.versions
         self.live_goal, self.since = stored.live_goal, stored.since
-        self.figures: dict[str, numbers.Figures] | None = None
+        self.figures: dict[str, metrics.Figures] | None = None
         """What the cards show; None: numbers are hidden."""
         self.counted_version: int | None = None
         """The version whose numbers are shown; None: all together."""
         self._counting = 0
-        self.path: Pathway | None = None
+        self.path: RunPath | None = None
         """Set while one contact's way is shown in place of the drawing."""
         self.generation = 0
         """Grows whenever values changed behind the forms, so that fields are drawn anew."""
@@ -197,7 +197,7 @@ class Editor(AutosavingEditor):
     @property
     def names(self) -> dict[str, str]:
         """Node id -> what people call the step, and `member:<id>`, `template:<key>` and so on -> what they call that."""
-        offered = self.knowledge.choices
+        offered = self.lookups.choices
         named = {f"{noun}:{key}": name for widget, noun in labels.NAMED.items() for key, name in offered.get(widget, [])}
         owner = {"member:owner": self.t("the contact's owner")}
         held = {gone.id: gone.name} if (gone := self.fields.held) else {}
@@ -635,7 +635,7 @@ class Editor(AutosavingEditor):
             return
         if found.live != (self.state, self.live_version) or found.revision > self.revision:
             self.spawn(self.catch_up)
-        if found.offered != self.knowledge.stamp:
+        if found.offered != self.lookups.stamp:
             self.spawn(self.look_again)
 
     async def catch_up(self) -> None:
@@ -863,17 +863,17 @@ class Editor(AutosavingEditor):
         """Offers what was made elsewhere meanwhile: a template, a member, a secret, a field."""
         document = self.draft.document()
         found, issues = await asyncio.to_thread(self._known, document)
-        if found == self.knowledge:
-            self.knowledge = found
+        if found == self.lookups:
+            self.lookups = found
             return
-        self.knowledge, self.issues = found, issues
+        self.lookups, self.issues = found, issues
         self._answers += 1
         self.tell("feed", "panel", "outline")
 
-    def _known(self, document: dict[str, Any]) -> tuple[Knowledge, list[Issue]]:
+    def _known(self, document: dict[str, Any]) -> tuple[Lookups, list[Issue]]:
         context = self.context
         with context.engine.db.read() as session:
-            return knowledge.load(session, self.t), publish.check_draft(context.engine, session, document)
+            return lookups.load(session, self.t), publish.check_draft(context.engine, session, document)
 
     # Publishing
 
@@ -973,7 +973,7 @@ class Editor(AutosavingEditor):
             found = await asyncio.to_thread(self._counted, self.counted_version)
             if turn != self._counting or self.figures is None:
                 return
-            news = numbers.changed(self.figures, found)
+            news = metrics.changed(self.figures, found)
             self.figures = found
             if news or fresh:
                 self.send(counts={"fresh": fresh, "version": self.counted_version, "nodes": news})
@@ -981,9 +981,9 @@ class Editor(AutosavingEditor):
             fresh = False
             await asyncio.sleep(COUNT_EVERY_SECONDS)
 
-    def _counted(self, version: int | None) -> dict[str, numbers.Figures]:
+    def _counted(self, version: int | None) -> dict[str, metrics.Figures]:
         with self.context.engine.db.read() as session:
-            return numbers.figures(self.t, tally.read(session, self.journey.id, version), self.live_goal)
+            return metrics.figures(self.t, tally.read(session, self.journey.id, version), self.live_goal)
 
     # Secrets
 
@@ -997,7 +997,7 @@ class Editor(AutosavingEditor):
         except PfadwerkError as error:
             self.notify((error.say(self.t.translate), False))
         else:
-            self.knowledge = replace(self.knowledge, choices={**self.knowledge.choices, "secret": [(one, one) for one in names]})
+            self.lookups = replace(self.lookups, choices={**self.lookups.choices, "secret": [(one, one) for one in names]})
             self.generation += 1
             self.notify((self.t("Secret saved."), True))
         self.tell("head", "panel")
@@ -1013,7 +1013,7 @@ class Editor(AutosavingEditor):
 
     def follow_somebody(self, run_id: str = "") -> None:
         """Shows the way of a run in place of the drawing, or first asks for whom."""
-        self.path = Pathway(self.context, self.journey.id, lambda: self.tell("path"), self.spawn)
+        self.path = RunPath(self.context, self.journey.id, lambda: self.tell("path"), self.spawn)
         if run_id:
             self.spawn(self.path.choose, run_id)
         self.tell("head", "path")
@@ -1036,7 +1036,7 @@ def fetch(context: PageContext) -> Stored:
         if journey.archived_at is not None:
             raise NotFound("This journey is archived.")
         issues = publish.check_draft(context.engine, session, journey.draft)
-        known = knowledge.load(session, context.t)
+        known = lookups.load(session, context.t)
         hints = cards.hints(context.t, context.engine.palette, journey.draft)
         parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))
         live = context.engine.index(session).by_id.get(journey.id)

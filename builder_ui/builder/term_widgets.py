@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder_ui.builder import forms
+from builder_ui.builder import durations, suggestions, widgets
 from builder_ui.builder.draft import at
-from builder_ui.builder.forms import Form, Path
+from builder_ui.builder.widgets import Form, Path
 from builder_ui.kit.reactpy_compat import Element, html
 from journeys.catalogue import FieldSpec
 from journeys.rules.terms import TERMS, Term, shape
@@ -92,32 +92,32 @@ def _choose(place: Place, widget: shape.Choose) -> Element:
     stored, offered = place.present(widget.key, widget.default), [one for one, _ in widget.choices]
     former = [(one, text) for one, text in widget.former if one == stored and one not in offered]
     label = place.form.t(widget.label)
-    return forms.select(place.form, place.inside(widget.key), [*widget.choices, *former], stored, label=label)
+    return widgets.select(place.form, place.inside(widget.key), [*widget.choices, *former], stored, label=label)
 
 
 def _write(place: Place, widget: shape.Write) -> Element:
-    offered = forms.suggested(widget.offered) if widget.offered else ""
-    return forms.text(place.form, place.inside(widget.key), offered=offered, label=place.form.t(widget.label))
+    offered = suggestions.suggested(widget.offered) if widget.offered else ""
+    return widgets.text(place.form, place.inside(widget.key), offered=offered, label=place.form.t(widget.label))
 
 
 def _number(place: Place, widget: shape.Number) -> Element:
     bounds = {"type": "integer", "minimum": 0} if widget.whole else {}
     stored, label = place.present(widget.key, widget.default), place.form.t(widget.label)
-    return forms.number(place.form, place.inside(widget.key), stored, bounds, label=label)
+    return widgets.number(place.form, place.inside(widget.key), stored, bounds, label=label)
 
 
 def _span(place: Place, widget: shape.Span) -> Element:
     label = place.form.t(widget.label)
-    return forms.duration(place.form, place.inside(widget.key), place.present(widget.key), label=label)
+    return durations.duration(place.form, place.inside(widget.key), place.present(widget.key), label=label)
 
 
 def _tick(place: Place, widget: shape.Tick) -> Element:
-    return forms.checkbox(place.form, place.inside(widget.key), bool(place.present(widget.key)), place.form.t(widget.text))
+    return widgets.checkbox(place.form, place.inside(widget.key), bool(place.present(widget.key)), place.form.t(widget.text))
 
 
 def _pick(place: Place, widget: shape.Pick) -> Element:
-    offered, label = place.form.knowledge.offered(widget.noun, {}), place.form.t(widget.label)
-    return forms.picker(place.form, place.inside(widget.key), offered, False, value=widget.default, label=label)
+    offered, label = place.form.lookups.offered(widget.noun, {}), place.form.t(widget.label)
+    return widgets.picker(place.form, place.inside(widget.key), offered, False, value=widget.default, label=label)
 
 
 def _pick_message(place: Place, widget: shape.PickMessage) -> Element:
@@ -127,7 +127,7 @@ def _pick_message(place: Place, widget: shape.PickMessage) -> Element:
     def chosen(path: Path, value: Any, redraw: bool) -> None:
         place.change(path, None if value == ANY else value, redraw)
 
-    return forms.select(
+    return widgets.select(
         replace(form, edit=chosen),
         place.inside(widget.key),
         [(ANY, form.t(widget.any)), *steps],
@@ -150,10 +150,10 @@ def _where(place: Place, widget: shape.Where) -> Element:
         return html._(
             html.span({"className": "pfb-legend"}, t("where")),
             place.where(path, str(place.present(widget.event) or "")),
-            forms.small(t("Remove “where”"), end, tone="danger") if place.form.editable else None,
+            widgets.small(t("Remove “where”"), end, tone="danger") if place.form.editable else None,
         )
     may = place.form.editable and not place.deepest
-    return forms.small(t("Only with certain properties"), begin) if may else None
+    return widgets.small(t("Only with certain properties"), begin) if may else None
 
 
 # A field, how it is compared, and with what
@@ -170,7 +170,7 @@ def _comparison(place: Place, widget: shape.Comparison) -> Element:
         place.change(place.path, {k: v for k, v in kept.items() if k != widget.value or v is not None}, True)
 
     return html._(
-        forms.text(form, place.inside(widget.field), offered=offered, label=form.t("Field")),
+        widgets.text(form, place.inside(widget.field), offered=offered, label=form.t("Field")),
         listed,
         _operator(replace(form, edit=chosen), place.inside(widget.operator), operator, spec),
         _value(form, place.inside(widget.value), operator, spec),
@@ -180,18 +180,18 @@ def _comparison(place: Place, widget: shape.Comparison) -> Element:
 def _fields(place: Place) -> tuple[str, Element]:
     """(id of the suggestions, their list where it is not on the page already)."""
     if place.event is None:
-        return forms.suggested("field"), None
-    return forms.properties(place.form, place.path, [place.event])
+        return suggestions.suggested("field"), None
+    return suggestions.properties(place.form, place.path, [place.event])
 
 
 def _operator(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Element:
     fitting = _FITTING.get(spec.type if spec else "any", tuple(shape.OPERATORS))
     choices = [(one, text) for one, text in shape.OPERATORS.items() if one in fitting or one == operator]
-    return forms.select(form, path, choices, operator, label=form.t("Comparison"))
+    return widgets.select(form, path, choices, operator, label=form.t("Comparison"))
 
 
 def _spec(place: Place, name: str) -> FieldSpec | None:
-    catalogue = place.form.knowledge.catalogue
+    catalogue = place.form.lookups.catalogue
     if place.event is None:
         return catalogue.field(name)
     event = catalogue.event(place.event)
@@ -218,9 +218,9 @@ def _value(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Ele
     if operator in ("null", "notNull"):
         return None
     if operator in ("withinLast", "withinNext"):
-        return forms.duration(form, path, form.value(path), label=t("Value"))
+        return durations.duration(form, path, form.value(path), label=t("Value"))
     if operator in ("in", "notIn"):
-        return forms.words_list(form, path, form.value(path) or ())
+        return widgets.words_list(form, path, form.value(path) or ())
     if operator == "between":
         return html._(_plain(form, (*path, 0), spec), html.span(t("and")), _plain(form, (*path, 1), spec))
     return _plain(form, path, spec)
@@ -229,19 +229,19 @@ def _value(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Ele
 def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
     label, kind = form.t("Value"), spec.type if spec else "any"
     if kind == "boolean":
-        return forms.select(form, path, [(True, "yes"), (False, "no")], form.value(path), label=label)
+        return widgets.select(form, path, [(True, "yes"), (False, "no")], form.value(path), label=label)
     if kind == "number":
-        return forms.number(form, path, form.value(path), {}, label=label)
+        return widgets.number(form, path, form.value(path), {}, label=label)
     if kind == "date":
-        return forms.text(form, path, kind="date", label=label)
+        return widgets.text(form, path, kind="date", label=label)
     if kind == "datetime":
-        return forms.instant(form, path, label)
+        return widgets.instant(form, path, label)
     if spec and spec.values:
         names = [(one, form.t.language_of(str(one)) if spec.name == "locale" else str(one)) for one in spec.values]
-        return forms.select(form, path, names, form.value(path), label=label)
+        return widgets.select(form, path, names, form.value(path), label=label)
     if kind == "string":
-        return forms.text(form, path, label=label)
-    return forms.scalar(form, path, label=label)
+        return widgets.text(form, path, label=label)
+    return widgets.scalar(form, path, label=label)
 
 
 _WIDGETS: Mapping[type, Callable[[Place, Any], Element]] = {

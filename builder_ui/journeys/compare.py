@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from builder_ui.builder import bundle, cards, look
+from builder_ui.builder import bundle, cards, viewer
 from builder_ui.builder.draft import Draft
-from builder_ui.builder.look import Marks
 from builder_ui.builder.protocol import ENTRY, chosen
+from builder_ui.builder.viewer import Marks
 from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.differences import Change, changes
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
@@ -174,7 +174,7 @@ def sheet(drawn: Drawn) -> Element:
         ),
         html.div(
             {"className": "pfb-body" if side else "pfb-body alone"},
-            html.div({"className": "pfb-work"}, look.viewer(context, name, drawn.graph, drawn.marks, focus, heard)),
+            html.div({"className": "pfb-work"}, viewer.viewer(context, name, drawn.graph, drawn.marks, focus, heard)),
             html.aside({"className": "pfb-side", "aria-label": t("Differences")}, html.div({"className": "pfb-panel"}, side))
             if side
             else None,

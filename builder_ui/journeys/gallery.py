@@ -33,7 +33,6 @@ from journeys.templates import AIMS, Aim, TemplateEntry, gallery
 from locales import translator
 from models import Journey, Member, Template
 
-KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
 PROBLEMS = {
     "taken": "A journey with this key already exists. Choose another key.",
     "key": "A key has lower-case letters, digits, - and _, at most 64.",
@@ -98,7 +97,7 @@ def _naming(context: PageContext, template: str, name: str) -> Element:
         html.input({"type": "hidden", "name": "template", "value": template}),
         html.label(t("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
         html.button({"className": "button main"}, t("Create and draw")),
-        components.own_key(t, "key", KEY_PATTERN),
+        components.own_key(t, "key"),
     )
 
 
@@ -112,7 +111,7 @@ def _file(context: PageContext) -> Element:
         html.form(
             form,
             html.label(t("File"), html.input({"type": "file", "name": "file", "accept": ".json,application/json", "required": True})),
-            html.label(t("Key (empty: as in the file)"), html.input({"name": "key", "pattern": KEY_PATTERN})),
+            html.label(t("Key (empty: as in the file)"), html.input({"name": "key", "pattern": components.KEY_PATTERN})),
             html.button({"className": "button"}, t("Import")),
         ),
     )

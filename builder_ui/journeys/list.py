@@ -315,7 +315,7 @@ def duplicate(context: PageContext, journey: Journey) -> Element:
     return html.form(
         {"className": "labels", "method": "post", "action": f"/ui/journeys/{key}/duplicate"},
         html.button({"className": "button"}, components.icon("copy"), t("Duplicate")),
-        components.own_key(t, "key", "[a-z0-9][a-z0-9_\\-]{0,63}"),
+        components.own_key(t, "key"),
     )
 
 

@@ -32,6 +32,7 @@ ICONS: Mapping[str, str] = {
     "flag": "M5 21V4M5 4h12l-2 4 2 4H5",
     "folder": "M3 6h6l2 2h10v11H3z",
     "gauge": "M4 18a9 9 0 1 1 16 0M12 14l4-5",
+    "gem": "M7 4h10l4 6-9 11L3 10zM3 10h18M9 10l3 10 3-10",
     "hand": "M8 12V5a1.5 1.5 0 0 1 3 0v6V4a1.5 1.5 0 0 1 3 0v7V6a1.5 1.5 0 0 1 3 0v8a6 6 0 0 1-6 6c-3 0-4-1-6-5l-1-2.5a1.5 1.5 0 0 1 2.6-1.2z",
     "hourglass": "M6 3h12M6 21h12M7 3c0 5 5 6 5 9s-5 4-5 9M17 3c0 5-5 6-5 9s5 4 5 9",
     "key": "M8 11a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9M11.2 12.3 20 3.5M16 7.5l3 3",
@@ -50,6 +51,8 @@ ICONS: Mapping[str, str] = {
     "pencil": "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
     "people": "M9 5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7M2.5 20a6.5 6.5 0 0 1 13 0M16 5.5a3.5 3.5 0 0 1 0 6.5M18 14.5a6.5 6.5 0 0 1 3.5 5.5",
     "play": "M7 4.5v15l12-7.5z",
+    "plug": "M9 3v6M15 3v6M6 9h12v3a6 6 0 0 1-12 0zM12 18v3",
+    "plus": "M12 5v14M5 12h14",
     "puzzle": "M4 8h5a2.2 2.2 0 1 1 4 0h4v4a2.2 2.2 0 1 1 0 4v4H4z",
     "route": "M6 16a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5M18 3a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5M8.5 18.5H16a3.5 3.5 0 0 0 0-7H8a3.5 3.5 0 0 1 0-7h7.5",
     "search": "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14M16 16l5 5",
@@ -105,9 +108,13 @@ def close(t: Translator, handler: Handler) -> Element:
     return html.button({"type": "button", "className": "close", "aria-label": t("Close the notice"), "onClick": handler}, "×")
 
 
-def own_key(t: Translator, name: str, pattern: str) -> Element:
+KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
+"""How a key is written, for the browser to check; `journeys.keys` decides."""
+
+
+def own_key(t: Translator, name: str) -> Element:
     """A key of one's own, for engineers: without one it is made from the name."""
-    field = {"name": name, "pattern": pattern, "maxLength": 64, "autoComplete": "off", "placeholder": t("made from the name")}
+    field = {"name": name, "pattern": KEY_PATTERN, "maxLength": 64, "autoComplete": "off", "placeholder": t("made from the name")}
     return html.details({"className": "own-key"}, html.summary(t("For engineers")), html.label(t("Key"), html.input(field)))
 
 

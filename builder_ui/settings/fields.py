@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from builder_ui.builder.forms import UNITS, as_number, in_units, iso
+from builder_ui.builder.durations import UNITS, in_units, iso
+from builder_ui.builder.widgets import as_number
 from builder_ui.kit.forms import Field, Values
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.labels import ROLE_NAMES, WEEKDAYS
@@ -232,7 +233,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "frequency_caps.caps.channel": ("Channel", ""),
     "frequency_caps.caps.purpose": ("Purpose", "Leave empty for all purposes."),
     "frequency_caps.caps.count": ("Maximum number of messages", "Leave empty to remove this cap."),
-    "frequency_caps.caps.per": ("Any journey", ""),
+    "frequency_caps.caps.per": ("In any period of", ""),
     "calendar.zone": ("Time zone", ""),
     "calendar.hours": ("When your team works", ""),
     "calendar.country": ("Public holidays of the country", "Two capital letters such as CH; empty: no holidays."),

@@ -16,7 +16,7 @@ from builder_ui.kit import components
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.templates import frames
-from builder_ui.templates.makers import KEY_PATTERN, PROBLEMS
+from builder_ui.templates.makers import PROBLEMS
 from builder_ui.templates.page import class_badge, locale_name, older_text
 from models import Template
 
@@ -255,7 +255,7 @@ def duplicating(context: PageContext, one: Template) -> Element:
         html.form(
             {"className": "question", "method": "post", "action": f"/ui/templates/{one.key}/duplicate"},
             html.button({"className": "button main"}, t("Duplicate")),
-            components.own_key(t, "new_key", KEY_PATTERN),
+            components.own_key(t, "new_key"),
         ),
     )
 

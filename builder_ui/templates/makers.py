@@ -23,7 +23,6 @@ from journeys.keys import copy_of, key_of
 from locales import translator
 from models import Member, Template
 
-KEY_PATTERN = "[a-z0-9][a-z0-9_\\-]{0,63}"
 PROBLEMS = {
     "taken": "A template with this key already exists. Choose another key.",
     "key": "A key has lower-case letters, digits, - and _, at most 64.",
@@ -75,7 +74,7 @@ def _card(context: PageContext, layout: str, kind: str, name: str, text: str, sh
                 html.input({"type": "hidden", "name": "kind", "value": kind}),
                 html.label(t("Name"), html.input({"name": "name", "required": True, "maxLength": 120, "defaultValue": name})),
                 html.button({"className": "button main"}, t("Create and edit")),
-                components.own_key(t, "key", KEY_PATTERN),
+                components.own_key(t, "key"),
             ),
         ),
     )  # fmt: skip

@@ -16,9 +16,10 @@ import pytest
 from activities.providers import Outbox
 from activities.sending.messages import MessageSettings as Sender
 from activities.tracking import Tracking
-from builder_ui.builder import forms, knowledge, texts
+from builder_ui.builder import canvas_texts, durations, lookups, widgets
 from builder_ui.builder.draft import Draft, at, replaced
-from builder_ui.builder.page import panel
+from builder_ui.builder.form import draw_object, even
+from builder_ui.builder.panel import panel
 from builder_ui.builder.protocol import ENTRY, MessageReader, Ops
 from builder_ui.builder.session import Editor, fetch
 from builder_ui.kit.context import AppContext, PageContext, Post
@@ -390,15 +391,15 @@ def test_what_has_errors_does_not_go_live(town: Any) -> None:
 
 def test_every_kind_has_a_form_that_draws(town: Any) -> None:
     async def story(editor: Editor) -> None:
-        from builder_ui.builder import cards, page
+        from builder_ui.builder import cards, panel
 
         for kind in town.engine.palette:
-            editor.draft.nodes["x"] = cards.beginning(kind, editor.knowledge)
+            editor.draft.nodes["x"] = cards.beginning(kind, editor.lookups)
             editor._look()
-            assert page.step_panel(editor, "x")["tagName"] == "div"
+            assert panel.step_panel(editor, "x")["tagName"] == "div"
         for chapter in ("entry", "exit_when", "goal", "settings", "about"):
             editor.chapter = chapter
-            assert page.journey_panel(editor)["tagName"] == "div"
+            assert panel.journey_panel(editor)["tagName"] == "div"
 
     edited(town, story)
 
@@ -421,7 +422,7 @@ def named(elements: Iterable[dict[str, Any]], label: str) -> dict[str, Any]:
 def test_a_header_is_a_text_or_names_a_secret(town: Any) -> None:
     """The form as a marketer has it: no way to a new secret, only names. A prefix keeps its blank."""
     with town.db.read() as session:
-        known = knowledge.load(session, translator_for("en"))
+        known = lookups.load(session, translator_for("en"))
     known = replace(known, choices={**known.choices, "secret": [("crm", "crm"), ("erp", "erp")]})
     raw: dict[str, Any] = {"kind": "call_webhook", "url": "https://crm.example.com/", "headers": {"Authorization": "x"}}
     issue = Issue(code="unknown_secret", text="There is no secret “{name}”.", values={"name": "cmr"}, field="headers.Authorization.secret")
@@ -430,8 +431,8 @@ def test_a_header_is_a_text_or_names_a_secret(town: Any) -> None:
         raw.update(replaced(raw, path, value))
 
     def fields() -> list[dict[str, Any]]:
-        form = forms.Form(translator_for("en"), known, "hook", raw, edit, 1, issues={"headers.Authorization.secret": [issue]})
-        return list(drawn(forms.form(form, town.engine.palette["call_webhook"].form())))
+        form = widgets.Form(translator_for("en"), known, "hook", raw, edit, 1, issues={"headers.Authorization.secret": [issue]})
+        return list(drawn(draw_object(form, town.engine.palette["call_webhook"].form())))
 
     def change(label: str, event: str, value: str) -> None:
         handler = named(fields(), label)["eventHandlers"][event]
@@ -461,13 +462,13 @@ def test_a_header_is_a_text_or_names_a_secret(town: Any) -> None:
     ],
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, count: int, unit: str, back: str) -> None:
-    assert forms.in_units(text)[:2] == (count, unit)
-    assert forms.iso(count, unit, text.startswith("-")) == back
+    assert durations.in_units(text)[:2] == (count, unit)
+    assert durations.iso(count, unit, text.startswith("-")) == back
 
 
 def test_shares_add_up_to_a_hundred() -> None:
     for number in range(1, 21):
-        assert round(sum(arm["percent"] for arm in forms.even([{"name": str(n)} for n in range(number)])), 6) == 100
+        assert round(sum(arm["percent"] for arm in even([{"name": str(n)} for n in range(number)])), 6) == 100
 
 
 def test_a_value_is_set_deep_inside_and_the_original_stays() -> None:
@@ -490,4 +491,4 @@ def test_a_draft_goes_through_the_builder_unchanged(town: Any) -> None:
 def test_every_text_of_the_canvas_is_handed_in() -> None:
     source = "".join(file.read_text() for file in SOURCES.glob("*.jsx"))
     said = {*re.findall(r'\bt\("((?:[^"\\])+)"', source), *re.findall(r'\["[^"]+", "([^"]+)"\]', source)}
-    assert said == set(texts.CANVAS)
+    assert said == set(canvas_texts.CANVAS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import cards, forms, numbers
+from builder_ui.builder import cards, metrics, widgets
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
 from builder_ui.builder.session import Editor
@@ -81,12 +81,12 @@ def test_reasons_stand_in_words_the_most_frequent_first() -> None:
         ("", "refused", "cap", 2),
     ):
         counts.add(node, what, outlet, count)
-    found = numbers.figures(_translator(), counts)
+    found = metrics.figures(_translator(), counts)
     assert found["a"]["skipped"] == [["no_consent", "no consent", 12], ["quiet_hours", "quiet hours", 3]]
     assert found[ENTRY]["refused"] == [["cap", "The limit of entries was reached", 2]]
-    assert numbers.changed({"a": {"waiting": 1}, "b": {}}, {"a": {"waiting": 2}}) == {"a": {"waiting": 2}, "b": None}
-    assert numbers.address("j", ENTRY, "refused", "cap") == "/ui/journeys/j/people?what=refused&outlet=cap"
-    assert numbers.address("j", "a b", "left", "yes", 3) == "/ui/journeys/j/people?node=a+b&what=left&outlet=yes&version=3"
+    assert metrics.changed({"a": {"waiting": 1}, "b": {}}, {"a": {"waiting": 2}}) == {"a": {"waiting": 2}, "b": None}
+    assert metrics.address("j", ENTRY, "refused", "cap") == "/ui/journeys/j/people?what=refused&outlet=cap"
+    assert metrics.address("j", "a b", "left", "yes", 3) == "/ui/journeys/j/people?node=a+b&what=left&outlet=yes&version=3"
 
 
 def _translator() -> Translator:
@@ -255,7 +255,7 @@ def test_an_administrator_stores_a_secret_where_it_is_needed_and_nobody_else_doe
 
     editor = edited(town, story, role="admin")
     assert editor.notice == ("Secret saved.", True)
-    assert ("vouchers", "vouchers") in editor.knowledge.offered("secret", {})
+    assert ("vouchers", "vouchers") in editor.lookups.offered("secret", {})
     with town.db.read() as session:
         assert secrets.reveal(session, town.engine.address_keys, "vouchers") == "hush"
     editor = edited(town, story, role="marketer")
@@ -263,7 +263,7 @@ def test_an_administrator_stores_a_secret_where_it_is_needed_and_nobody_else_doe
 
 
 def test_json_that_is_none_is_told_with_its_line() -> None:
-    assert forms.mistake('{"a": 1}') is None
-    assert forms.mistake('{\n  "a": 1,\n  b: 2\n}') == (3, 3, "b: 2")
-    assert forms.mistake("") == (1, 1, "")
-    assert forms.mistake("[" * 100_000) is not None
+    assert widgets.mistake('{"a": 1}') is None
+    assert widgets.mistake('{\n  "a": 1,\n  b: 2\n}') == (3, 3, "b: 2")
+    assert widgets.mistake("") == (1, 1, "")
+    assert widgets.mistake("[" * 100_000) is not None

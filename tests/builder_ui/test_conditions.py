@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from builder_ui.builder.draft import replaced
-from builder_ui.builder.forms import Form, Path
-from builder_ui.builder.knowledge import Knowledge
-from builder_ui.builder.rulebook import rule_field
+from builder_ui.builder.lookups import Lookups
+from builder_ui.builder.rule_editor import rule_field
+from builder_ui.builder.widgets import Form, Path
 from builder_ui.kit.i18n import translator_for
 from journeys.catalogue import Catalogue
 
@@ -28,7 +28,7 @@ class Drawn:
 
     def __init__(self, rule: Any) -> None:
         self.step: Any = {"rule": rule}
-        form = Form(translator_for("en"), Knowledge(Catalogue.built_in()), "step", self.step, self._edit, 0)
+        form = Form(translator_for("en"), Lookups(Catalogue.built_in()), "step", self.step, self._edit, 0)
         self.elements = list(elements(rule_field(form, ("rule",), False)))
 
     def _edit(self, path: Path, value: Any, _redraw: bool) -> None:

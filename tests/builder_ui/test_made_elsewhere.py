@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from activities.templates import library as templates
-from builder_ui.builder.knowledge import load
+from builder_ui.builder.lookups import load
 from builder_ui.kit.i18n import translator_for
 from crm.catalogue import declare_field
 from engine.versions import publish

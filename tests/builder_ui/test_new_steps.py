@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import before, cards, fields, forms
+from builder_ui.builder import before, cards, fields, widgets
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.journey_form import JOURNEY_FORM
-from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.lookups import Lookups
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.rulebook import GROUP, NEW_GROUP, rule_field
+from builder_ui.builder.rule_editor import GROUP, NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
 from builder_ui.kit.i18n import Translator, translator_of
 from crm.catalogue import load_catalogue
@@ -150,7 +150,7 @@ def test_a_new_condition_is_empty_and_names_what_it_needs_in_both_languages(name
 
 def test_there_is_a_new_condition_for_every_term() -> None:
     [english, _] = languages()
-    form = forms.Form(english, Knowledge(Catalogue.built_in()), "step", {"rule": {"rules": []}}, lambda *_: None, 0)
+    form = widgets.Form(english, Lookups(Catalogue.built_in()), "step", {"rule": {"rules": []}}, lambda *_: None, 0)
     drawn = json.dumps(rule_field(form, ("rule",), False), default=str)
     assert all(f"Add a condition: {label}" in drawn for label in (*(term.label for term in TERMS), GROUP))
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from builder_ui.builder import cards, forms, rulebook
+from builder_ui.builder import cards, rule_editor, suggestions, widgets
 from builder_ui.builder.draft import Draft
-from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.lookups import Lookups
 from builder_ui.kit import labels
 from builder_ui.kit.i18n import Translator
 from journeys.catalogue import Catalogue
@@ -23,9 +23,9 @@ NAMES = {"hello": "Welcome 1"}
 """A name that the gallery translates when a journey is made of it; here somebody wrote it."""
 
 
-def form(raw: Any, **more: Any) -> forms.Form:
-    return forms.Form(
-        GERMAN, Knowledge(Catalogue({}, {})), "step", raw, lambda *_: None, 0, names=NAMES, kinds={"hello": "send_email"}, **more
+def form(raw: Any, **more: Any) -> widgets.Form:
+    return widgets.Form(
+        GERMAN, Lookups(Catalogue({}, {})), "step", raw, lambda *_: None, 0, names=NAMES, kinds={"hello": "send_email"}, **more
     )
 
 
@@ -39,8 +39,8 @@ def options(element: Any) -> Iterator[str]:
 
 def test_names_that_people_gave_are_not_translated() -> None:
     assert GERMAN("Welcome 1") != "Welcome 1"
-    assert list(options(forms.picker(form({"journey": "w"}), ("journey",), [("w", "Welcome 1")], False))) == ["Welcome 1 (w)"]
-    rule = rulebook.rule_field(form({"rule": {"message": "opened", "node": "hello"}}), ("rule",), False)
+    assert list(options(widgets.picker(form({"journey": "w"}), ("journey",), [("w", "Welcome 1")], False))) == ["Welcome 1 (w)"]
+    rule = rule_editor.rule_field(form({"rule": {"message": "opened", "node": "hello"}}), ("rule",), False)
     assert "Welcome 1" in list(options(rule))
 
 
@@ -88,10 +88,10 @@ def test_a_late_task_says_since_when(town: Any, log_in: Any, opened: Any) -> Non
     ],
 )
 def test_properties_of_a_key_are_typed_with_commas(typed: str, stored: Any) -> None:
-    assert forms.read_paths(typed) == stored
-    field = forms.paths(form({"key": stored}), ("key",))
+    assert suggestions.read_paths(typed) == stored
+    field = suggestions.paths(form({"key": stored}), ("key",))
     [shown] = [one["attributes"]["defaultValue"] for one in field["children"] if "defaultValue" in one.get("attributes", {})]
-    assert forms.read_paths(shown) == stored
+    assert suggestions.read_paths(shown) == stored
 
 
 def test_a_key_of_several_properties_is_told_in_order() -> None:

@@ -125,7 +125,7 @@ def test_caps_and_working_hours_come_back_as_they_were_entered(visitor: Visitor,
     page = enter(visitor(), town, settings)
     page.goto("/ui/settings/workspace/frequency_caps")
     page.get_by_label("Maximum number of messages").fill("3")
-    page.get_by_label("Any journey").fill("2")
+    page.get_by_label("In any period of").fill("2")
     page.get_by_label("Unit").select_option("W")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_label("Maximum number of messages")).to_have_count(2)

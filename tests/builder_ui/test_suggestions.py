@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import forms
+from builder_ui.builder import widgets
 from builder_ui.builder.fields import fresh_of_type
+from builder_ui.builder.form import draw_object, draw_part
 from builder_ui.builder.journey_form import JOURNEY_FORM
-from builder_ui.builder.knowledge import load
-from builder_ui.builder.page import suggestions
+from builder_ui.builder.lookups import load
+from builder_ui.builder.offers import suggestions
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.rulebook import NEW_GROUP, rule_field
+from builder_ui.builder.rule_editor import NEW_GROUP, rule_field
 from builder_ui.builder.session import Editor
 from builder_ui.kit.i18n import translator_for
 from builder_ui.kit.reactpy_compat import serve
@@ -38,7 +39,7 @@ def form(town: Any) -> Any:
         add_tag(session, town.people["Anna"], "vip", town.now, "test")
     with town.db.read() as session:
         known = load(session, translator_for("en"))
-    return lambda target, raw: forms.Form(translator_for("en"), known, target, raw, lambda *_: None, 0)
+    return lambda target, raw: widgets.Form(translator_for("en"), known, target, raw, lambda *_: None, 0)
 
 
 def inputs(model: Any) -> Iterator[dict[str, Any]]:
@@ -62,14 +63,14 @@ def unaided(model: Any) -> list[str]:
 @pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.kind)
 def test_a_step_offers_what_there_is(kind: type[Node], form: Any) -> None:
     for raw in ({"kind": kind.kind, **kind.example}, {"kind": kind.kind, "until": {"type": "date"}, "clear": ["a"], "remove_tags": ["b"]}):
-        assert unaided(forms.form(form("step", raw), kind.form())) == []
+        assert unaided(draw_object(form("step", raw), kind.form())) == []
 
 
 def test_the_journey_offers_what_there_is(form: Any) -> None:
     triggers = [fresh_of_type(one.kind(), one.form()) for one in TRIGGERS]
     entry = {"triggers": triggers, "reentry": {"policy": "per_key"}}
     raw = {"entry": entry, "exit_when": [{"event": "Order Completed"}], "goal": {"event": "Order Completed"}}
-    drawn = [forms.part(form(ENTRY, raw), schema, (name,)) for name, _, schema in JOURNEY_FORM if name != "about"]
+    drawn = [draw_part(form(ENTRY, raw), schema, (name,)) for name, _, schema in JOURNEY_FORM if name != "about"]
     assert unaided(drawn) == []
     offered = str(drawn)
     assert offered.count("'value': 'order_id'") == 2, "the goal's value and the exit's key are properties of its event"
@@ -126,7 +127,7 @@ def test_what_is_made_elsewhere_is_offered_when_somebody_comes_back(town: Any) -
             session.add(Template(**{**made, "key": "thanks", "name": "Thanks"}))
         revision = editor.revision
         await editor.look_again()
-        assert ("thanks", "Thanks") in editor.knowledge.offered("template", {"channel": "email"})
+        assert ("thanks", "Thanks") in editor.lookups.offered("template", {"channel": "email"})
         assert "unknown_template" not in [issue.code for issue in editor.issues]
         assert editor.revision == revision, "looking is no change"
         with town.db.read() as session:

@@ -21,7 +21,7 @@ from activities.templates import library
 from activities.templates import listing as shelf
 from activities.templates.preview import MADE_UP, Trigger, invented
 from activities.tracking import Tracking
-from builder_ui.builder import knowledge
+from builder_ui.builder import lookups
 from builder_ui.builder.protocol import MessageReader
 from builder_ui.kit.context import AppContext, PageContext, Post
 from builder_ui.kit.i18n import translator_of
@@ -618,18 +618,18 @@ def test_snippets_speak_the_language_of_the_text(town: Any) -> None:
 
 
 def test_the_builder_shows_what_a_step_sends(town: Any) -> None:
-    from builder_ui.builder import forms
+    from builder_ui.builder import choosers, widgets
 
     with town.db.read() as session:
-        known = knowledge.load(session, context_of(town).t)
+        known = lookups.load(session, context_of(town).t)
     t = context_of(town).t
-    form = forms.Form(t, known, "hello", {"template": KEY}, lambda *_: None, 0)
-    drawn = json.dumps(forms.look(form, "template", KEY), default=str)
+    form = widgets.Form(t, known, "hello", {"template": KEY}, lambda *_: None, 0)
+    drawn = json.dumps(choosers.look(form, "template", KEY), default=str)
     assert f"/ui/templates/{KEY}" in drawn
     assert "Good to have you with us" in drawn
     assert "/ui/new-template" in drawn
-    assert forms.look(form, "outlet", "sent") is None
-    assert "/ui/new-template" not in json.dumps(forms.look(replace(form, editable=False), "template", KEY), default=str)
+    assert choosers.look(form, "outlet", "sent") is None
+    assert "/ui/new-template" not in json.dumps(choosers.look(replace(form, editable=False), "template", KEY), default=str)
 
 
 def test_what_fails_is_said_in_german(town: Any) -> None:
@@ -781,7 +781,7 @@ def test_the_api_knows_partials(log_in: Any, town: Any, ours: dict[str, str]) ->
 def test_partials_are_offered_to_no_step(town: Any) -> None:
     put(town, "footer", "partial", piece("x"))
     with town.db.read() as session:
-        assert "footer" not in knowledge.load(session, context_of(town).t).kinds
+        assert "footer" not in lookups.load(session, context_of(town).t).kinds
 
 
 def test_a_look_names_what_it_made_up() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from builder_ui.builder import disputes, page
+from builder_ui.builder import disputes, head, panel
 from builder_ui.builder.others import Others, initials
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.session import MOST_UNSEEN, Editor, fetch
@@ -273,7 +273,7 @@ def test_a_step_that_goes_while_its_form_is_written_in_is_asked(town: Any) -> No
         assert [one.place for one in mara.conflicts] == ["voucher"]
         mara.hear(json.dumps({"type": "select", "ids": []}))  # the canvas has nothing chosen any more
         assert mara.selection == ("voucher",), "the form stays while its text is nowhere else"
-        assert "pfb-voucher-name" in str(page.step_panel(mara, "voucher"))
+        assert "pfb-voucher-name" in str(panel.step_panel(mara, "voucher"))
         mara.edit("voucher", ("name",), "Half a name")
         assert mara.selection == ()
         [conflict] = mara.conflicts
@@ -822,7 +822,7 @@ def test_a_tab_of_one_s_own_is_said_as_such_and_ids_are_told_apart(town: Any, al
         assert [mara.name_of_page(one) for one in mara.people] == ["You, in another tab", "Alex Admin"]
         assert said(mara) == ["Alex Admin is here too."]
         assert mara.feed()["people"]["end"] == [{"name": "Alex Admin", "initials": "AA", "tone": mara.feed()["people"]["end"][0]["tone"]}]
-        assert "at “" in str(page._people(mara))
+        assert "at “" in str(head._people(mara))
         mara.add("wait", "voucher", "ok")
         assert f"wait_{mara.id[-3:]}" in mara.draft.nodes
         mara._seen(None)

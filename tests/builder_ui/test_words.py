@@ -19,13 +19,13 @@ from activities.team import account_mail
 from activities.templates.layouts import layouts
 from builder_ui import exports, tour
 from builder_ui.app.host import MENU, THEMES
-from builder_ui.builder import numbers, texts
+from builder_ui.builder import canvas_texts, metrics
 from builder_ui.contacts import detail, edit, filters, import_steps, reading_form
 from builder_ui.contacts import imports as contact_imports
 from builder_ui.contacts import list as contacts
-from builder_ui.journeys import compare, drilldown, run, versions
+from builder_ui.journeys import compare, drilldown, versions
 from builder_ui.journeys import list as journeys
-from builder_ui.kit import labels
+from builder_ui.kit import labels, run_timeline
 from builder_ui.kit.i18n import Translator, language_for, translator_for, translator_of
 from builder_ui.routes import PAGES, provider_accounts
 from builder_ui.sales import tasks
@@ -119,7 +119,7 @@ def tables() -> Iterator[str]:
     ):
         yield from table.values()
     yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
-    for table in (journeys.ORDERS, run.NOTES, detail.RUN_WORDS, detail.KIND_NAMES, detail.IDENTITIES):
+    for table in (journeys.ORDERS, run_timeline.NOTES, detail.RUN_WORDS, detail.KIND_NAMES, detail.IDENTITIES):
         yield from table.values()
     yield from (text for text, _, _ in contact_imports.STATES.values())
     for table in (contact_imports.PROBLEMS, import_steps.NAMES, import_steps.FIELDS, import_steps.CONSENTS, import_steps.SAID):
@@ -150,7 +150,7 @@ def tables() -> Iterator[str]:
     yield from (text for pair in fields.TITLES.values() for text in pair if text)
     yield from (text for _, text, _ in SECTIONS)
     yield from (f"role: {role}" for role in members.ROLES)
-    for table in (audit.BROKEN, drilldown.TITLES, drilldown.WHOLE, compare.WORDS, numbers.NAMES):
+    for table in (audit.BROKEN, drilldown.TITLES, drilldown.WHOLE, compare.WORDS, metrics.NAMES):
         yield from table.values()
     yield from (text for text, _, _ in jobs.STATES.values())
     for table in (filters.SEEN, jobs.KINDS, jobs.COUNTS, contacts.SORTS, edit.FIELDS, tasks.PRIORITIES):
@@ -158,7 +158,7 @@ def tables() -> Iterator[str]:
     for listed in exports.LISTS.values():
         yield from listed.columns
     yield from labels.WEEKDAYS
-    yield from texts.CANVAS
+    yield from canvas_texts.CANVAS
     yield from THEMES.values()
     yield from (title for title, _, _ in suggest.KINDS.values())
     for step in tour.STEPS:

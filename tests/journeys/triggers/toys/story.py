@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from builder_ui.builder import cards, forms
+from builder_ui.builder import cards, widgets
+from builder_ui.builder.form import draw_part
 from builder_ui.builder.journey_form import JOURNEY_FORM
-from builder_ui.builder.knowledge import Knowledge
+from builder_ui.builder.lookups import Lookups
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.kit import labels
 from builder_ui.kit.i18n import translator_for
@@ -61,8 +62,8 @@ def checked(*triggers: dict[str, Any]) -> list[tuple[str | None, str]]:
 def form(trigger: dict[str, Any]) -> str:
     """What the builder draws of the entry's chapter."""
     [entry] = [schema for name, _, schema in JOURNEY_FORM if name == "entry"]
-    drawn = forms.Form(translator_for("en"), Knowledge(Catalogue.built_in()), ENTRY, document(trigger), lambda *_: None, 0)
-    return str(forms.part(drawn, entry, ("entry",)))
+    drawn = widgets.Form(translator_for("en"), Lookups(Catalogue.built_in()), ENTRY, document(trigger), lambda *_: None, 0)
+    return str(draw_part(drawn, entry, ("entry",)))
 
 
 def world() -> Engine:

@@ -55,7 +55,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class Lookups:
     """`choices`: widget hint -> choices; `kinds`: template key -> its channel; `looks`: widget hint -> stored value -> how it looks;
     `makers`: widget hint -> the page on which a new one begins."""
 
@@ -80,7 +80,7 @@ def stamp(session: Session) -> Stamp:
     return tuple(sorted((what, key, name) for what, key, name in session.execute(_offered)))
 
 
-def load(session: Session, t: Translator) -> Knowledge:
+def load(session: Session, t: Translator) -> Lookups:
     """`t`: how the reader calls purposes and scores."""
     seen = stamp(session)
     sendable = select(Template).where(col(Template.archived_at).is_(None), Template.kind != "partial")
@@ -100,7 +100,7 @@ def load(session: Session, t: Translator) -> Knowledge:
         "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
     }
     kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}
-    return Knowledge(catalogue.load_catalogue(session), choices, kinds, looks, MAKERS, seen)
+    return Lookups(catalogue.load_catalogue(session), choices, kinds, looks, MAKERS, seen)
 
 
 def _listed(session: Session, t: Translator, name: str) -> list[Choice]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from builder_ui.builder import forms
+from builder_ui.builder import widgets
 from builder_ui.builder.draft import at, replaced
-from builder_ui.builder.forms import Form, Path, small
 from builder_ui.builder.term_widgets import Change, Place, draw, fresh_on_event
+from builder_ui.builder.widgets import Form, Path, small
 from builder_ui.kit import components, labels
 from builder_ui.kit.reactpy_compat import Element, html
 from journeys.rules import parse_rule
@@ -141,8 +141,8 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
         {"className": "pfb-rule", "role": "group", "aria-label": t("Conditions")},
         html.div(
             {"className": "pfb-row"},
-            forms.select(form, (*path, "combinator"), links, group.get("combinator", "and"), label=t("All or any")),
-            forms.checkbox(form, (*path, "not"), bool(group.get("not")), t("not")),
+            widgets.select(form, (*path, "combinator"), links, group.get("combinator", "and"), label=t("All or any")),
+            widgets.checkbox(form, (*path, "not"), bool(group.get("not")), t("not")),
         ),
         html._(terms),
         html.div({"className": "pfb-row pfb-adding"}, *adding) if form.editable else None,

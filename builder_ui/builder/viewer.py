@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from builder_ui.builder import bundle, texts
+from builder_ui.builder import bundle, canvas_texts
 from builder_ui.kit.components import ICONS
 from builder_ui.kit.context import PageContext
 from builder_ui.kit.reactpy_compat import Element, html
@@ -35,7 +35,7 @@ def viewer(
                 "marks": _text(marks),
                 "focus": _text(list(focus)),
                 "icons": _text(dict(ICONS)),
-                "texts": _text(texts.for_canvas(context.t)),
+                "texts": _text(canvas_texts.for_canvas(context.t)),
                 "quiet": quiet,
                 "onEvent": heard or _nobody,
             }

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
-from builder_ui.builder.look import Marks
 from builder_ui.builder.protocol import ENTRY, chosen
+from builder_ui.builder.viewer import Marks
+from builder_ui.kit import run_timeline
 from builder_ui.kit.actor_names import contact_names
 from builder_ui.kit.context import PageContext
 from builder_ui.kit.labels import MESSAGE_STATES, OUTLETS, REASONS, coded
@@ -29,7 +30,7 @@ LOOK_EVERY_SECONDS = 3.0
 MOST_RUNS = 20
 
 
-class Pathway:
+class RunPath:
     """What the page shows in place of the editor. `story` is the data of the run's page, None until a run is chosen; `runs` are those to choose from."""
 
     def __init__(self, context: PageContext, journey_id: str, tell: Callable[[], None], spawn: Callable[..., None]) -> None:
@@ -72,14 +73,13 @@ class Pathway:
 
     async def choose(self, run_id: str) -> None:
         """Draws the way of a run, and again whenever it moves."""
-        from builder_ui.journeys import run as run_page
 
         self._turn += 1
         turn, mark = self._turn, None
         context = replace(self.context, arguments={**self.context.arguments, "id": run_id})
         while turn == self._turn:
             try:
-                now = await asyncio.to_thread(run_page.stamp, context)
+                now = await asyncio.to_thread(run_timeline.stamp, context)
                 if now != mark and not await self._draw(context, turn):
                     return
                 mark = now
@@ -99,9 +99,8 @@ class Pathway:
         return True
 
     def _load(self, context: PageContext) -> tuple[Any, dict[str, Any]]:
-        from builder_ui.journeys import run as run_page
 
-        story = run_page.load(context)
+        story = run_timeline.load(context)
         if story.story["journey"]["id"] != self.journey_id:
             raise NotFound("This run belongs to another journey.")
         with context.engine.db.read() as session:
@@ -123,10 +122,9 @@ class Pathway:
 
 def marks(context: PageContext, data: Any, drawn: set[tuple[str, str]]) -> Marks:
     """The visits by number on steps and on the ways between, from the trail."""
-    from builder_ui.journeys import run as run_page
 
     t, run = context.t, data.story["run"]
-    told = run_page.chapters(data.story) if data.story["trail"] else []
+    told = run_timeline.chapters(data.story) if data.story["trail"] else []
     found: Marks = {ENTRY: _mark("visited", "→", t("Entered"), [t.moment(run["started_at"])])}
     found[f"{ENTRY}:next"] = _mark("visited", "1", "", [])
     for number, chapter in enumerate(told, 1):
