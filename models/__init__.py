@@ -29,7 +29,7 @@ from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
 from models.event import Event, Unrouted
 from models.intake import IntakeProblem
-from models.job import Job
+from models.job import Job, PurgeMark
 from models.journey import DraftRevision, Freshness, Journey, OpenBuilder, TriggerCursor, Version
 from models.message import (
     LEFT,
@@ -103,6 +103,7 @@ __all__ = [
     "OutboxItem",
     "Process",
     "ProviderAccount",
+    "PurgeMark",
     "RecoveryCode",
     "Refusal",
     "Restore",

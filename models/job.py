@@ -11,6 +11,15 @@ from sqlmodel import Field, Index, SQLModel
 from models.columns import json_field, new_id
 
 
+class PurgeMark(SQLModel, table=True):
+    """How far one kind of stored data has been emptied (`crm.privacy.retention`): a place in the order in which it is gone through."""
+
+    __tablename__ = "purge_mark"
+
+    name: str = Field(primary_key=True, max_length=32)
+    after: str = Field(max_length=80)
+
+
 class Job(SQLModel, table=True):
     """`state`: running, done, failed or cancelled. Each page moves `cursor` in the transaction that does the page's work."""
 

@@ -89,6 +89,7 @@ class Inbox(SQLModel, table=True):
     __tablename__ = "inbox"
     __table_args__ = (
         Index("ix_inbox_waiting", "run_id", "event_id", sqlite_where=text("consumed = 0"), postgresql_where=text("NOT consumed")),
+        Index("ix_inbox_event", "event_id"),
         Index("ix_inbox_old", "arrived_at", sqlite_where=text("consumed = 0"), postgresql_where=text("NOT consumed")),
     )
 

@@ -378,6 +378,21 @@ def _form_key(text: str) -> str:
     return text
 
 
+class Retention(Setting):
+    """How long what was stored about contacts is kept; older data is deleted or emptied by a daily job (`crm.privacy.retention`)."""
+
+    bodies: timedelta = Field(timedelta(days=90), ge=timedelta(days=30), le=timedelta(days=3_660))
+    """Texts of messages."""
+    hits: timedelta = Field(timedelta(days=760), ge=timedelta(days=30), le=timedelta(days=3_660))
+    """Single opens and clicks, with the program that fetched; that a message was opened stays."""
+    refusals: timedelta = Field(timedelta(days=180), ge=timedelta(days=30), le=timedelta(days=3_660))
+    """Why somebody did not enter a journey."""
+    runs: timedelta = Field(timedelta(days=760), ge=timedelta(days=90), le=timedelta(days=3_660))
+    """What a run remembered, counted from its end; its row stays."""
+    events: timedelta = Field(timedelta(days=760), ge=timedelta(days=90), le=timedelta(days=3_660))
+    """What contacts did. Conditions and segments no longer know of it."""
+
+
 class SignupForm(BaseModel):
     """A form by which people ask for messages; its page is `/subscribe/KEY`."""
 
@@ -446,6 +461,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "appearance": Appearance,
     "double_opt_in": DoubleOptIn,
     "signup_forms": SignupForms,
+    "retention": Retention,
 }
 """Name of the row -> its shape."""
 

@@ -57,6 +57,11 @@ COUNTS = {
     "looked_through": "file parts searched",
     "judged": "counted",
     "emptied": "deleted or emptied",
+    "bodies": "texts of messages deleted",
+    "hits": "opens and clicks deleted",
+    "refusals": "refused entries deleted",
+    "runs": "ended runs emptied",
+    "events": "events deleted",
     "opt_ins": "old sign-ups deleted",
     "unconfirmed": "contacts deleted who never confirmed",
 }

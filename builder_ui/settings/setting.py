@@ -27,6 +27,7 @@ LEADS = {
     "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
     "signup_forms": "Forms by which people sign up. Each is a page of its own, and can be put into your website.",
     "double_opt_in": "Whoever signs up gets an e-mail with a link, and is a subscriber once it is confirmed.",
+    "retention": "How long data about contacts is kept. A daily job deletes what is older; see “Background jobs”.",
     "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
     "tracking": "Whether clicks and opens are counted.",
     "access": "How long a log-in lasts, and who needs an authenticator app.",
@@ -35,7 +36,7 @@ LEADS = {
 
 
 ANYWAY = "anyway"
-AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms"})
+AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms", "retention"})
 """What says nothing about messages to contacts, and so does not wait for the next one."""
 
 

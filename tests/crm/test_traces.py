@@ -87,6 +87,7 @@ TABLES = {
             "login_token",
             "secret",
             "lease",
+            "purge_mark",
             "process",
             "stamp",
             "freshness",
