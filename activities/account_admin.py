@@ -24,7 +24,7 @@ def kind_of(accounts: Accounts, provider: str) -> Kind:
     """Raises: NotFound: there is no such provider here, or none can have accounts (staging)."""
     kind = accounts.providers.get(provider)
     if kind is None:
-        raise NotFound("There is no provider “{name}” here that accounts could be set up of.", name=provider[:64])
+        raise NotFound("There is no provider “{name}” on this server to set up accounts for.", name=provider[:64])
     return kind
 
 
@@ -116,7 +116,7 @@ def choose(accounts: Accounts, wanted: Mapping[str, str], by: str, now: datetime
     for channel, row in new.items():
         kind = kind_of(accounts, row.provider)
         if channel not in kind.channels:
-            issue = _issue(channel, "This account cannot carry this channel.")
+            issue = _issue(channel, "This account cannot send on this channel.")
             raise Invalid("{problem}", [issue], problem=issue)
     for account in sorted({row.account for row in new.values()}):
         if code := try_out(accounts, account, by, now):

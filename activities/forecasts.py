@@ -353,7 +353,7 @@ class Occurrence:
 @dataclass(frozen=True, slots=True)
 class Publication:
     """What a publication brings: the version's number, the `state` of the journey after it, version -> contacts who stay on it, and what the
-    clock sets off next. Publishing itself lets nobody in and sends nothing."""
+    clock sets off next. Publishing itself enrols no one and sends nothing."""
 
     version: int
     state: str

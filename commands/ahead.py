@@ -42,7 +42,7 @@ def lines(found: Publication, translate: Translate) -> Iterator[str]:
     """One a fact; reasons are the codes of the API."""
     if inside := sum(found.inside.values()):
         yield translate("{count} contacts are in it; they stay on the version they entered.").format(count=inside)
-    yield translate("Publishing itself lets nobody in and sends nothing.")
+    yield translate("Publishing itself enrols no one and sends nothing.")
     for one in found.coming:
         yield from _occurrence(one, translate)
 

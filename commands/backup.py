@@ -296,7 +296,7 @@ def _folder_beside(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".pfadwerk-", dir=target.parent))
     except OSError as error:
-        raise BackupFailed("Nothing can be written beside {file} ({error}).", file=str(target), error=error.strerror) from error
+        raise BackupFailed("Nothing can be written next to {file} ({error}).", file=str(target), error=error.strerror) from error
     try:
         yield folder
     finally:

@@ -97,4 +97,4 @@ def _lines(checked: Sequence[Checked], around: Surroundings, translate: Translat
     if errors or warnings:
         yield translate("Errors: {errors}, warnings: {warnings}.").format(errors=errors, warnings=warnings) + "\n"
     if not around.of_workspace:
-        yield translate("No database was reached: templates, pools and your own fields were not looked up.") + "\n"
+        yield translate("No database was reached: templates, rotations and your own fields were not checked.") + "\n"

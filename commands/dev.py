@@ -170,7 +170,7 @@ class _Supervisor:
         self._console.say()
         self._console.say("  Pfadwerk is ready ({seconds} s). Open this link; it works once:", seconds=took)
         self._console.raw(f"\n  {link}\n")
-        self._console.say("  Ctrl-C stops everything. All state lies in {folder}", folder=self._home)
+        self._console.say("Ctrl-C stops everything. All data is in {folder}", folder=self._home)
         self._console.say()
 
     # --- Watching ---

@@ -134,7 +134,7 @@ def _secret(settings: Settings) -> Iterator[Finding]:
     if settings.was_set("secret_key"):
         yield _good("secret", "The signing key comes from PFADWERK_SECRET_KEY")
     elif not file.exists():
-        text = "There is no signing key yet; the first start makes {file}. Several machines need the same one in PFADWERK_SECRET_KEY."
+        text = "There is no signing key yet; the first start creates {file}. Several machines need the same one in PFADWERK_SECRET_KEY."
         yield _hint("secret", text, file=str(file))
     elif file.stat().st_mode & 0o077:
         yield _bad("secret", "Others can read {file}. Run: chmod 600 {file}", file=str(file))
@@ -154,7 +154,7 @@ def _sqlite(settings: Settings) -> Iterator[Finding]:
 def _database(settings: Settings) -> Iterator[Finding]:
     file = settings.database_url.removeprefix("sqlite:///")
     if _has_no_file(settings):
-        yield _hint("database", "There is no database at {file} yet; the first start makes it", file=file)
+        yield _hint("database", "There is no database at {file} yet; the first start creates it", file=file)
         return
     from models.migrate import check
 
@@ -193,7 +193,7 @@ def _workspace(settings: Settings) -> Iterator[Finding]:
         refuse_unknown_behaviours(Engine(db, clock, Palette.built_in().with_kinds(*kinds), keys))
     finally:
         db.close()
-    yield _good("workspace", "The database belongs to this workspace, and every open run is understood")
+    yield _good("workspace", "The database belongs to this workspace, and every open run can be continued")
 
 
 def _providers(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) -> Iterator[Finding]:
@@ -205,9 +205,9 @@ def _providers(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) ->
         if one.config is None:
             yield _bad("providers", "The account {account} cannot be used ({code}): {advice}", account=one.account, **one.problem())
         elif one.channels:
-            yield _good("providers", "{account} carries {channels}", account=one.account, channels=", ".join(one.channels))
+            yield _good("providers", "{account} is used for {channels}", account=one.account, channels=", ".join(one.channels))
         else:
-            yield _hint("providers", "{account} carries no channel", account=one.account)
+            yield _hint("providers", "{account} is not used for any channel", account=one.account)
         if differing := _differing(settings, one):
             text = (
                 "The environment variables {variables} differ from the account {account}; they only set it up once and are not read again"

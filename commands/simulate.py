@@ -377,7 +377,7 @@ class _Teller:
                 return f"→ {line.outlet}{self._notes(line.detail)}"
             case "exited":
                 event = line.detail.get("event")
-                return self._say("leaves at once: {event}", event=event) if event else self._say("leaves at once, by rule:")
+                return self._say("exits right away: {event}", event=event) if event else self._say("exits right away, by rule:")
             case _:
                 return None
 

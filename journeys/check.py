@@ -58,7 +58,7 @@ def check(journey: Journey, palette: Palette, catalogue: Catalogue, known: Known
 def _entry(journey: Journey, catalogue: Catalogue) -> Iterator[Issue]:
     entry = journey.entry
     if not entry.triggers:
-        yield Issue(code="no_trigger", text="Nobody can enter: the journey needs a trigger.", field="entry.triggers")
+        yield Issue(code="no_trigger", text="No one can enter: the journey needs a trigger.", field="entry.triggers")
     for i, trigger in enumerate(entry.triggers):
         yield from _trigger(trigger, f"entry.triggers.{i}", catalogue)
     yield from _once_only(journey, catalogue)
@@ -238,7 +238,7 @@ def _reference(
     if noun == "recipient":
         return () if name == OWNER or "@" in name else _named("member", name, node_id, path, known)
     if noun == "journey" and name == journey.key:
-        text = "This names the journey itself."
+        text = "This refers to the journey itself."
         return [Issue(code="own_journey", text=text, node_id=node_id, field=path)]
     if noun == "pool" and name in known.idle_pools:
         text = "No one in the rotation “{name}” is active, so no one would ever get a contact. Add an active member."
@@ -321,7 +321,7 @@ _UNKNOWN = {
     "secret": ("There is no secret “{name}”.", "There is no secret “{name}”. Did you mean “{near}”?"),
     "purpose": ("There is no consent purpose “{name}”.", "There is no consent purpose “{name}”. Did you mean “{near}”?"),
     "member": (
-        "There is no active member “{name}” in the team. Choose somebody.",
+        "There is no active member “{name}” in the team. Choose someone.",
         "There is no active member “{name}” in the team. Did you mean “{near}”?",
     ),
     "cap_class": (

@@ -68,7 +68,7 @@ class Entry(Part):
         ge=0,
         le=50,
     )
-    cap: EntryCap | None = Field(None, title="Limit of entries")
+    cap: EntryCap | None = Field(None, title="Entry limit")
 
 
 class Exit(Part):

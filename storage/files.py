@@ -117,7 +117,7 @@ class StoredFile:
         with self.db.read() as session:
             content = session.scalar(select(UploadPart.content).where(UploadPart.upload_id == self.upload_id, UploadPart.number == number))
         if content is None:
-            raise NotFound("The file of this import is gone; upload it again.")
+            raise NotFound("The file of this import no longer exists; upload it again.")
         return content
 
 

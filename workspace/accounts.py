@@ -80,7 +80,7 @@ def find_at(session: Session, account: str, revision: int) -> ProviderAccount:
     """Raises: NotFound; Conflict: somebody changed it since `revision`."""
     row = find(session, account)
     if row.revision != revision:
-        raise Conflict("Somebody has changed this account meanwhile; load it and try again.")
+        raise Conflict("Someone has changed this account in the meantime; reload it and try again.")
     return row
 
 
@@ -189,7 +189,7 @@ def remove(session: Session, account: str, by: str, now: datetime, *, anyway: bo
     row = find(session, account)
     used = sorted(channel for channel, its in carried(session).items() if its == account)
     if used and not anyway:
-        raise InUse("The channels {channels} go through this account: nobody would be written to.", channels=used)
+        raise InUse("The channels {channels} use this account: their messages would no longer be sent.", channels=used)
     row.removed_at, row.updated_at, row.updated_by = now, now, by[:120]
     session.execute(delete(table(StoppedAccount)).where(table(StoppedAccount).c.account == account))
     record(session, by, "account.remove", f"account:{account}", {"channels": used}, now)
@@ -201,7 +201,7 @@ def take_back(session: Session, account: str, by: str, now: datetime) -> None:
     bump(session, TOPIC)
     row = session.get(ProviderAccount, account[:130])
     if row is None or row.removed_at is None or not row.sealed:
-        raise NotFound("There is no removed account “{account}” that could be taken back.", account=account[:130])
+        raise NotFound("There is no removed account “{account}” to restore.", account=account[:130])
     _must_fit_one_more(session)
     row.removed_at, row.updated_at, row.updated_by = None, now, by[:120]
     record(session, by, "account.take_back", f"account:{account}", {}, now)
@@ -240,7 +240,7 @@ def seed(session: Session, keys: Sequence[bytes], given: SetUp, name: str, wante
 
 def _must_fit_one_more(session: Session) -> None:
     if len(listed(session)) >= MOST:
-        raise Invalid("There are {count} accounts already, the most there can be.", count=MOST)
+        raise Invalid("There are already {count} accounts, which is the maximum.", count=MOST)
 
 
 def _sealed(keys: Sequence[bytes], given: SetUp) -> str:

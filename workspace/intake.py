@@ -36,7 +36,7 @@ REASONS: Mapping[str, str] = {
     "reserved_name": "This name is reserved for events written by the server.",
     "not_a_text": "A text was expected.",
     "not_a_list": "A short list was expected.",
-    "unknown_word": "One of the known words was expected.",
+    "unknown_word": "One of the known values was expected.",
     "unstorable": "The database cannot store its content.",
     "invalid_email": "This is not an e-mail address.",
     "invalid_phone": "This is not a phone number.",
@@ -50,12 +50,12 @@ REASONS: Mapping[str, str] = {
     "too_much": "The contact has too many fields.",
     "needs_server_key": "A browser key may not set this.",
     "filled": "A browser key cannot overwrite values.",
-    "number": "A number was expected; the value is kept as it came.",
-    "boolean": "Yes or no was expected; the value is kept as it came.",
-    "string": "A text was expected; the value is kept as it came.",
-    "date": "A date was expected; the value is kept as it came.",
-    "datetime": "A date with time was expected; the value is kept as it came.",
-    "other": "It is not as the specification says.",
+    "number": "A number was expected; the value is kept unchanged.",
+    "boolean": "Yes or no was expected; the value is kept unchanged.",
+    "string": "A text was expected; the value is kept unchanged.",
+    "date": "A date was expected; the value is kept unchanged.",
+    "datetime": "A date with time was expected; the value is kept unchanged.",
+    "other": "It does not follow the specification.",
 }
 """Code -> the sentence for people (a message id of the catalogues)."""
 

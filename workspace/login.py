@@ -201,7 +201,7 @@ def change(db: Database, keys: Sequence[bytes], member_id: str, cookie: str, old
     with db.write() as session:
         present = session.get_one(Member, member_id)
         if present.password_hash != member.password_hash:
-            raise Conflict("The password was changed meanwhile.")
+            raise Conflict("The password has been changed in the meantime.")
         _put(session, keys, present, stored, now)
         sessions.end_sessions(session, member_id, keep=cookie)
         return sessions.renew(session, cookie, now)

@@ -117,7 +117,7 @@ def begin(
     found = _locked(session, rows, subject)
     wait = max((row.locked_until - now for row in found.values() if row.locked_until is not None), default=timedelta(0))
     if wait > timedelta(0):
-        raise TooMany("Too many tries; wait a moment.", wait.total_seconds())
+        raise TooMany("Too many attempts; wait a moment.", wait.total_seconds())
     for name, row in found.items():
         row.failures = rules[name].left(row.failures, now - row.last_at) + 1
         row.last_at, row.locked_until = now, now + rules[name].wait(row.failures)

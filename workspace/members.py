@@ -184,7 +184,7 @@ _EXPECTED = {
     "locale": "Expected one of the languages.",
     "timezone": "Expected a time zone such as Europe/Zurich.",
     "active": "Expected yes or no.",
-    "absent_until": "Expected a date and a time.",
+    "absent_until": "Enter a date and a time.",
 }
 
 
@@ -217,12 +217,12 @@ def put_rotation(session: Session, pool: str, member_ids: Sequence[str], name: s
         Invalid: no name, a member twice, too many or unknown members.
     """
     if not 0 < len(pool) <= 64:
-        raise Invalid("Expected a name of a pool with 1 to 64 characters.")
+        raise Invalid("Expected a name of a rotation with 1 to 64 characters.")
     if len(set(member_ids)) != len(member_ids) or len(member_ids) > MAX_POOL:
-        raise Invalid("Expected at most {limit} different members in a pool.", limit=MAX_POOL)
+        raise Invalid("Expected at most {limit} different members in a rotation.", limit=MAX_POOL)
     known = set(session.scalars(select(Member.id).where(col(Member.id).in_(member_ids))))
     if known != set(member_ids):
-        raise Invalid("Some members of the pool do not exist.", unknown=sorted(set(member_ids) - known))
+        raise Invalid("Some members of the rotation do not exist.", unknown=sorted(set(member_ids) - known))
     row = _rotation(session, pool) or Rotation(pool=pool, name=name or pool)
     next_one = row.members[row.turn % len(row.members)] if row.members else None
     row.members, row.name = list(member_ids), name or row.name

@@ -45,7 +45,7 @@ def reveal(session: Session, keys: Sequence[bytes], name: str) -> str:
         raise NotFound("There is no secret “{name}”: add it in the settings.", name=name[:64])
     value = unseal(keys, row.sealed)
     if value is None:
-        raise NotFound("The secret “{name}” was encrypted with a key that is gone: enter it again.", name=name[:64])
+        raise NotFound("The secret “{name}” was encrypted with a key that no longer exists: enter it again.", name=name[:64])
     return value
 
 

@@ -64,7 +64,7 @@ class ComingForecast(BaseModel):
 
 class PublishPreview(BaseModel):
     """What publishing would bring: the next `version`, the `state` after it, version -> contacts `inside` who stay on it, and what the clock
-    sets off in the next 24 hours. Publishing itself lets nobody in and sends nothing."""
+    sets off in the next 24 hours. Publishing itself enrols no one and sends nothing."""
 
     version: int
     revision: int

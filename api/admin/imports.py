@@ -210,7 +210,7 @@ def one_import(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact
     return _found(server, id)
 
 
-@router.get("/imports/{id}/preview", summary="What the first rows become", responses=ONE)
+@router.get("/imports/{id}/preview", summary="Preview of the first rows", responses=ONE)
 def preview(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> list[RowShown]:
     """Each mapped cell as it is and as it would be stored; empty where the columns cannot be read as they are."""
     with server.engine.db.read() as session:

@@ -430,7 +430,7 @@ def publish_journey(
         journey = get_journey(session, journey_id, locked=True)
         if wanted.revision is not None and journey.revision != wanted.revision:
             raise Conflict(
-                "Somebody else saved this journey in the meantime. Look at it again before you save.",
+                "Someone else saved this journey in the meantime. Review it before you save.",
                 revision=journey.revision,
                 by=journey.updated_by,
             )

@@ -204,5 +204,5 @@ def cancel_task(task_id: TaskId, cancel: Cancel, server: TheServer, actor: Annot
 def _member(actor: Actor, named: str | None) -> str:
     member_id = named or (actor.member.id if actor.member else None)
     if member_id is None:
-        raise Invalid("Expected member_id: an admin key belongs to nobody.")
+        raise Invalid("Expected member_id: an admin key does not belong to a member.")
     return member_id

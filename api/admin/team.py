@@ -263,7 +263,7 @@ def put_rotation(
 
 def _own(actor: Actor) -> Member:
     if actor.member is None:
-        raise Forbidden("An admin key belongs to nobody; log in as a member.")
+        raise Forbidden("An admin key does not belong to a member; log in as one.")
     return actor.member
 
 

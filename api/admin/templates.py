@@ -392,7 +392,7 @@ def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Annotated[Ac
     member_id = wanted.member_id if actor.member is None else actor.member.id
     if member_id is None:
         raise Invalid(
-            "Expected member_id.", [Issue(code="missing", text="An admin key belongs to nobody: name a member.", field="member_id")]
+            "Expected member_id.", [Issue(code="missing", text="An admin key does not belong to a member: name one.", field="member_id")]
         )
     message = library.send_test(
         server.engine.db,

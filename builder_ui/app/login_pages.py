@@ -85,7 +85,7 @@ def forgotten(language: str) -> Door:
 def asked(language: str) -> Door:
     """The same words whether or not anybody has the address."""
     t = translator_for(language)
-    text = t("If there is an account with this address, an e-mail is on its way. Its link works once, within an hour.")
+    text = t("If there is an account with this address, we have sent it an e-mail. The link works once and expires after an hour.")
     return Door(t("Check your inbox"), text, ways=(_back(t),))
 
 
@@ -173,7 +173,7 @@ def _with_back(address: str, back: str) -> str:
 def wait(language: str, seconds: float) -> str:
     """What somebody reads who tried too often."""
     t = translator_for(language)
-    return t("Too many tries. Please wait {span}, then try again.", span=t.span(timedelta(seconds=max(1, round(seconds + 0.5)))))
+    return t("Too many attempts. Please wait {span}, then try again.", span=t.span(timedelta(seconds=max(1, round(seconds + 0.5)))))
 
 
 def wrong(language: str) -> str:

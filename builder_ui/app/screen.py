@@ -204,7 +204,7 @@ def say(context: PageContext, error: Exception) -> Notice:
     if isinstance(error, NotFound):
         return Notice(t("This does not exist, or no longer does."), good=False)
     if isinstance(error, Conflict):
-        return Notice(t("That is no longer possible; someone may have been faster. The page shows the current state."), good=False)
+        return Notice(t("This is no longer possible; someone else may have made a change. The page shows the current state."), good=False)
     if isinstance(error, PfadwerkError) and error.status < 500:
         return Notice(error.say(t.translate), good=False)
     number = new_id()[-8:]

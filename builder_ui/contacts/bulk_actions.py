@@ -81,7 +81,7 @@ def Chosen(context: PageContext, live: Mapping[str, str], acts: Acts, ids: tuple
 
     async def enrol(*event: Any) -> None:
         version = told.ahead.version if told.ahead else None
-        await acts.act("run.start_many", enrol_all(told.journey, ids, version), "Everyone who may enter the journey has entered it.")(
+        await acts.act("run.start_many", enrol_all(told.journey, ids, version), "All contacts who may enter the journey have entered it.")(
             *event
         )
         set_told(Told())
@@ -188,7 +188,7 @@ def still_live(context: PageContext, journey_id: str, looked_at: int | None) -> 
     with context.engine.db.read() as session:
         live = manual.published(context.engine, session, journey_id)
     if looked_at is not None and live.version_number != looked_at:
-        raise Invalid("Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number)
+        raise Invalid("Version {version} was published in the meantime: preview again, then enrol.", version=live.version_number)
 
 
 def begin(context: PageContext, kind: str, subject: str, input: dict[str, Any], count: int, jobs: list[str]) -> Wakeups:
@@ -248,7 +248,7 @@ def foretell(context: PageContext, key: str, look: Look) -> Told:
     values = {"count": t.number(round(enter * found.scale)), "all": t.number(found.population), "name": journey.name}
     first = t("{count} of {all} would enter “{name}”.", **values)
     if found.at_least:
-        text = "{count} of {judged} who were judged would enter “{name}”. More than {all} fit."
+        text = "{count} of {judged} contacts checked would enter “{name}”. More than {all} match."
         first = t(text, **{**values, "judged": t.number(found.judged), "all": t.number(MAX_COUNTED)})
     elif not found.is_exact:
         first = t("About {count} of {all} would enter “{name}”.", **values)

@@ -195,7 +195,7 @@ def story(context: PageContext, data: Data, acts: Acts) -> Element:
 
 
 def nothing(context: PageContext) -> str:
-    return context.t("No results.") if context.query.get("q") or context.query.get("kind") else context.t("Nothing happened yet.")
+    return context.t("No results.") if context.query.get("q") or context.query.get("kind") else context.t("No activity yet.")
 
 
 def consent_view(context: PageContext, data: Data, acts: Acts) -> Element:
@@ -219,9 +219,9 @@ def consent_view(context: PageContext, data: Data, acts: Acts) -> Element:
 
 
 LIFTS = {
-    "unsubscribe": "New consent from this mailbox lifts it, such as a confirmed form or the preference page; an administrator can lift it, too.",
+    "unsubscribe": "New consent from this mailbox removes the suppression, such as a confirmed form or the preference page. An administrator can remove it, too.",
     "objection": "Only the contact can withdraw this; an administrator records it under Change, with the evidence.",
-    "complaint": "New consent does not lift it: an administrator can, under Change, if the contact asks for it.",
+    "complaint": "New consent does not remove the suppression. An administrator can, under Change, if the contact asks for it.",
 }
 LIFTS_OTHERS = "Only this address is suppressed. An administrator can unsuppress it under Change once the address works again."
 
@@ -229,7 +229,11 @@ LIFTS_OTHERS = "Only this address is suppressed. An administrator can unsuppress
 def blocked(context: PageContext, channel: str, why: mailbox.Refused) -> Element:
     """What is blocked, why, since when, and what lifts it."""
     t, marketing = context.t, why.reason == "unsubscribe"
-    text = "The address gets no marketing by {channel}: {reason}" if marketing else "The address gets nothing by {channel}: {reason}"
+    text = (
+        "This address gets no marketing on the channel {channel}: {reason}"
+        if marketing
+        else "This address is suppressed on the channel {channel}: {reason}"
+    )
     said = t(text, channel=coded(t, CHANNELS, channel), reason=coded(t, REASONS, f"suppressed_{why.reason}"))
     since = html._(" ", t("Since"), " ", components.moment(t, why.since), ".") if why.since else None
     ordered = html._(" ", t("Transactional messages still arrive.")) if marketing else None
@@ -300,7 +304,7 @@ def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
     pairs += [(labels.field_name(t, name, data.titles), short(labels.attribute(t, value))) for name, value in known]
     pairs.append((t("Created"), components.moment(t, contact.created_at)))
     seen = contact.last_seen_at
-    pairs.append((t("Last seen"), components.relative(context, seen) if seen else t("never, as far as tracking shows")))
+    pairs.append((t("Last seen"), components.relative(context, seen) if seen else t("never, according to tracking")))
     return pairs
 
 
@@ -328,7 +332,7 @@ def ended_run(context: PageContext, data: Data, run: Mapping[str, Any]) -> Eleme
 def open_runs(context: PageContext, data: Data) -> Element:
     t = context.t
     if not data.runs:
-        return t("in no journey now")
+        return t("not in a journey now")
     links = [
         html.li(
             {"key": run["id"]},
@@ -495,7 +499,7 @@ def left_out(context: PageContext, row: Mapping[str, Any]) -> Element:
         return None
     t, table = context.t, labels.LEFT_OUT
     told = [f"{name} ({coded(t, table, reason if reason in table else 'unusable')})" for name, reason in refused.items()]
-    return html.p({"className": "quiet"}, t("Left out: {what}", what=short(", ".join(told), 300)))
+    return html.p({"className": "quiet"}, t("Not taken over: {what}", what=short(", ".join(told), 300)))
 
 
 TELLS_REFUSED = frozenset({"identify", "group", "alias", "system"})
@@ -525,12 +529,12 @@ RUN_WORDS = {
     "left": "left the step “{node}” through “{outlet}”",
     "waiting": "waits at the step “{node}”",
     "heard": "received what the step “{node}” was waiting for",
-    "exited": "leaves early",
+    "exited": "exits early",
     "ended": "ended: {reason}",
     "migrated": "moved to another version",
     "migrated_back": "moved back to the earlier version",
     "merged": "came with a contact that was merged into this one",
-    "parted": "came back when a merge was undone",
+    "parted": "restored when a merge was undone",
 }
 
 

@@ -90,7 +90,7 @@ def offered(context: PageContext, pair: Pair, acts: Acts) -> list[Element]:
         )
         for one in (pair.one, pair.other)
     ]
-    apart = acts.act("contact.change", keeping_apart(pair), "Saved: these are two people.")
+    apart = acts.act("contact.change", keeping_apart(pair), "Saved as two different people.")
     return [*merges, components.button(t("Not the same person"), apart, "ban")]
 
 

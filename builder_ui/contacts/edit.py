@@ -56,7 +56,7 @@ def view(context: PageContext, data: Any, acts: Acts) -> Element:
         consent_form(
             context, contact, data.purposes | {one.purpose: one.purpose for one in data.consents if one.purpose not in data.purposes}, acts
         ),
-        html.h2({"className": "apart"}, t("Addresses that get nothing")),
+        html.h2({"className": "apart"}, t("Suppressed addresses")),
         blocked(context, data, acts),
         parting(context, data.merge, acts),
         html.h2({"className": "apart"}, t("Delete contact data")) if context.may("contact.erase") else None,
@@ -172,7 +172,7 @@ def Tags(context: PageContext, contact_id: str, tags: tuple[str, ...], acts: Act
 def owner(context: PageContext, contact: Contact, members: dict[str, str], acts: Acts) -> Element:
     t = context.t
     acts.drafts.setdefault("owner", contact.owner or "")
-    field = components.kept_choice(acts, "owner", t("Owner"), {"": t("nobody"), **members})
+    field = components.kept_choice(acts, "owner", t("Owner"), {"": t("no one"), **members})
     save = acts.act("contact.change", owning(contact.id, acts), "The contact has a new owner.")
     return html.div({"className": "fields"}, field, components.button(t("Save the owner"), save, "user"))
 
@@ -273,7 +273,7 @@ def block(context: PageContext, contact_id: str, channel: str, acts: Acts) -> El
     t = context.t
     return components.ask(
         t("Suppress"),
-        t("Nothing is sent to this address any more, no matter whose it is."),
+        t("Nothing is sent to this address any more, whichever contact it belongs to."),
         t("Suppress the address"),
         acts.act("suppression.add", suppressing(contact_id, channel), "The address is suppressed."),
         "ban",
@@ -335,7 +335,7 @@ def parting(context: PageContext, merge: Merge | None, acts: Acts) -> Element:
         return None
     return html._(
         html.h2({"className": "apart"}, t("Merged contacts")),
-        html.p(t("Contact {id} became part of this one.", id=merge.loser_id[-6:]), " ", components.moment(t, merge.merged_at)),
+        html.p(t("Contact {id} was merged into this one.", id=merge.loser_id[-6:]), " ", components.moment(t, merge.merged_at)),
         components.ask(
             t("Undo the merge"),
             t(

@@ -68,7 +68,7 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, t: T
         chip(t(SEEN[query["seen"]]), "seen")
     since = _since(query, t)
     if since:
-        chip(t("Created on {day}", day=t.written(since.astimezone(t.zone).date())), "since")
+        chip(t("Created since {day}", day=t.written(since.astimezone(t.zone).date())), "since")
     equal, field, value = None, given("field"), given("value")
     if field and value:
         with suppress(Invalid):

@@ -146,7 +146,7 @@ def columns_form(context: PageContext, data: Data, acts: Acts) -> Element:
     return html._(
         mistakes(context, data) if context.query.get("problem") == "columns" else None,
         reading_form.recognised(context, data.row),
-        html.p(t("{rows} rows. Check what each column becomes; columns you leave out are not stored.", rows=t.number(about["rows"]))),
+        html.p(t("{rows} rows. Check how each column is mapped; columns you do not import are not stored.", rows=t.number(about["rows"]))),
         html.form(
             form,
             components.table(t("Columns"), header, rows, "mapped"),
@@ -155,7 +155,7 @@ def columns_form(context: PageContext, data: Data, acts: Acts) -> Element:
             html.div(
                 {"className": "actions"},
                 html.button({"className": "button main"}, t("Continue with a dry run")),
-                html.button({"className": "button", "name": "act", "value": "look"}, t("Show what the rows become")),
+                html.button({"className": "button", "name": "act", "value": "look"}, t("Preview the rows")),
             ),
         ),
         reading_form.preview(context, data.preview),
@@ -191,7 +191,7 @@ def targets(context: PageContext, data: Data, column: Column) -> list[Element]:
     if context.may("consent.record"):
         groups.append((t("Consents"), consents(context)))
     known = {name for _, options in groups for name in options}
-    first = [("", t("– leave out –"))]
+    first = [("", t("– do not import –"))]
     target = shown_target(context, column)
     if target and target not in known:
         first.append((target, t("Attribute “{name}”", name=target)))
@@ -269,7 +269,7 @@ def mistakes(context: PageContext, data: Data) -> Element:
     return html.div(
         {"className": "notice bad", "role": "alert"},
         components.icon("alert"),
-        html.ul(found or [html.li(t("The columns can be read again; something else changed meanwhile."))]),
+        html.ul(found or [html.li(t("The columns can be read again; something else has changed in the meantime."))]),
     )
 
 
@@ -288,7 +288,7 @@ def under_way(context: PageContext, data: Data, acts: Acts) -> Element:
         html.p(
             {"className": "quiet"},
             t(
-                "{done} of {rows} rows, {failed} refused",
+                "{done} of {rows} rows, {failed} rejected",
                 done=t.number(row.cursor),
                 rows=t.number(total),
                 failed=t.number(row.rows_failed),
@@ -297,7 +297,7 @@ def under_way(context: PageContext, data: Data, acts: Acts) -> Element:
         html.p({"className": "quiet"}, t("You can leave this page; the job continues, even after a server restart.")),
         components.ask(
             t("Cancel"),
-            t("Rows imported so far stay. The rest is not imported."),
+            t("Rows imported so far are kept. The rest is not imported."),
             t("Stop the import"),
             cancel,
             "square",
@@ -319,7 +319,7 @@ def outcome(context: PageContext, data: Data, acts: Acts) -> Element:
         (t("new"), made, ""),
         (t("updated"), row.rows_ok - made, ""),
         (t("refused"), row.rows_failed, "bad" if row.rows_failed else ""),
-        (t("cells left out"), counts.get("cells", 0), "warn" if counts.get("cells") else ""),
+        (t("cells skipped"), counts.get("cells", 0), "warn" if counts.get("cells") else ""),
         (t("consents withheld"), counts.get("withheld", 0), ""),
     )
     return html._(
@@ -352,7 +352,7 @@ def number(context: PageContext, text: str, count: int, tone: str) -> Element:
 def errors(context: PageContext, data: Data) -> Element:
     t, row = context.t, data.row
     say = reasons(t)
-    taken, refused = t("row taken, cell left out"), t("row refused")
+    taken, refused = t("row imported, cell skipped"), t("row rejected")
     lines = [
         [
             t.number(error["line"]),
@@ -413,7 +413,7 @@ def discard(context: PageContext, data: Data, acts: Acts) -> Element:
 def gone(context: PageContext) -> Element:
     t = context.t
     again = html.a({"className": "button", "href": "/ui/contacts/import"}, t("Upload it again"))
-    return components.empty("clock", t("The file of this import is gone; upload it again."), again)
+    return components.empty("clock", t("The file of this import no longer exists; upload it again."), again)
 
 
 def running(import_id: str) -> Do:

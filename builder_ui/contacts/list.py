@@ -116,7 +116,7 @@ def filter_form(context: PageContext, data: Data) -> Element:
                 pick(context, "journey", t("In the journey"), {key: name for key, name, _ in data.journeys}),
                 pick(context, "channel", t("Channel"), channels),
                 pick(context, "consent", t("Consent"), states),
-                typed(context, "group", t("Score group")),
+                typed(context, "group", t("Score")),
                 typed(context, "score", t("Score at least"), inputMode="decimal"),
                 pick(context, "seen", t("Last seen"), {code: t(text) for code, text in SEEN.items()}),
                 typed(context, "since", t("Created"), type="date"),

@@ -61,18 +61,18 @@ def reading(context: PageContext, row: Import) -> Element:
     t, now = context.t, uploads.proposed(row)[0]
     decided = row.mapping.get("decided", True)
     why = {name: reason for name, reason in uploads.reasons_of(row).items() if not decided or not getattr(now, name)}
-    whose = {"": t("nobody’s"), **{key: recipe.title for key, recipe in recipes().items()}}
+    whose = {"": t("unknown"), **{key: recipe.title for key, recipe in recipes().items()}}
     encodings = {name: ENCODING_NAMES[name] for name in ENCODINGS}
     fields = [
         _choice(t, why, "recipe", "Exported from", whose, now.recipe or ""),
         _choice(t, why, "encoding", "Encoding", encodings, now.encoding or "utf-8"),
         _choice(t, why, "separator", "Separator", _said(t, SEPARATORS), SIGNS[now.separator or ","]),
         _number(t, why, "header_line", "Line with the column names (0: none)", now.header_line),
-        _number(t, why, "footer_rows", "Lines at the end that are not rows", now.footer_rows),
-        _choice(t, why, "date_order", "Order of dates", _open(t, ORDERS), now.date_order or ""),
+        _number(t, why, "footer_rows", "Footer lines to skip", now.footer_rows),
+        _choice(t, why, "date_order", "Date order", _open(t, ORDERS), now.date_order or ""),
         _choice(t, why, "decimal", "Decimal sign", _open(t, DECIMALS), now.decimal or ""),
         _choice(t, why, "region", "Country of phone numbers without a country code", _regions(t), now.region or ""),
-        _text(t, "zone", "Time zone of times that name none", now.zone),
+        _text(t, "zone", "Time zone for times without one", now.zone),
         _choice(t, why, "empty", "An empty cell", _said(t, EMPTY), now.empty),
     ]
     return html._(
@@ -83,7 +83,7 @@ def reading(context: PageContext, row: Import) -> Element:
             html.p(
                 {"className": "quiet"},
                 t(
-                    "Two-digit years: 00 to 29 are 2000 to 2029, 30 to 99 are 1930 to 1999. A birthday without a year is stored with the year 1604. What could be read in two ways is reported and left out until you choose."
+                    "Two-digit years: 00 to 29 are 2000 to 2029, 30 to 99 are 1930 to 1999. A birthday without a year is stored with the year 1604. Ambiguous dates are reported and skipped until you choose."
                 ),
             ),
         ),
@@ -102,7 +102,7 @@ def everybody(t: Translator, now: Reading) -> Element:
         html.h2(t("Consent of everyone in this file")),
         html.div(
             {"className": "lines two"},
-            _choice(t, {}, "everybody", "Everyone answered", _said(t, STATES), one.state if one else ""),
+            _choice(t, {}, "everybody", "Everyone’s answer", _said(t, STATES), one.state if one else ""),
             _choice(t, {}, "everybody-channel", "Channel", channels, said.channel),
             _text(t, "everybody-purpose", "Purpose", said.purpose),
             _text(t, "everybody-said_at", "On this day", said.said_at.isoformat() if said.said_at else "", type="date"),
@@ -125,7 +125,7 @@ def left_out(context: PageContext, row: Import) -> Element:
         return None
     return html.details(
         {"className": "panel"},
-        html.summary(t("{count} lines are left out: they are before the header or after the last row", count=t.number(len(lines)))),
+        html.summary(t("{count} lines are skipped: they are before the header or after the last row", count=t.number(len(lines)))),
         html.ul([html.li({"key": str(number)}, t("line {line}", line=t.number(number)), ": ", text) for number, text in lines]),
     )
 
@@ -139,8 +139,8 @@ def preview(context: PageContext, rows: Sequence[Shown]) -> Element:
     say = reasons(t)
     lines = [_row(t, row, len(header), say) for row in rows]
     return html._(
-        html.h2({"className": "apart"}, t("What the first rows become")),
-        components.table(t("What the first rows become"), (t("Line"), *header), lines, "preview"),
+        html.h2({"className": "apart"}, t("Preview of the first rows")),
+        components.table(t("Preview of the first rows"), (t("Line"), *header), lines, "preview"),
     )
 
 
@@ -195,7 +195,7 @@ def _open(t: Translator, texts: Mapping[str, str]) -> dict[str, str]:
 def _regions(t: Translator) -> dict[str, str]:
     territories: Mapping[str, str] = Locale.parse(t.locale).territories
     countries = sorted((name, code) for code, name in territories.items() if len(code) == 2 and code.isalpha())
-    return {"": t("none: they are reported and left out"), **{code: name for name, code in countries}}
+    return {"": t("none: they are reported and skipped"), **{code: name for name, code in countries}}
 
 
 def _choice(t: Translator, why: Mapping[str, Issue], name: str, label: str, options: Mapping[str, str], present: str) -> Element:

@@ -48,7 +48,7 @@ def switches(context: PageContext, acts: Acts, journey: Journey) -> list[Element
     t = context.t
     pause = components.ask(
         t("Pause"),
-        t("Everything that comes due in “{name}” is held until someone resumes it. Exit rules still apply.", name=journey.name),
+        t("Everything that comes due in “{name}” is held until the journey is resumed. Exit rules still apply.", name=journey.name),
         t("Pause now"),
         acts.act("journey.pause", writing(publish.pause, journey.id), "The journey is paused."),
         "pause",

@@ -224,7 +224,7 @@ def _differences(drawn: Drawn, here: str, show: Any) -> list[Element]:
         return [html.h2(t("Differences")), html.p(t("None: both do the same. The position of steps does not matter."))]
     return [
         html.h2(t("Differences")),
-        html.ul({"className": "pfb-legend", "aria-label": t("Signs")}, legend),
+        html.ul({"className": "pfb-legend", "aria-label": t("Legend")}, legend),
         html.ul({"className": "pfb-differences"}, [_entry(drawn, line, n, here, show) for n, line in enumerate(drawn.lines)]),
     ]
 

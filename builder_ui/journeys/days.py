@@ -37,7 +37,7 @@ JOURNEY = {
     "refused": "Not entered",
 }
 IN_UTC = "Days are in UTC. Newest first."
-COUNTED_IN_UTC = "Days are in UTC, newest first. They are counted from {day} on; the totals include what was before."
+COUNTED_IN_UTC = "Days are in UTC, newest first. Daily metrics start on {day}; totals include earlier activity."
 """The one place that names a zone which is not the reader's: counts are kept by day for everybody."""
 
 

@@ -274,7 +274,7 @@ def not_the_live_one(context: PageContext, data: Data) -> Element:
     return html.p(
         {"className": "notice"},
         components.icon("history"),
-        html.span(t("You are looking at version {number}. New contacts enter version {live}.", number=data.number, live=live)),
+        html.span(t("You are viewing version {number}. New contacts enter version {live}.", number=data.number, live=live)),
         html.a({"className": "button plain", "href": context.path}, t("Show the current one")),
     )
 
@@ -507,7 +507,7 @@ def reasons(context: PageContext, data: Data) -> Element:
     choices = [("", t("All reasons"), sum(-count for count, _ in ranked))]
     choices += [(code, coded(t, REFUSALS, code).rstrip("."), -count) for count, code in ranked]
     kept = t(
-        "Every time is counted; of those the trigger's condition kept out, the last {count} are listed.",
+        "Every refusal is counted. Of contacts who did not meet the trigger's condition, the last {count} are listed.",
         count=t.number(unmet.KEPT),
     )
     return html.div(

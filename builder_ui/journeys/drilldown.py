@@ -94,7 +94,7 @@ def view(context: PageContext, data: Data, _acts: Acts) -> Element:
             html.span({"className": "quiet"}, " · ".join([data.name, *narrowed])),
             back=(f"/ui/journeys/{data.key}/edit", t("Builder")),
         ),
-        components.table(data.title, shown, cells, "people") if rows else components.empty("people", t("Nobody."), None),
+        components.table(data.title, shown, cells, "people") if rows else components.empty("people", t("No one."), None),
         components.pager(context, data.next_before),
     )
 
@@ -127,4 +127,4 @@ def why(context: PageContext, one: One) -> Element:
     return NONE
 
 
-PAGE = Page("/ui/journeys/{key}/people", "Contacts behind a number", "journeys", "contact.read", load, view)
+PAGE = Page("/ui/journeys/{key}/people", "Contacts behind a metric", "journeys", "contact.read", load, view)

@@ -61,7 +61,7 @@ def view(context: PageContext, _data: None, _acts: Acts) -> Element:
                 {"className": "aim own", "key": "own", "aria-labelledby": "aim-own"},
                 html.header(
                     html.h2({"id": "aim-own"}, t("Start from scratch")),
-                    html.p({"className": "quiet"}, t("Draw your own, or bring one from elsewhere.")),
+                    html.p({"className": "quiet"}, t("Draw your own, or import one.")),
                 ),
                 html.div(_blank(context), _file(context)),
             ),
@@ -84,7 +84,7 @@ def _blank(context: PageContext) -> Element:
     t = context.t
     return html.article(
         {"className": "card", "key": "blank"},
-        html.h3(t("From nothing")),
+        html.h3(t("Blank journey")),
         html.p({"className": "quiet"}, t("An empty canvas with a start and an exit.")),
         _naming(context, "", t("New journey")),
     )

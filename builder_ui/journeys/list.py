@@ -231,7 +231,7 @@ def numbers(context: PageContext, one: Card) -> Element:
     runs = f"/ui/journeys/{journey.key}?tab=runs"
     shown = [
         number(context, t("Entered"), found.whole.runs, runs),
-        number(context, t("Inside"), found.active, f"{runs}&status=active"),
+        number(context, t("In progress"), found.active, f"{runs}&status=active"),
         number(context, t("Held"), found.held, f"{runs}&status=held"),
         number(context, t("Stuck"), found.stuck, f"/ui/journeys/{journey.key}?tab=stuck", tone="bad" if found.stuck else ""),
         number(context, t("Finished"), found.whole.ended, f"{runs}&status=ended"),

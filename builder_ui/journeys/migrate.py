@@ -156,7 +156,7 @@ def versions(context: PageContext, data: Data) -> Element:
 
     def named(number: int) -> str:
         live = " · " + t("contacts enter here") if number == data.journey.live_version else ""
-        return t("Version {number} ({count} in it)", number=number, count=t.number(data.inside[number])) + live
+        return t("Version {number} ({count} in progress)", number=number, count=t.number(data.inside[number])) + live
 
     def choose(name: str, label: str, numbers: list[int], chosen: int) -> Element:
         options = [html.option({"key": str(one), "value": str(one), "selected": one == chosen}, named(one)) for one in numbers]
@@ -284,7 +284,7 @@ def dry_run(context: PageContext, data: Data, acts: Acts) -> Element:
         {"className": "dry-run", "role": "status"},
         html.h3(context.t("This would happen")),
         sentences(context, data, found),
-        html._(html.h3(context.t("And at once")), said_at_once(context, dry)) if found.moves else None,
+        html._(html.h3(context.t("Right away")), said_at_once(context, dry)) if found.moves else None,
         counting(context, data, dry["map"], found.open_runs) if dry["sample"] else None,
     )
 
@@ -408,7 +408,7 @@ def reasons(context: PageContext, data: Data, left: migrate.Preview) -> list[str
     ]
     return none + [
         t(
-            "{count} at *{node}*: something was just being sent or called for them. Move them once more.",
+            "{count} at *{node}*: a message or call was in progress for them. Move them once more.",
             count=t.number(one["runs"]),
             node=data.old.get(one["from"], one["from"]),
         )

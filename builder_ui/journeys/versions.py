@@ -27,8 +27,8 @@ MIGRATIONS = 10
 MIGRATION_STATES: Mapping[str, tuple[str, str, str]] = {
     "running": ("Moving", "warn", "hourglass"),
     "done": ("Moved", "good", "check"),
-    "rolling_back": ("Rolling back", "warn", "hourglass"),
-    "rolled_back": ("Rolled back", "", "history"),
+    "rolling_back": ("Moving back", "warn", "hourglass"),
+    "rolled_back": ("Moved back", "", "history"),
 }
 
 
@@ -140,7 +140,7 @@ def card(context: PageContext, journey: Journey, data: Data, line: Line) -> Elem
         ),
         html.p({"className": "quiet"}, components.moment(t, version.published_at), " · ", by),
         html.p(version.note) if version.note else None,
-        html.p(components.icon("people"), " ", t("{count} in it", count=t.number(line.inside))),
+        html.p(components.icon("people"), " ", t("{count} in progress", count=t.number(line.inside))),
         what_changed(t, line),
         html.footer({"className": "actions"}, *ways(context, journey, data, line)),
     )
@@ -199,9 +199,9 @@ def way_back(context: PageContext, journey: Journey, way: Way, acts: Acts) -> El
     cancel = html.a({"className": "button", "href": context.link(back=None)}, t("Cancel"))
     return html.section(
         {"className": "panel way-back", "aria-label": t("Roll back")},
-        html.h2(t("Back to version {number}?", number=number)),
+        html.h2(t("Roll back to version {number}?", number=number)),
         [html.p({"key": str(n)}, one) for n, one in enumerate(said)],
-        html.h3(t("What changes against version {number}", number=way.newest)),
+        html.h3(t("What changes compared with version {number}", number=way.newest)),
         listed(t, way.changes) if way.changes else html.p(t("Only the journey's state.")),
         refused(t, way) if way.problems else Ahead(context, journey.id, way.version.document, publish.RUNS_ON),
         html.div({"className": "actions"}, *([] if way.problems else choices(context, journey, way, acts)), cancel),
@@ -227,7 +227,7 @@ def choices(context: PageContext, journey: Journey, way: Way, acts: Acts) -> lis
     return [
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), warning),
         button(t("Keep them as a copy and roll back"), "copy", "main"),
-        button(t("Drop them and roll back"), "drop", "danger"),
+        button(t("Discard them and roll back"), "drop", "danger"),
     ]
 
 

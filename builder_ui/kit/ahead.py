@@ -50,7 +50,7 @@ def _look(context: PageContext, journey_id: str, document: Mapping[str, Any], pa
 def shown(t: Translator, found: list[Paragraph] | None) -> Element:
     """The paragraphs; None: they are being counted."""
     if found is None:
-        return html.p({"className": "quiet", "role": "status"}, t("Who is due next is being counted …"))
+        return html.p({"className": "quiet", "role": "status"}, t("Counting who is due next …"))
     said = [
         html.div(
             {"key": str(n)},

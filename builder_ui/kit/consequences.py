@@ -20,8 +20,8 @@ from journeys.nodes import Node
 
 STAYS = {
     "no_target": "their step has no target",
-    "in_flight": "something is being sent or called for them",
-    "ended": "they have left meanwhile",
+    "in_flight": "a message or call is in progress for them",
+    "ended": "they have left in the meantime",
     "moved_on": "they have moved on since",
 }
 """Why a run is not moved."""
@@ -90,11 +90,11 @@ def moving(t: Translator, nodes: Mapping[str, Node], found: Forecast) -> list[Li
 def _sampled(words: Wording, found: Forecast) -> Iterator[Line]:
     if found.at_least:
         values = {"judged": words.t.number(found.judged), "all": words.t.number(MAX_COUNTED)}
-        yield Line(words.t("Judged were {judged} of more than {all}, drawn at random.", **values))
+        yield Line(words.t("Checked {judged} of more than {all} contacts, chosen at random.", **values))
     elif not found.is_exact:
         yield Line(
             words.t(
-                "Judged were {judged} of {all}, drawn at random; the numbers are estimates.",
+                "Checked {judged} of {all} contacts, chosen at random; the figures are estimates.",
                 judged=words.t.number(found.judged),
                 all=words.t.number(found.population),
             )
@@ -118,25 +118,25 @@ def _at_once(words: Wording, found: Forecast) -> Iterator[Line]:
     if found.halted:
         yield Line(t("{count} would wait until the journey is resumed: it is paused.", count=words.count(found, found.halted)))
     if found.begins and not found.due_now and not found.halted:
-        yield Line(t("Nobody would get anything at once."))
+        yield Line(t("No one would get a message right away."))
     for step in found.steps.values():
         yield from _message(words, found, step)
     for account in found.stopped if found.due_now else ():
         text = "The account {account} does not accept messages at the moment: what would go through it leaves when it does."
         yield Line(t(text, account=account))
     for node, number in found.calls.items():
-        text = "*{name}* would be called for {count}; what it answers is not known beforehand, so the first path is assumed."
+        text = "*{name}* would be called for {count}; its answer is not known in advance, so the first path is assumed."
         yield Line(t(text, name=words.node(node), count=words.count(found, number)))
     for node, number in found.waits.items():
         yield Line(t("{count} would then wait at *{name}*.", count=words.count(found, number), name=words.node(node)))
     for reason, number in sorted(found.ended.items()):
-        text = "{count} would leave the journey at once: {reason}"
+        text = "{count} would exit the journey right away: {reason}"
         yield Line(t(text, count=words.count(found, number), reason=coded(t, REASONS, reason)), f"ended:{reason}")
     for node, number in found.stuck.items():
         yield Line(
             t("{count} would get stuck after *{name}*.", count=words.count(found, number), name=words.node(node))
             if node
-            else t("{count} would get stuck right at the start.", count=words.count(found, number)),
+            else t("{count} would get stuck at the start.", count=words.count(found, number)),
             f"stuck:{node}",
         )
 
@@ -144,7 +144,7 @@ def _at_once(words: Wording, found: Forecast) -> Iterator[Line]:
 def _message(words: Wording, found: Forecast, step: Step) -> Iterator[Line]:
     t, name = words.t, words.node(step.node)
     if step.now:
-        yield Line(t("{count} would get *{name}* at once.", count=words.count(found, step.now), name=name), f"now:{step.node}")
+        yield Line(t("{count} would get *{name}* right away.", count=words.count(found, step.now), name=name), f"now:{step.node}")
     for reason, number in sorted(step.held.items()):
         values = {"count": words.count(found, number), "name": name, "reason": coded(t, REASONS, reason)}
         values |= {"at": t.moment(step.first_until), "to_at": t.moment(step.last_until)}
@@ -162,9 +162,9 @@ def _message(words: Wording, found: Forecast, step: Step) -> Iterator[Line]:
 
 def publishing(t: Translator, nodes: Mapping[str, Node], found: Publication) -> Iterator[tuple[str, Forecast | None, list[Line]]]:
     """Paragraphs of what a publication brings: (sentence, the forecast its lines are of, lines)."""
-    yield t("Publishing itself lets nobody in and sends nothing."), None, []
+    yield t("Publishing itself enrols no one and sends nothing."), None, []
     if found.state == "paused":
-        yield t("The journey stays paused: whoever enters waits until it is resumed."), None, []
+        yield t("The journey stays paused: contacts who enter wait until it is resumed."), None, []
     for one in found.coming:
         times = {"from_at": t.moment(one.at), "to_at": t.moment(one.last_at)}
         yield t(one.heading, **times), one.forecast, [_begin(t, one), *entering(t, nodes, one.forecast)]
@@ -173,7 +173,7 @@ def publishing(t: Translator, nodes: Mapping[str, Node], found: Publication) -> 
 def _begin(t: Translator, one: Occurrence) -> Line:
     found = one.forecast
     values = {"count": t.number(found.begins + found.held_out), "all": t.number(found.population)}
-    text = "Of the first {all} who fit, {count} would enter." if one.at_least else "{count} of {all} who fit would enter."
+    text = "Of the first {all} who match, {count} would enter." if one.at_least else "{count} of {all} who match would enter."
     return Line(t(text, **values))
 
 

@@ -127,7 +127,7 @@ def progress(context: PageContext, job: Job, is_waiting: bool) -> Element:
         {"className": "exact", "role": "status"},
         html.p({"className": "progress"}, html.progress(bar), " ", text),
         no_worker(t, is_waiting),
-        html.p({"className": "quiet"}, t("The count goes on when this page is closed; come back to see it.")),
+        html.p({"className": "quiet"}, t("Counting continues when you close this page; come back to see the result.")),
     )
 
 

@@ -106,7 +106,7 @@ def attempt(context: PageContext, acts: Acts, name: str, do: Change, values: Val
             acts.drafts[f"wrong.{name}.{place(issue.field or '', values)}"] = issue.say(context.t.translate)
         if not error.issues:
             raise
-        raise Invalid("Please look at the marked fields.", error.issues) from None
+        raise Invalid("Please check the highlighted fields.", error.issues) from None
 
 
 def forget(acts: Acts, name: str) -> None:

@@ -194,7 +194,7 @@ BY_ITSELF = {
     "tried_again": "tried again and continues",
 }
 BY_HAND = {
-    "resumed": "{name} let the run try again",
+    "resumed": "{name} retried the run",
     "skipped": "{name} skipped the step and continued through: {outlet}",
     "taken_out": "{name} ended the run",
 }
@@ -219,7 +219,7 @@ def waiting_line(context: PageContext, key: str, detail: dict[str, Any]) -> Elem
     names = ", ".join(coded(t, OUTLETS, name) for name in detail.get("branches", ()))
     when = labels.text_moment(t, until) if until else ""
     if names:
-        return plain(key, t("waits for {names}", names=names), f", {t('until {when} at most', when=when)}" if when else None)
+        return plain(key, t("waits for {names}", names=names), f", {t('until {when} at the latest', when=when)}" if when else None)
     return plain(key, t("waits until {when}", when=when))
 
 
@@ -293,11 +293,11 @@ def notes(context: PageContext, data: Data, detail: dict[str, Any]) -> Element:
 def exited_line(context: PageContext, data: Data, key: str, detail: dict[str, Any]) -> Element:
     t = context.t
     if "event" in detail:
-        return plain(key, *components.marked(t("leaves at once: *{event}* happened", event=detail["event"])))
+        return plain(key, *components.marked(t("exits immediately: *{event}* happened", event=detail["event"])))
     rows = detail.get("rule") or []
     return html.li(
         {"key": key},
-        t("leaves at once: an exit rule came true"),
+        t("exits immediately: an exit rule came true"),
         html.ul({"className": "terms"}, [term_line(context, data, row, n) for n, row in enumerate(rows)]),
     )
 
@@ -336,14 +336,14 @@ def fate(context: PageContext, text: str, at: datetime | None, symbol: str | Non
 def task_line(context: PageContext, data: Data, task: dict[str, Any]) -> Element:
     """A task that the step made: who has it, and whom it was meant for if that one is gone."""
     t = context.t
-    owner = data.members.get(task["owner"], task["owner"]) if task["owner"] else t("nobody")
+    owner = data.members.get(task["owner"], task["owner"]) if task["owner"] else t("no one")
     said = [t("with {owner}", owner=owner), meant_for(t, data.members, task["instead_of"])]
     return html.li({"key": task["id"]}, html.b(task["title"]), " ", html.span({"className": "quiet"}, " · ".join(filter(None, said))))
 
 
 def heard_line(context: PageContext, event: dict[str, Any]) -> Element:
     t = context.t
-    text = t("received *{event}*", event=event["name"]) if event["consumed"] else t("*{event}* is in the inbox", event=event["name"])
+    text = t("received *{event}*", event=event["name"]) if event["consumed"] else t("*{event}* has arrived", event=event["name"])
     return html.li(
         {"key": f"heard{event['id']}"},
         components.icon("ear"),

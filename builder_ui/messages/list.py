@@ -131,8 +131,8 @@ def restored_notice(context: PageContext, one: Undecided, acts: Acts) -> Element
     """What may have left before a restore, and deciding about all of it."""
     t, restore = context.t, one.of.restore
     text = t(
-        "May have been sent between {since} and {until}, before a backup was restored: {count}. No one can "
-        "know, so they wait for a decision; runs stuck for the same reason are included.",
+        "May have been sent between {since} and {until}, before a backup was restored: {count}. This cannot "
+        "be known for certain, so they wait for a decision; runs stuck for the same reason are included.",
         count=t.number(one.of.counts["ask"]),
         since=t.moment(restore.since),
         until=t.moment(restore.until),

@@ -116,7 +116,7 @@ def new_task(context: PageContext, data: Data, acts: Acts) -> Element:
     t, about = context.t, data.about
     if about is not None:
         acts.drafts.setdefault("new.contact", about.email or about.id)
-    owners = {context.member.id: context.member.name, "": t("nobody"), **{member.id: member.name for member in data.members}}
+    owners = {context.member.id: context.member.name, "": t("no one"), **{member.id: member.name for member in data.members}}
     fields = [
         components.kept(acts, "new.contact", t("Contact (e-mail address or id)"), 320),
         components.kept(acts, "new.title", t("What needs to be done"), 200),
@@ -171,7 +171,7 @@ def _instant(context: PageContext, text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=context.t.zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid("Expected a date and a time.") from None
+        raise Invalid("Enter a date and a time.") from None
 
 
 def nothing(context: PageContext) -> Element:
@@ -185,7 +185,7 @@ def nothing(context: PageContext) -> Element:
 
 def card(context: PageContext, data: Data, task: Task, acts: Acts) -> Element:
     t = context.t
-    owner = next((member.name for member in data.members if member.id == task.owner), t("nobody"))
+    owner = next((member.name for member in data.members if member.id == task.owner), t("no one"))
     return html.article(
         {"className": "card", "key": task.id},
         html.header(
@@ -279,7 +279,7 @@ def choices(context: PageContext, data: Data, task: Task, acts: Acts) -> list[El
         if member.id != task.owner
     ]
     if task.owner is not None:
-        others.append((t("nobody"), acts.act("task.work", handing(task.id, None), "The task was reassigned.")))
+        others.append((t("no one"), acts.act("task.work", handing(task.id, None), "The task was reassigned.")))
     take = components.button(t("Take"), acts.act("task.work", taking(task.id), "The task is now yours."), "hand", "main")
     return [
         take if task.state == "open" else None,

@@ -34,8 +34,8 @@ PROBLEMS = {
     "common": "This password is too easy to guess.",
     "own": "Your password cannot be your name or e-mail address.",
     "again": "The two passwords do not match.",
-    "wait": "Too many tries; wait a moment.",
-    "conflict": "The password was changed meanwhile.",
+    "wait": "Too many attempts; wait a moment.",
+    "conflict": "The password has been changed in the meantime.",
 }
 """Code in the address -> what is wrong with a password."""
 

@@ -114,7 +114,7 @@ def filters(context: PageContext, data: Data) -> Element:
     address = context.link().replace(context.path, f"{context.path}.csv", 1)
     return html.form(
         {"className": "form filters", "method": "get", "action": context.path},
-        select(t("Who"), "actor", actors, query.get("actor", ""), t("everybody")),
+        select(t("Who"), "actor", actors, query.get("actor", ""), t("everyone")),
         select(t("What"), "action", [(one, one) for one in data.actions], query.get("action", ""), t("everything")),
         html.div(
             {"className": "field"},

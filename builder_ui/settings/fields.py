@@ -150,7 +150,7 @@ def rows(t: Translator, title: str, path: str, item: Schema, value: Sequence[Map
         )
     fields: list[Field] = []
     for n, part in enumerate(parts):
-        said = f"{heading} {n + 1}" if n < len(value) else t("Another entry")
+        said = f"{heading} {n + 1}" if n < len(value) else t("New entry")
         fields += headed([field for one in part.values() for field in one.fields], said)
 
     def read(values: Values) -> list[dict[str, Any]]:
@@ -185,9 +185,9 @@ CHOICES = {
     "none": "nothing",
     "clicks": "clicks",
     "full": "clicks and opens",
-    "nobody": "nobody",
+    "nobody": "no one",
     "admins": "administrators",
-    "everybody": "everybody",
+    "everybody": "everyone",
 }
 TITLES: Mapping[str, tuple[str, str]] = {
     "sender.name": ("Name", "Shown before the address in the reader's inbox."),
@@ -205,7 +205,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "quiet_hours.enabled": ("Keep quiet hours", "Marketing waits until they are over; transactional messages are sent at once."),
     "quiet_hours.start": ("From", "In the contact's own time zone."),
     "quiet_hours.end": ("Until", "Earlier than the start: past midnight."),
-    "quiet_hours.zone": ("Time zone where none is known", ""),
+    "quiet_hours.zone": ("Time zone for contacts without one", ""),
     "quiet_hours.days": ("Quiet days", ""),
     "quiet_hours.channels": ("Hours of a channel", ""),
     "quiet_hours.channels.channel": ("Channel", ""),
@@ -273,7 +273,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "score_groups.names.key": ("Key", "Used in scores and journeys; never changes. Leave empty to remove this score."),
     "score_groups.names.english": ("Name in English", ""),
     "score_groups.names.german": ("Name in German", ""),
-    "tracking.level": ("Maximum tracking of messages", "A contact's consent can only reduce it."),
+    "tracking.level": ("Tracking level", "A contact's consent can only reduce it."),
     "access.idle": ("Log out after inactivity of", "At least 15 minutes, at most 14 days."),
     "access.proof": (
         "Ask again for password or code after",

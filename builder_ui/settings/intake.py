@@ -13,11 +13,11 @@ from models import ApiKey, IntakeProblem
 from workspace import api_keys, intake
 
 TITLE = "Refused events"
-LEAD = "Events sent with this key that were refused, or stored as they came. Names only, no values; updated every few seconds."
+LEAD = "Events sent with this key that were rejected, or stored unchanged. Names only, no values; updated every few seconds."
 WHAT = {
     "refused": ("Event refused", "bad", "ban"),
     "left_out": ("Field left out", "warn", "alert"),
-    "kept": ("Value kept as it came", "", "alert"),
+    "kept": ("Value kept as received", "", "alert"),
 }
 
 

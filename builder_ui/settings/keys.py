@@ -24,7 +24,7 @@ SENDERS = {
 }
 RIGHTS = (
     ("Send events, also those that start journeys", True, True),
-    ("Name a new visitor and fill empty fields", True, True),
+    ("Identify a new visitor and fill empty fields", True, True),
     ("Overwrite or empty fields of a known contact", False, True),
     ("Give a known contact an e-mail address or a phone number", False, True),
     ("Merge contacts", False, True),

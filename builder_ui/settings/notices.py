@@ -113,7 +113,7 @@ def ways(t: Translator, data: Data, row: dict[str, Any]) -> list[Element]:
         return [html.span({"key": "-"}, t("Sending"), " ", components.moment(t, row["due_at"]))]
     if row["state"] == "withdrawn":
         return [html.span({"key": "-"}, t("No one: it was resolved before."))]
-    return [way(t, data, one) for one in row["ways"]] or [html.span({"key": "-"}, t("Nobody"))]
+    return [way(t, data, one) for one in row["ways"]] or [html.span({"key": "-"}, t("No one"))]
 
 
 def way(t: Translator, data: Data, one: dict[str, Any]) -> Element:

@@ -190,7 +190,7 @@ def removal(context: PageContext, data: Data, acts: Acts) -> Element:
     question = t("Nothing is sent through “{name}” any more.", name=data.account)
     if data.channels:
         named = ", ".join(t(CHANNELS.get(channel, channel)) for channel in data.channels)
-        question += " " + t("It is used for: {channels}. Those messages will stay in the outbox and reach nobody.", channels=named)
+        question += " " + t("It is used for: {channels}. Those messages will stay in the outbox and will not be delivered.", channels=named)
     handler = acts.act("account.manage", removing(data.account, data.channels), "Account removed.", undo=taking_back(data.account))
     note = t("You can restore a removed account within seven days; then its secrets are deleted.")
     asking = components.ask(t("Remove"), question, t("Remove"), handler, "ban", "danger")

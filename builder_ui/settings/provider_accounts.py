@@ -30,8 +30,8 @@ LEAD = (
     "tried every few seconds, and all are sent automatically once it works again. None is lost; "
     "messages that have waited as long as their journey allows fail."
 )
-NOBODY = "Outbox (messages stay here and reach nobody)"
-NONE_HERE = "No account can be set up in this workspace: it reaches nobody."
+NOBODY = "Outbox (messages stay here and are not delivered)"
+NONE_HERE = "No account can be set up in this workspace: it never sends anything."
 SEEDED = "Set up by the server's environment variables. They only set up the first account; they are not read again."
 
 
@@ -85,7 +85,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
 def table(context: PageContext, data: Data) -> Element:
     t = context.t
     if not data.accounts:
-        return components.empty("mail", t("No account is set up: messages stay in the outbox and reach nobody."), None)
+        return components.empty("mail", t("No account is set up: messages stay in the outbox and are not delivered."), None)
     columns = [t(text) for text in ("Account", "Provider", "Used for", "Last test", "")]
     return components.table(t(TITLE), columns, [cells(context, data, row) for row in data.accounts])
 
@@ -153,7 +153,7 @@ def entry(context: PageContext, data: Data, providers: Providers, acts: Acts) ->
     return panel(
         t("New account"),
         others(context, kind, kinds),
-        html.p({"className": "quiet"}, t("The connection is tested before the account is saved. Nobody is sent a message.")),
+        html.p({"className": "quiet"}, t("The connection is tested before the account is saved. No message is sent.")),
         forms.form(context, acts, "account", fields, t("Test and save"), "account.manage", adding(kind), done, generation),
     )
 
@@ -188,7 +188,7 @@ class placed:
     def __exit__(self, _type: object, error: object, _trace: object) -> None:
         if isinstance(error, Invalid) and error.issues:
             issues = [issue if issue.field == "name" else _at_field(issue) for issue in error.issues]
-            raise Invalid("Please look at the marked fields.", issues) from None
+            raise Invalid("Please check the highlighted fields.", issues) from None
 
 
 def _at_field(issue: Issue) -> Issue:

@@ -107,7 +107,7 @@ def adding(context: PageContext, data: Data, one: Rotation, acts: Acts) -> Eleme
     others = [(id, member.name) for id, member in data.members.items() if member.active and id not in one.members]
     if not others or not context.may("rotation.change"):
         return None
-    fields = [forms.Field("member", t("Somebody else"), "select", others[0][0], others)]
+    fields = [forms.Field("member", t("Someone else"), "select", others[0][0], others)]
 
     def do(visitor: PageContext, values: forms.Values) -> None:
         changing(one.pool, lambda ids: [*ids, values["member"]] if values["member"] not in ids else ids)(visitor)

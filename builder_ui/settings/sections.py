@@ -25,7 +25,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
     ("/ui/settings/workspace/retention", "Retention", "setting.read"),
-    ("/ui/settings/workspace/access", "Logging in", "setting.read"),
+    ("/ui/settings/workspace/access", "Login", "setting.read"),
     ("/ui/settings/notices", "Notices", "setting.read"),
     ("/ui/settings/work", "Background jobs", "work.read"),
     ("/ui/settings/accounts", "Provider accounts", "account.read"),

@@ -22,8 +22,8 @@ def section(context: PageContext, rows: Sequence[Row[Any]], providers: Providers
     t = context.t
     if not rows:
         return html.p({"className": "notice good"}, components.icon("check"), t("All accounts are accepting messages."))
-    columns = [t(text) for text in ("Account", "Since", "Answer", "What to do", "Tries", "")]
-    title = t("Accounts that take no messages")
+    columns = [t(text) for text in ("Account", "Since", "Answer", "What to do", "Attempts", "")]
+    title = t("Accounts not accepting messages")
     return html.section(
         {"className": "panel"}, html.h2(title), components.table(title, columns, [cells(context, row, providers, acts) for row in rows])
     )

@@ -66,7 +66,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
 def again(context: PageContext, acts: Acts) -> Element:
     if not context.may("event.retry"):
         return None
-    return components.button(context.t("Try all now"), acts.act("event.retry", try_now, "They are being tried within seconds."), "history")
+    return components.button(context.t("Try all now"), acts.act("event.retry", try_now, "They will be tried within seconds."), "history")
 
 
 def try_now(context: PageContext) -> Wakeups | None:
@@ -108,7 +108,7 @@ PARTS = {
 
 def why(t: Translator, reason: str) -> Element:
     if reason == NotLoaded.code:
-        return t("A server lacks a step of this journey, or cannot read it.")
+        return t("A server does not have a step of this journey, or cannot read it.")
     return html.code(reason)
 
 

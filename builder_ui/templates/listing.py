@@ -148,7 +148,7 @@ def filters(context: PageContext, data: Data) -> Element:
     fields = [
         select("folder", t("Folder"), [("", t("All folders")), *((one, one) for one in data.folders)]) if data.folders else None,
         select("tag", t("Tag"), [("", t("All tags")), *((one, one) for one in data.tags)]) if data.tags else None,
-        select("state", t("Where"), [("", t("In use")), ("archived", t("Archive"))]),
+        select("state", t("Where"), [("", t("In use")), ("archived", t("In the archive"))]),
     ]
     return html.form(
         {"className": "tpl-filters", "method": "get", "action": context.path},

@@ -105,7 +105,7 @@ _THANKS: dict[str, Any] = {
     "spec": 1,
     "key": THANKS,
     "name": "Personal thanks",
-    "description": "After a large order somebody of sales calls and says thank you, within a working day.",
+    "description": "After a large order, someone from sales calls to say thank you, within a working day.",
     "entry": {
         "triggers": [
             {

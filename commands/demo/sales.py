@@ -52,7 +52,7 @@ CALLS = (
     ("thanked", "Asks for a quantity discount next time."),
     ("not_reached", "Three tries, left a message."),
     ("thanked", "One buckle was broken, a new one is on its way."),
-    ("", "Nobody had time, now it would be odd."),
+    ("", "No one had time, now it would be odd."),
 )
 """How a call after a large order ends, in turn: (outcome, note). Without an outcome nobody calls, and the task is dropped three days later."""
 OPEN_CALLS = timedelta(days=1)

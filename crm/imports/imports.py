@@ -38,8 +38,8 @@ ROWS_A_TRANSACTION = 50
 BEGAN = "began"
 """Where an import's row keeps the end of the audit trail at its beginning."""
 ERASED_MEANWHILE = (
-    "Somebody was erased after this import began, and the file may name them: it has stopped after {rows} rows. Take the person out of the "
-    "file, then import it again; what is in already is brought up to date, not doubled."
+    "A contact was erased after this import began, and the file may contain them: the import stopped after {rows} rows. Remove the person "
+    "from the file, then import it again; rows already imported are updated, not duplicated."
 )
 MAX_ERRORS = 1_000
 """So many are listed; all are counted."""
@@ -123,7 +123,7 @@ def make_plan(source: Source, options: Options, types: Mapping[str, str], known:
     header, chosen = survey.shape.header, options.reading
     recipe = recipes.find(header, chosen.recipe)
     if chosen.recipe and recipe is None:
-        raise Invalid("There is no recipe {name}; there are: {known}.", name=chosen.recipe, known=list(recipes.recipes()))
+        raise Invalid("There is no recipe {name}; available: {known}.", name=chosen.recipe, known=list(recipes.recipes()))
     filled = recipe.fill(chosen) if recipe else chosen.model_copy(update={"recipe": ""})
     given = {**(recipe.targets(header) if recipe else {}), **options.mapping}
     mapping = {**guess(header, _samples(survey), types, given), **given}

@@ -102,7 +102,7 @@ def complete(chosen: Reading, survey: Survey, typed: Mapping[int, str] | None = 
         "encoding": _why("the bytes of the file fit it"),
         "separator": _why("it cuts most lines into the same number of cells"),
         "header_line": _why("the first line with as many cells as the others") if shape.header_line else _why("the first line holds data"),
-        "footer_rows": _why("{count} lines at the end are no rows", count=shape.footer_rows) if shape.footer_rows else _why("none found"),
+        "footer_rows": _why("{count} lines at the end are not data", count=shape.footer_rows) if shape.footer_rows else _why("none found"),
     }
     order, order_why = _decided(survey.sample, typed, ("date", "datetime"), date_orders, "dates")
     decimal, decimal_why = _decided(survey.sample, typed, ("number",), decimal_signs, "numbers")
@@ -146,12 +146,12 @@ def _decided(
 
 
 BOTH = {
-    "dates": "the file holds dates in both orders: choose one, the others are reported and left out",
-    "numbers": "the file holds numbers with both decimal signs: choose one, the others are reported and left out",
+    "dates": "the file contains dates in both orders: choose one, the others are reported and skipped",
+    "numbers": "the file contains numbers with both decimal signs: choose one, the others are reported and skipped",
 }
 OPEN = {
-    "dates": "the file is ambiguous: please choose; until then such dates are reported and left out",
-    "numbers": "the file is ambiguous: please choose; until then such numbers are reported and left out",
+    "dates": "the file is ambiguous: please choose; until then such dates are reported and skipped",
+    "numbers": "the file is ambiguous: please choose; until then such numbers are reported and skipped",
 }
 
 

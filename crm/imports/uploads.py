@@ -597,7 +597,7 @@ def _file(db: Database, row: Import) -> tuple[StoredFile, Shape]:
     with db.read() as session:
         upload = session.get(Upload, about.get("upload", ""))
     if upload is None:
-        raise NotFound("The file of this import is gone; upload it again.")
+        raise NotFound("The file of this import no longer exists; upload it again.")
     encoding = {"utf-8-sig": "utf-8"}.get(about["encoding"], about["encoding"])  # the name it had before
     header, line, footer = tuple(about["header"]), about.get("header_line", 1), about.get("footer_rows", 0)
     shape = Shape(encoding, about["delimiter"], header, line, footer, about["digest"], about["bytes"])

@@ -100,7 +100,7 @@ def prepare(db: Database, job: Job, keys: Sequence[bytes]) -> None:
 def _wanted(job: Job, keys: Sequence[bytes]) -> Values:
     opened = secrets.unseal(keys, job.input.get(jobs.SEALED, ""))
     if opened is None:
-        raise Conflict("The key that says whom to search for is gone: search files and notes for the erased person by hand.")
+        raise Conflict("The key needed to search for the erased person is missing: search files and notes manually.")
     return Values.read(opened)
 
 

@@ -148,7 +148,7 @@ def published(engine: Engine, session: Session, journey_id: str, looked_at: int 
         raise Conflict("Contacts cannot enter a journey that was never published: publish it first.")
     if looked_at is not None and live.version_number != looked_at:
         raise Conflict(
-            "Version {version} was published meanwhile: look ahead again, then enrol.", version=live.version_number, looked_at=looked_at
+            "Version {version} was published in the meantime: preview again, then enrol.", version=live.version_number, looked_at=looked_at
         )
     return live
 

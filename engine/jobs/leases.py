@@ -115,7 +115,7 @@ def _give_up(session: Session, job: Job, real_now: datetime, now: datetime) -> N
         _rest(session, job, real_now)
         log.error("the job %s (%s) broke off %d times and is tried again until it is done", job.id, job.kind, job.attempts)
         return
-    error = GivenUp("The job was tried {count} times and broke off each time; the log of the worker says where.", count=job.attempts)
+    error = GivenUp("The job failed {count} times; see the log of the worker.", count=job.attempts)
     end_early(session, job, "failed", now, error)
 
 

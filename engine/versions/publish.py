@@ -68,7 +68,7 @@ def _save_draft(
 ) -> Journey:
     if journey.revision != revision:
         raise Conflict(
-            "Somebody saved this journey meanwhile (revision {revision}, yours is {yours}): reload, then save again.",
+            "Someone saved this journey in the meantime (revision {revision}, yours is {yours}): reload, then save again.",
             revision=journey.revision,
             yours=revision,
             by=journey.updated_by,
@@ -198,10 +198,10 @@ def roll_back(
     version = get_version(session, journey.id, number)
     newest = newest_version(session, journey.id)
     if newest is None or (newest.digest == version.digest and journey.state != "stopped"):
-        raise Conflict("The journey already is the same as version {version}: there is nothing to roll back.", version=number)
+        raise Conflict("The journey is already the same as version {version}: there is nothing to roll back.", version=number)
     if revision is not None and journey.revision != revision:
         raise Conflict(
-            "Somebody else saved this journey in the meantime. Look at it again before you save.",
+            "Someone else saved this journey in the meantime. Review it before you save.",
             revision=journey.revision,
             by=journey.updated_by,
         )

@@ -48,5 +48,5 @@ class Switch(Node):
 
     def problems(self, node_id: str) -> Iterable[Issue]:
         if any(case.name == OTHERWISE for case in self.cases):
-            text = "A case cannot be called “{name}”: that outlet is for everybody else."
+            text = "A case cannot be called “{name}”: that outlet is for everyone else."
             yield Issue(code="outlet_reserved", text=text, values={"name": OTHERWISE}, node_id=node_id, field="cases")

@@ -53,7 +53,7 @@ class Speaker:
 
     def _group(self, group: Group, inside: bool) -> str:
         if not group.rules:
-            return self.translate("nobody" if group.negated else "everybody")
+            return self.translate("no one" if group.negated else "everyone")
         words = self._joined(group)
         if group.negated:
             return self.fill("not ({rule})", rule=words)

@@ -35,7 +35,7 @@ def event(target: str) -> str:
 
 MESSAGES = {
     "nonsense": "{",
-    "unknown handlers": event("nobody"),
+    "unknown handlers": event("no one"),
     "a name with a line break": event("x\n2026-01-01 ERROR pfadwerk: forged"),
     "deep": "[" * 10_000,
     "huge": event("x" * 60_000),

@@ -14,7 +14,7 @@ from journeys.reading import read
 def begin(page: Page, key: str) -> None:
     """A blank journey, through the gallery."""
     page.get_by_role("link", name="New journey").click()
-    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="From nothing"))
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Blank journey"))
     card.get_by_label("Name").fill(f"Journey {key}")
     card.get_by_text("For engineers").click()
     card.get_by_label("Key").fill(key)

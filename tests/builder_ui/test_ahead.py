@@ -34,7 +34,7 @@ def test_what_nobody_counted_to_the_end_is_not_multiplied(town: Any) -> None:
     context = context_of(town, "marketer", "welcome")
     found = Forecast(population=10_001, at_least=True, judged=500, begins=430, refused=Counter(filter=70))
     told = bulk_actions.foretell(context, "welcome", lambda *_: found)
-    assert told.lines == ("430 of 500 who were judged would enter “Welcome”. More than 10,000 fit.",)
+    assert told.lines == ("430 of 500 contacts checked would enter “Welcome”. More than 10,000 match.",)
     first, second, *_ = consequences.entering(context.t, {}, found)
-    assert first.text == "Judged were 500 of more than 10,000, drawn at random."
+    assert first.text == "Checked 500 of more than 10,000 contacts, chosen at random."
     assert second.text.startswith("70 of 500 ×: ")

@@ -366,7 +366,7 @@ def test_publishing_says_first_what_it_does(town: Any) -> None:
         assert any("voucher" in change for change in editor.review.changes)
         assert editor.review.inside == 2
         assert editor.review.ahead is not None
-        assert editor.review.ahead[0].text == "Publishing itself lets nobody in and sends nothing."
+        assert editor.review.ahead[0].text == "Publishing itself enrols no one and sends nothing."
         assert editor.review.ahead[1].text.startswith("Next contacts by date")
         await editor.publish("a note")
         assert editor.live_version == 2

@@ -134,7 +134,7 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     follow(page, "no", "Change score (new)")
     expect(step(page, "Change score")).to_be_focused()
     into_form(page, "change_score")
-    follow(page, "on", "Exit")
+    follow(page, "continue", "Exit")
     saved(page)
 
     # The rule reads as a sentence.

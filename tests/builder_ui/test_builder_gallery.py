@@ -107,10 +107,10 @@ def sections(page: Any) -> list[tuple[str, list[str]]]:
 
 def test_the_gallery_shows_every_journey_and_free_keys(log_in: Any, opened: Any) -> None:
     with opened(log_in("marketer"), "/ui/gallery") as page:
-        for name in ("Welcome", "Cart abandonment", "MQL to SQL", "Re-engagement", "From nothing", "From a file"):
+        for name in ("Welcome", "Cart abandonment", "MQL to SQL", "Re-engagement", "Blank journey", "From a file"):
             assert name in page.text
         own, *aimed = sections(page)
-        assert own == ("Start from scratch", ["From nothing", "From a file"])
+        assert own == ("Start from scratch", ["Blank journey", "From a file"])
         assert aimed == [(aim.title, [entry.name for entry in gallery() if entry.aim == aim]) for aim in AIMS]
     with opened(log_in("viewer"), "/ui/gallery") as page:
         assert "Your role does not allow this." in page.text

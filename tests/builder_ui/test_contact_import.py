@@ -68,13 +68,13 @@ def test_from_the_file_to_the_contacts(log_in: Any, opened: Any, town: Any, sett
     client = log_in("marketer")
     path = send(client, settings)
     with opened(client, path) as page:
-        assert "4 rows. Check what each column becomes" in page.text
+        assert "4 rows. Check how each column is mapped" in page.text
         assert "nora@example.org" in page.text
         chosen = [
             n["attributes"]["defaultValue"] for n in page.nodes() if n.get("tagName") == "select" and "target" in n["attributes"]["name"]
         ]
         assert chosen == ["email", "first_name", "user_id", "einwilligung"]
-        assert "What the first rows become" in page.text
+        assert "Preview of the first rows" in page.text
         assert "This is not an e-mail address." in page.text
     assert map_columns(client, settings, path) == path
     row = ended(town, path, "checked")
@@ -82,8 +82,8 @@ def test_from_the_file_to_the_contacts(log_in: Any, opened: Any, town: Any, sett
     with town.db.read() as session:
         assert session.scalar(select(Contact).where(Contact.email == "nora@example.org")) is None, "a dry run stores nothing"
     with opened(client, path) as page:
-        assert "3 new 1 updated 0 refused 2 cells left out" in page.text
-        assert "3 E-Mail This is not an e-mail address. row taken, cell left out" in page.text
+        assert "3 new 1 updated 0 refused 2 cells skipped" in page.text
+        assert "3 E-Mail This is not an e-mail address. row imported, cell skipped" in page.text
         assert "5 Einwilligung Expected a consent such as yes, no, granted, withdrawn or pending." in page.text
         page.press("Import 4 rows")
         page.see_until("The import is in progress.")

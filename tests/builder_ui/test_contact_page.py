@@ -96,7 +96,7 @@ def test_a_journey_that_somebody_entered_and_left_is_named_once_each(log_in: Any
     assert text.count("Cart abandonment   ended: an exit rule came true") == 1
     assert "Cart abandonment   entered (version 1)" in text
     assert "Journey Ended" not in text
-    assert "leaves early" not in text
+    assert "exits early" not in text
 
 
 def test_finished_journeys_and_ways_to_reach_somebody(log_in: Any, opened: Any, town: Any) -> None:
@@ -111,7 +111,7 @@ def test_who_was_only_imported_or_made_by_hand_was_never_seen(log_in: Any, opene
     with town.db.write() as session:
         id = resolve(session, [("email", "list@example.org")], town.now).contact_id
         assert session.get_one(Contact, id).last_seen_at is None
-    assert "Last seen never, as far as tracking shows" in say(opened, log_in("admin"), f"/ui/contacts/{id}")
+    assert "Last seen never, according to tracking" in say(opened, log_in("admin"), f"/ui/contacts/{id}")
 
 
 def test_a_blocked_address_says_channel_reason_since_when_and_what_lifts_it(log_in: Any, opened: Any, town: Any) -> None:
@@ -120,9 +120,9 @@ def test_a_blocked_address_says_channel_reason_since_when_and_what_lifts_it(log_
         for first, reason in (("Ben", "hard_bounce"), ("Carla", "unsubscribe")):
             suppression.suppress(session, keys, "email", f"{first.lower()}@mail.example.org", reason, town.now)
     bounced, unsubscribed = (page_of(log_in, opened, town, first) for first in ("Ben", "Carla"))
-    assert "The address gets nothing by E-mail: the address is blocked after a bounce" in bounced
+    assert "This address is suppressed on the channel E-mail: the address is blocked after a bounce" in bounced
     assert "Since" in bounced
     assert "An administrator can unsuppress it under Change once the address works again." in bounced
-    assert "The address gets no marketing by E-mail: the address has unsubscribed" in unsubscribed
+    assert "This address gets no marketing on the channel E-mail: the address has unsubscribed" in unsubscribed
     assert "Transactional messages still arrive." in unsubscribed
-    assert "New consent from this mailbox lifts it" in unsubscribed
+    assert "New consent from this mailbox removes the suppression" in unsubscribed

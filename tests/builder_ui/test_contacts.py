@@ -34,7 +34,7 @@ def say(opened: Any, client: Any, path: str) -> str:
         ("journey=welcome", "Ben Huber", "Felix Baumann", "In the journey “Welcome” ×"),
         ("field=first_name&value=Grace", "Grace Hill", "Anna Meier", "first_name = Grace ×"),
         ("seen=-30", "No matching contacts", "Anna Meier", "Not seen for 30 days ×"),
-        ("since=2030-01-01", "No matching contacts", "Anna Meier", "Created on 1 Jan 2030 ×"),
+        ("since=2030-01-01", "No matching contacts", "Anna Meier", "Created since 1 Jan 2030 ×"),
         ("score=much&group=x&consent=maybe&seen=9&since=yesterday&journey=nothing&field=&value=x", "Anna Meier", "×", "12 contacts"),
     ],
 )
@@ -117,7 +117,7 @@ def test_nobody_is_enrolled_unseen(log_in: Any, opened: Any, town: Any) -> None:
         with town.db.read() as session:
             before = len(session.scalars(select(Run.id)).all())
         page.press("Enrol now")
-        page.see_until("Everyone who may enter the journey has entered it.")
+        page.see_until("All contacts who may enter the journey have entered it.")
     with town.db.read() as session:
         assert len(session.scalars(select(Run.id)).all()) == before + 1
 
@@ -304,7 +304,7 @@ def test_the_story_says_what_a_call_might_not_change(log_in: Any, opened: Any, t
         append_event(session, felix, "identify", "Identified", {"refused": refused}, town.now)
         append_event(session, felix, "track", "Return Requested", {"refused": {"gift": "filled"}}, town.now)
     told = say(opened, log_in("viewer"), f"/ui/contacts/{felix}")
-    assert "Left out: first_name (already filled), phone (cannot be stored)" in told
+    assert "Not taken over: first_name (already filled), phone (cannot be stored)" in told
     assert "gift" not in told
 
 

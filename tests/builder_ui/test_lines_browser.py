@@ -94,7 +94,7 @@ def test_connecting_by_mouse_lays_out(page: Page, town: Any) -> None:
 
 def clipboard(count: int, name: str) -> str:
     """So many waits, one after the other, as the canvas copies them."""
-    outlets = [["next", "on", False]]
+    outlets = [["next", "continue", False]]
     view = {"label": "Wait", "name": name, "summary": "1 day", "icon": "clock", "group": "time", "outlets": outlets}
     steps = [{"id": f"w{n}", "raw": pause(name), "view": view, "x": 0, "y": 144 * n} for n in range(count)]
     ways = [[f"w{n}", "next", f"w{n + 1}"] for n in range(count - 1)]

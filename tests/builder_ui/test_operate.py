@@ -116,28 +116,28 @@ def test_versions_say_what_changed_who_published_and_who_is_inside(log_in: Any, 
     text = say(opened, log_in("viewer"), f"{WELCOME}?tab=versions")
     assert "Version 2 Contacts enter here" in text
     assert "Mara Marti A little more patience" in text
-    assert "0 in it 1 change name changes from Welcome to Welcome, patiently." in text
-    assert "5 in it The first version." in text
+    assert "0 in progress 1 change name changes from Welcome to Welcome, patiently." in text
+    assert "5 in progress The first version." in text
     assert "Roll back" not in text
-    assert "You are looking at version 1. New contacts enter version 2." in say(opened, log_in("viewer"), f"{WELCOME}?version=1")
+    assert "You are viewing version 1. New contacts enter version 2." in say(opened, log_in("viewer"), f"{WELCOME}?version=1")
 
 
 def test_the_way_back_says_what_changes_and_whom_it_concerns(log_in: Any, opened: Any, town: Any) -> None:
     town.republish(name="Welcome, patiently")
     with opened(log_in("marketer"), f"{WELCOME}?tab=versions&back=1") as page:
-        assert "Back to version 1?" in page.text
+        assert "Roll back to version 1?" in page.text
         assert "The 5 contacts in progress stay on their versions" in page.text
         assert "name changes from Welcome, patiently to Welcome." in page.text
         page.see_until("What happens then")
-        assert "Publishing itself lets nobody in and sends nothing." in page.text
+        assert "Publishing itself enrols no one and sends nothing." in page.text
         page.press("Roll back now")
         page.see_until("The earlier version is live again, as a new version.")
         assert "Version 3 Contacts enter here" in page.text
-        assert "Back to version 1?" not in page.text
+        assert "Roll back to version 1?" not in page.text
     assert (town.journey("welcome").live_version, town.journey("welcome").name) == (3, "Welcome")
 
 
-@pytest.mark.parametrize(("button", "copied"), [("Keep them as a copy and roll back", True), ("Drop them and roll back", False)])
+@pytest.mark.parametrize(("button", "copied"), [("Keep them as a copy and roll back", True), ("Discard them and roll back", False)])
 def test_edits_that_were_never_published_are_asked_about(log_in: Any, opened: Any, town: Any, button: str, copied: bool) -> None:
     town.republish(name="Welcome, patiently")
     with town.db.write() as session:
@@ -217,7 +217,7 @@ def test_those_who_wait_are_moved_with_a_map_after_a_dry_run_and_put_back(log_in
         page.see_until("were moved back.")
     with town.db.read() as session:
         assert {session.get_one(Run, id).version_number for id in waiting} == {1}
-    assert "Version 1 → 2 Rolled back" in say(opened, log_in("viewer"), f"{WELCOME}?tab=versions")
+    assert "Version 1 → 2 Moved back" in say(opened, log_in("viewer"), f"{WELCOME}?tab=versions")
 
 
 def test_who_shall_stay_stays(log_in: Any, opened: Any, town: Any) -> None:

@@ -62,7 +62,7 @@ def test_those_who_wait_are_moved_and_put_back(page: Page, town: Any) -> None:
     page.get_by_label(re.compile("Two days")).select_option("pause")
     page.get_by_role("button", name="Dry run").click()
     expect(page.get_by_text("4 wait at")).to_be_visible()
-    expect(page.get_by_role("heading", name="And at once")).to_be_visible()
+    expect(page.get_by_role("heading", name="Right away")).to_be_visible()
     expect(page.locator(".dry-run")).to_contain_text("4 would then wait at Wait.")
     page.get_by_text("Move 5 contacts").click()
     page.get_by_role("button", name="Move now").click()

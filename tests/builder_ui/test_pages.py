@@ -52,7 +52,7 @@ def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any,
 def test_cards_show_state_and_numbers(log_in: Any, opened: Any) -> None:
     text = say(opened, log_in("viewer"), "/ui/journeys?q=cart")
     assert "Cart abandonment Live Version 1" in text
-    assert "3 Entered 1 Inside 0 Held 0 Stuck 2 Finished 33% Goal" in text
+    assert "3 Entered 1 In progress 0 Held 0 Stuck 2 Finished 33% Goal" in text
     assert "Welcome" not in text
 
 
@@ -133,7 +133,7 @@ def test_a_run_explains_its_decisions_with_what_was_found(log_in: Any, opened: A
 
 def test_a_run_that_left_early_says_so(log_in: Any, opened: Any, town: Any) -> None:
     text = say(opened, log_in("viewer"), f"/ui/runs/{town.run_of('Felix')}")
-    assert "leaves at once:  Order Completed  happened" in text
+    assert "exits immediately:  Order Completed  happened" in text
     assert "Goal reached" in text
     assert "an exit rule came true" in text
 

@@ -72,7 +72,7 @@ def test_the_journey_after_a_purchase_takes_at_most_45_clicks(page: Page, town: 
         return page.locator(f"#pfb-{id}")
 
     hand.click(page.get_by_role("link", name="New journey"))
-    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="From nothing"))
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="Blank journey"))
     hand.write(card.get_by_label("Name"), "After a purchase")
     hand.click(card.get_by_role("button", name="Create and draw"))
     expect(step(page, "Exit")).to_be_visible()

@@ -77,9 +77,9 @@ def test_an_account_is_set_up_tested_and_chosen(log_in: Any, opened: Any, town: 
         page.see_until("Feed the pigeons.")
         assert carried(town) == {}
         submit(page, "m/n", "alps", GOOD, "homing", "", "2")
-        page.see_until("Please look at the marked fields.")
+        page.see_until("Please check the highlighted fields.")
         submit(page, "main", "alps", GOOD, "homing", "", "12")
-        page.see_until("Please look at the marked fields.")
+        page.see_until("Please check the highlighted fields.")
         submit(page, "main", "alps", GOOD, "homing", "", "2")
         page.see_until("The account works and was saved.")
         assert GOOD not in str(page.model)

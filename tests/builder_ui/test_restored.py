@@ -55,7 +55,7 @@ def jobs(town: Any) -> list[Job]:
     [
         (
             "en",
-            "May have been sent between {since} and {until}, before a backup was restored: 3. No one can know, so they wait for a decision",
+            "May have been sent between {since} and {until}, before a backup was restored: 3. This cannot be known for certain, so they wait for a decision",
         ),
         ("de", "Zwischen {since} und {until} vielleicht schon gesendet, bevor eine Sicherung wiederhergestellt wurde: 3. Niemand"),
     ],

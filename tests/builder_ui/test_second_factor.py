@@ -160,7 +160,7 @@ def test_a_person_sets_up_an_app_and_logs_in_with_it(served: None, enter: Any, t
     app = pyotp.TOTP(secret)
     page.get_by_label("Code").fill("000000")
     page.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_text("Please look at the marked fields.")).to_be_visible()
+    expect(page.get_by_text("Please check the highlighted fields.")).to_be_visible()
     page.get_by_label("Code").fill(app.at(town.engine.clock.now()))
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_text("The second factor is on.")).to_be_visible()

@@ -80,7 +80,7 @@ def test_a_key_shows_what_was_refused_and_what_stayed_as_it_came(log_in: Any, op
         key, _ = add_key(session, "server", "Shop", town.now)
         session.get_one(Member, town.members["admin"]).locale = "de"
     address = f"/ui/settings/keys/{key.id}"
-    assert "Alles, was mit diesem Schlüssel kam, wurde angenommen." in say(opened, log_in("admin"), address)
+    assert "Alles, was mit diesem Schlüssel gesendet wurde, wurde angenommen." in say(opened, log_in("admin"), address)
     intake = Intake(town.db, lambda: town.now)
     for _ in range(3):
         intake.note(key.id, "refused", "Message Sent", "event", "reserved_name")
@@ -88,7 +88,7 @@ def test_a_key_shows_what_was_refused_and_what_stayed_as_it_came(log_in: Any, op
     intake.flush()
     text = say(opened, log_in("admin"), address)
     assert "Ereignis abgelehnt Message Sent event Dieser Name ist Ereignissen vorbehalten, die der Server selbst schreibt. 3" in text
-    assert "Erwartet wird eine Zahl; der Wert bleibt, wie er kam." in text
+    assert "Erwartet wird eine Zahl; der Wert bleibt unverändert." in text
     with opened(log_in("admin"), "/ui/settings/keys") as page:
         assert address in [node["attributes"].get("href") for node in page.nodes() if node.get("tagName") == "a"]
     assert "Message Sent" not in say(opened, log_in("viewer"), address)
@@ -108,7 +108,7 @@ def test_a_form_that_was_tampered_with_changes_nothing(log_in: Any, opened: Any,
         submit(page, "Shop", "server", extra=1)
         assert "The form has changed in the meantime" in page.text
         submit(page, "Shop", "root")
-        assert "Please look at the marked fields." in page.text
+        assert "Please check the highlighted fields." in page.text
         submit(page, "x" * 5_000, "server")
         assert "Key created." in page.text
     with town.db.read() as session:
@@ -125,7 +125,7 @@ def test_a_browser_key_comes_with_the_lines_for_a_page_and_a_role_with_an_admin_
         submit(page, "Web", "server")
         assert "belongs to a key of another kind" in page.text
         submit(page, "Shop", "server:admin")
-        assert "Please look at the marked fields." in page.text
+        assert "Please check the highlighted fields." in page.text
     with town.db.read() as session:
         assert {(key.name, key.kind, key.role) for key in session.scalars(select(ApiKey))} == {
             ("Web", "browser", ""),
@@ -305,4 +305,4 @@ def test_orders_and_browsers() -> None:
 def test_the_empty_row_below_is_called_by_a_word_that_fits_every_list(name: str) -> None:
     made = controls(translator_for("de"), name, settings.SETTINGS[name]())
     headings = [field.group for one in made.values() for field in one.fields if field.group]
-    assert headings[-1] == "Weiterer Eintrag"
+    assert headings[-1] == "Neuer Eintrag"

@@ -299,7 +299,7 @@ def test_json_stays_for_programs_in_a_german_terminal(clean, tmp_path):
 def test_it_speaks_german(clean):
     child = program("doctor", env={**os.environ, "PFADWERK_LANGUAGE": "de"})
     said, _ = child.communicate(timeout=60)
-    english = "There is no database at {file} yet; the first start makes it"
+    english = "There is no database at {file} yet; the first start creates it"
     german = translator("de")(english)
     assert german != english
     assert german.format(file=clean / "pfadwerk.db") in said

@@ -96,7 +96,7 @@ def test_a_dry_run_says_what_publishing_would_bring(run, demo, folder):
     rule = {"field": "lifecycle_stage", "operator": "!=", "value": "nowhere"}
     edit(folder / "welcome.json", lambda data: data["entry"]["triggers"].append({"type": "schedule", "cron": "0 * * * *", "rule": rule}))
     ran = run("push", folder / "welcome.json", "--publish", "--dry-run")
-    assert "Publishing itself lets nobody in and sends nothing." in ran.out
+    assert "Publishing itself enrols no one and sends nothing." in ran.out
     assert "would enter" in ran.out
     [item] = json.loads(run("push", folder / "welcome.json", "--publish", "--dry-run", "--json").out)["items"][-1:]
     assert (item["ahead"]["version"], item["ahead"]["coming"][0]["trigger"]) == (2, "schedule")

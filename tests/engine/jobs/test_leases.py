@@ -78,7 +78,7 @@ def test_a_job_that_took_its_workers_with_it_is_given_up(db: Database, jobs: lis
     assert taken == [jobs[0]] * leases.MAX_ATTEMPTS + [None]
     ended = row(db, jobs[0])
     assert (ended.state, ended.finished_at, ended.leased_by, ended.free_at) == ("failed", STORY, "", None)
-    assert str(why(ended)) == "The job was tried 5 times and broke off each time; the log of the worker says where."
+    assert str(why(ended)) == "The job failed 5 times; see the log of the worker."
 
 
 def test_a_page_that_broke_off_is_tried_again_after_ever_longer_pauses(db: Database, jobs: list[str]) -> None:

@@ -62,7 +62,7 @@ SAID = [
     ({"field": "plan", "operator": "=", "value": "pro"}, "plan is “pro”", "plan ist „pro“"),
     ({"field": "first_name", "operator": "notNull"}, "first name is known", "Vorname ist bekannt"),
     ({"field": "age", "operator": "between", "value": [18, 25.5]}, "age is between 18 and 25.5", "age liegt zwischen 18 und 25.5"),
-    ({"field": "plan", "operator": "in", "value": ["a", 1, True]}, "plan is one of “a”, 1, yes", "plan ist eines von „a“, 1, ja"),
+    ({"field": "plan", "operator": "in", "value": ["a", 1, True]}, "plan is one of “a”, 1, yes", "plan ist einer dieser Werte: „a“, 1, ja"),
     (
         {"field": "created_at", "operator": "before", "value": "-P30D"},
         "date created is earlier than 30 days ago",
@@ -84,9 +84,9 @@ SAID = [
         "total des Auslösers ist größer als 9",
     ),
     ({"consent": "email"}, "allowed e-mail for marketing", "hat E-Mail für marketing erlaubt"),
-    ({"score": "fit", "value": 20}, "score *fit* is at least 20", "Punktzahl *fit* ist mindestens 20"),
+    ({"score": "fit", "value": 20}, "score *fit* is at least 20", "Score *fit* ist mindestens 20"),
     ({"tag": "vip", "has": False}, "does not have the tag *vip*", "hat das Schlagwort *vip* nicht"),
-    ({"combinator": "and", "rules": []}, "everybody", "alle"),
+    ({"combinator": "and", "rules": []}, "everyone", "alle"),
     (
         {
             "combinator": "or",
