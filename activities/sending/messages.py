@@ -23,6 +23,7 @@ from engine.interpreter.gate import message_class, wanted
 from journeys.channels import address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
 from storage.sql import on, table
+from workspace import settings
 
 bodies = table(Body)
 contacts = table(Contact)

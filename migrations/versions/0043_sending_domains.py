@@ -1,6 +1,6 @@
 """What the DNS says about sending domains
 
-Revision 0043, after 0037.
+Revision 0043, after 0041.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0043"
-down_revision = "0037"
+down_revision = "0041"
 branch_labels = None
 depends_on = None
 
