@@ -152,6 +152,10 @@ class Settings(BaseSettings):
         "full",
         description="Most that is tracked about a message: nothing, clicks, or clicks and opens. A contact's consent can only lower it.",
     )
+    dns_servers: list[str] = Field(
+        [],
+        description="Name servers (`ADDRESS` or `ADDRESS:PORT`) that are asked about sending domains, as a JSON list. Empty: those of the machine.",
+    )
     webhook_allow: list[str] = Field(
         [],
         description="Hosts, addresses or networks that webhooks may reach although they are private, as a JSON list. "

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from activities.account_setup import UNFIT, UNKNOWN, UNREADABLE, Unreadable, config_of
+from activities.domains.resolver import Resolver
 from activities.providers.callback import Callback
 from activities.providers.provider import (
     Answer,
@@ -94,6 +95,8 @@ class Accounts:
     keys: Sequence[bytes] = field(repr=False)
     around: Surroundings
     monotonic: Callable[[], float] = time.monotonic
+    resolver: Resolver = field(default_factory=Resolver)
+    """Whom the DNS of sending domains is asked of."""
     _nobody: Carrier = field(init=False)
     _seen: _Seen = field(default_factory=_Seen)
     _looked_at: float | None = None

@@ -172,7 +172,8 @@ class Tracking:
 def own_domains(session: Session, mail_from: str) -> frozenset[str]:
     """Where the workspace is at home: the hosts of its website and of the addresses it sends from (`mail_from`: the operator's)."""
     site = urlsplit(settings.load(session, settings.Appearance).website).hostname or ""
-    senders = (settings.load(session, settings.Sender).email, parseaddr(mail_from)[1])
+    further = (one.email for one in settings.load(session, settings.Senders).senders)
+    senders = (settings.load(session, settings.Sender).email, parseaddr(mail_from)[1], *further)
     found = {site.removeprefix("www."), *(address.rpartition("@")[2] for address in senders)}
     return frozenset(host.lower() for host in found if host)
 

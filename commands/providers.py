@@ -8,6 +8,7 @@ from datetime import datetime
 
 from activities import account_setup
 from activities.accounts import Accounts
+from activities.domains.resolver import Resolver
 from activities.providers import ConfiguredProvider, Providers, Surroundings
 from engine.engine import Engine
 from journeys.calls import queue_of
@@ -38,7 +39,13 @@ def accounts_of(settings: Settings, engine: Engine, kinds: Sequence[type[Configu
     """
     providers = providers_of(settings.workspace, kinds)
     seed_accounts(settings, engine, providers, everything=everything)
-    return Accounts(engine.db, providers, engine.address_keys, Surroundings(engine.db, engine.clock.now, settings.public_url))
+    return Accounts(
+        engine.db,
+        providers,
+        engine.address_keys,
+        Surroundings(engine.db, engine.clock.now, settings.public_url),
+        resolver=Resolver(settings.dns_servers),
+    )
 
 
 def seed_accounts(settings: Settings, engine: Engine, providers: Providers, *, everything: bool = True) -> None:

@@ -252,6 +252,9 @@ def _is_read(path: str) -> bool:
 
 
 def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterator[Issue]:
+    marketing = (node.message_class or journey.settings.message_class) == "marketing"
+    if _needs_unsubscribe(node):
+        yield from _standing(node, node_id, known, marketing=marketing)
     keys = [key for _, noun, key in node.references() if noun == "template"]
     for template in ((known.templates or {}).get(key) for key in keys):
         if template is None:
@@ -263,10 +266,20 @@ def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterat
         if template.channel != node.effect_channel:
             text = "This template is for another channel ({channel})."
             yield Issue(code="wrong_channel", text=text, values={"channel": template.channel}, node_id=node_id, field="template")
-        marketing = (node.message_class or journey.settings.message_class) == "marketing"
         if marketing and _needs_unsubscribe(node) and not template.unsubscribe:
             text = "A marketing e-mail needs an unsubscribe link, and this template has none: add {{{{ unsubscribe_url }}}}."
             yield Issue(code="no_unsubscribe", text=text, node_id=node_id, field="template")
+
+
+def _standing(node: Send, node_id: str, known: Known, *, marketing: bool) -> Iterator[Issue]:
+    """Whether whom the mail is from may send it: nobody sends as somebody unproven, and no marketing leaves a domain with red marks."""
+    for field, key in node.senders():
+        if known.standings.get(key) == "unverified":
+            text = "The sender “{name}” is not verified: enter the account's DKIM record in the DNS of its domain, then check it in the settings."
+            yield Issue(code="unverified_sender", text=text, values={"name": key}, node_id=node_id, field=field)
+        elif field == "sender" and marketing and known.standings.get(key) == "red":
+            text = "The domain of the sender has red marks, so it carries no marketing. See “Sending domains” in the settings."
+            yield Issue(code="red_sender", text=text, node_id=node_id, field=field)
 
 
 def _needs_unsubscribe(node: Send) -> bool:
@@ -328,6 +341,7 @@ _UNKNOWN = {
         "There is no frequency cap for the class “{name}”.",
         "There is no frequency cap for the class “{name}”. Did you mean “{near}”?",
     ),
+    "sender": ("There is no sender “{name}” any more.", "There is no sender “{name}”. Did you mean “{near}”?"),
     "score": ("There is no score “{name}”.", "There is no score “{name}”. Did you mean “{near}”?"),
 }
 """Whole sentences, because languages bend nouns differently."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from journeys.channels import DEFAULT
 
@@ -31,9 +31,12 @@ class Known:
     members: Collection[str] | None = None
     """Ids of those who are active."""
     cap_classes: Collection[str] | None = None
+    senders: Collection[str] | None = None
+    standings: Mapping[str, str] = field(default_factory=dict)
+    """Key of a sender (empty: the usual one) -> what is wrong with it: unverified, red."""
 
     def of(self, noun: str) -> Collection[str] | None:
-        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class."""
+        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class, sender."""
         return {
             "template": self.templates,
             "pool": self.pools,
@@ -43,4 +46,5 @@ class Known:
             "score": self.score_groups,
             "member": self.members,
             "cap_class": self.cap_classes,
+            "sender": self.senders,
         }.get(noun)

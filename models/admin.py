@@ -247,6 +247,20 @@ class ChannelAccount(SQLModel, table=True):
     decided_by: str = Field(default="", max_length=120)
 
 
+class SendingDomain(SQLModel, table=True):
+    """What the DNS said last about a domain from which an account sends (real time)."""
+
+    __tablename__ = "sending_domain"
+
+    account: str = Field(primary_key=True, max_length=130)
+    domain: str = Field(primary_key=True, max_length=253)
+    marks: list[dict[str, str]] = json_field(list)
+    """{"what", "level", "code", "name", "type", "value"} each (`activities.domains.check.Mark`)."""
+    checked_at: datetime
+    allowed: list[str] = json_field(list)
+    """Codes of red marks with which an administrator lets it carry marketing all the same."""
+
+
 class StoppedAccount(SQLModel, table=True):
     """A provider account that refuses us or does not answer (real time); the row goes when it takes messages again."""
 

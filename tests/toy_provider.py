@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr
 
 from activities.account_setup import read
 from activities.accounts import Accounts
+from activities.domains.resolver import Resolver
 from activities.providers import (
     Answer,
     ConfiguredProvider,
@@ -50,6 +51,8 @@ class Loft:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+NAME_SERVERS = ["127.0.0.1:9"]
+"""Whom the accounts of `accounts_of` ask about domains: nobody, unless a test has the fixture `dns`."""
 LOFTS: dict[str, Loft] = {}
 """Name of a loft -> the loft; one that is not here does not answer."""
 
@@ -149,7 +152,8 @@ def settings_of(loft: str, **more: Any) -> dict[str, Any]:
 def accounts_of(engine: Engine) -> Accounts:
     """The accounts of a live workspace that knows pigeons."""
     providers = Providers.built_in().with_kinds(Pigeon)
-    return Accounts(engine.db, providers, engine.address_keys, Surroundings(engine.db, engine.clock.now), always_later)
+    around = Surroundings(engine.db, engine.clock.now)
+    return Accounts(engine.db, providers, engine.address_keys, around, always_later, Resolver(NAME_SERVERS, seconds=30))
 
 
 def always_later() -> float:

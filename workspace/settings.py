@@ -90,6 +90,43 @@ class Sender(Setting):
         return {"name": self.name, "email": self.email, "address": self.postal_address}
 
 
+def _sender_key(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", text):
+        raise ValueError("Expected lower case letters, digits, - and _, at most 64.")
+    return text
+
+
+class SenderAddress(Setting):
+    """Somebody whom steps can send as. `key` stands in journeys and never changes; answers go to `reply_to`, or to `email` where it is empty."""
+
+    key: Annotated[str, AfterValidator(_sender_key), StringConstraints(strip_whitespace=True)] = Field(max_length=64)
+    name: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+    email: Annotated[str, AfterValidator(_address)] = Field(min_length=3, max_length=320)
+    reply_to: Annotated[str, AfterValidator(_address)] = Field("", max_length=320)
+
+
+class Senders(Setting):
+    """Whom steps can send as instead of the workspace's usual sender."""
+
+    noun: ClassVar[str] = "sender"
+
+    senders: tuple[SenderAddress, ...] = Field((), max_length=50)
+
+    @field_validator("senders")
+    @classmethod
+    def _once(cls, senders: tuple[SenderAddress, ...]) -> tuple[SenderAddress, ...]:
+        if len({one.key for one in senders}) < len(senders):
+            raise ValueError("Each name can appear only once.")
+        return senders
+
+    def offers(self) -> frozenset[str]:
+        return frozenset(one.key for one in self.senders)
+
+    def find(self, key: str) -> SenderAddress | None:
+        """The sender of that key; None: there is none any more."""
+        return next((one for one in self.senders if one.key == key), None)
+
+
 class ChannelQuietHours(Setting):
     """Quiet hours of one channel: in place of the workspace's, or, by law, beside whatever a workspace or a journey chooses."""
 
@@ -448,6 +485,7 @@ class SignupForms(Setting):
 
 SETTINGS: dict[str, type[Setting]] = {
     "sender": Sender,
+    "senders": Senders,
     "quiet_hours": QuietHours,
     "frequency_caps": FrequencyCaps,
     "channel_rules": ChannelRules,

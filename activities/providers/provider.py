@@ -250,6 +250,11 @@ class ConfiguredProvider(ABC):
         """An account set up with `config`, an instance of `Config`. Connects nowhere yet."""
 
     @classmethod
+    def server_of(cls, config: Any) -> str:
+        """The host that mails leave through, for what the DNS says of it; empty: nobody knows."""
+        return ""
+
+    @classmethod
     def signs_with(cls, config: Any) -> SigningKey | None:
         """The DKIM key that an account signs with itself; None: it does not."""
         return None

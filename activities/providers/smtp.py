@@ -206,6 +206,10 @@ class Smtp(ConfiguredProvider):
         return cls(SmtpServer(config.host, config.port, config.user, password, config.tls, config.timeout_seconds, signer=signer))
 
     @classmethod
+    def server_of(cls, config: SmtpConfig) -> str:
+        return config.host
+
+    @classmethod
     def signs_with(cls, config: SmtpConfig) -> SigningKey | None:
         key = config.dkim_key.get_secret_value()
         return SigningKey(config.dkim_selector, dkim.public_value(key)) if key else None

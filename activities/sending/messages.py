@@ -14,6 +14,7 @@ from activities.providers.provider import Answer, DeliveryCheck, Outgoing, Provi
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
 from activities.sending import gate, twins
 from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
+from activities.sending.identity import identity, mailbox
 from activities.sending.ledger import message_id_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
@@ -36,6 +37,8 @@ HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
 SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
 
 
+REPLY_TO = "Reply-To"
+"""Kept among the headers of a body; on its way it has a field of its own."""
 MADE_UP = "made_up"
 """Why a person of the demo gets nothing from a provider that reaches people: the demo's messages stay in the outbox, whatever is set up later."""
 
@@ -94,8 +97,8 @@ class MessageHandler(Carried):
         contact = self.contact(session, job)
         if contact is None or contact.erased_at is not None:
             raise CannotPrepare("no_contact")
-        sender = settings.load(session, settings.Sender)
-        values = self._values(job, contact, sender)
+        sender = identity(session, job.call.input, self.messaging.mail_from)
+        values = self._values(job, contact, sender.shown)
         zone = contact.timezone or job.program.settings.timezone
         template, number = self._template(session, job)
         try:
@@ -109,7 +112,7 @@ class MessageHandler(Carried):
             raise CannotPrepare(f"render_{error.code}") from None
         wanted = self.wanted(job)
         return Draft(
-            Prepared(rendered, self.sender(sender), sender.reply_to),
+            Prepared(rendered, sender.mailbox, sender.reply_to),
             {
                 "purpose": wanted.purpose,
                 "message_class": wanted.message_class,
@@ -123,8 +126,7 @@ class MessageHandler(Carried):
 
     def sender(self, workspace: settings.Sender) -> str:
         """From whom messages are: the workspace's sender, else the operator's."""
-        named = f"{workspace.name} <{workspace.email}>" if workspace.name and workspace.email else workspace.email
-        return named or self.messaging.mail_from
+        return mailbox(workspace.name, workspace.email, self.messaging.mail_from)
 
     def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
         if contact is not None and contact.demo and self.provider.reaches_people:
@@ -150,7 +152,7 @@ class MessageHandler(Carried):
                 "recipient": address,
                 "sender": prepared.sender,
                 "subject": prepared.rendered.subject,
-                "headers": dict(prepared.rendered.headers),
+                "headers": {**prepared.rendered.headers, **({REPLY_TO: prepared.reply_to} if prepared.reply_to else {})},
                 "html": prepared.rendered.html,
                 "text": prepared.rendered.text,
                 "parts": dict(prepared.rendered.parts),
@@ -229,7 +231,7 @@ class MessageHandler(Carried):
         pins: dict[str, Any] = on(session).execute(_pins_of, {"of": version_id}).scalar_one()
         return pins
 
-    def _values(self, job: Job, contact: Person, sender: settings.Sender) -> dict[str, Any]:
+    def _values(self, job: Job, contact: Person, sender: Mapping[str, str]) -> dict[str, Any]:
         """What a template may read: plain values only."""
         urls = self.messaging.tracking.urls(message_id_of(job.once_key))
         return {
@@ -237,7 +239,7 @@ class MessageHandler(Carried):
             "trigger": job.row.trigger,
             "run": {"id": job.row.id, "journey": job.program.key, "started_at": job.row.started_at},
             "steps": job.state.memory,
-            "sender": sender.for_templates(),
+            "sender": dict(sender),
             "now": job.as_of,
             **urls,
         }
@@ -248,8 +250,10 @@ def stored(session: Session, message: Row[Any]) -> Draft | None:
     body = session.get(Body, message.body_id) if message.body_id else None
     if body is None:
         return None
-    rendered = Rendered(body.subject, body.html, body.text, message.locale, body.headers, parts=body.parts)
-    return Draft(Prepared(rendered, body.sender, settings.load(session, settings.Sender).reply_to))
+    headers = dict(body.headers)
+    reply_to = headers.pop(REPLY_TO, "")
+    rendered = Rendered(body.subject, body.html, body.text, message.locale, headers, parts=body.parts)
+    return Draft(Prepared(rendered, body.sender, reply_to))
 
 
 def contact_values(contact: Contact | Row[Any]) -> dict[str, Any]:

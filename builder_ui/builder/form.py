@@ -42,7 +42,7 @@ from builder_ui.builder.widgets import (
 from builder_ui.kit import components
 from builder_ui.kit.reactpy_compat import Element, html
 
-PICKERS = ("template", "pool", "journey", "secret", "user", "purpose", "score_group", "cap_class")
+PICKERS = ("template", "pool", "journey", "secret", "user", "purpose", "score_group", "cap_class", "sender")
 LISTED = {"tags": "pfb-tags", "field_names": "pfb-fields"}
 """Widget of a list of names -> the suggestions for each of them."""
 FILLED = ("input",)

@@ -97,6 +97,7 @@ def load(session: Session, t: Translator) -> Lookups:
         "purpose": _listed(session, t, "purposes"),
         "score_group": _listed(session, t, "score_groups"),
         "tag": [(name, name) for name in tags.known(session)],
+        "sender": [(one.key, one.name or one.email) for one in settings.load(session, settings.Senders).senders],
         "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
     }
     kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}

@@ -122,6 +122,7 @@ REASONS = {
     "no_answer": "no response",
     "perhaps_sent": "may have been sent before a backup was restored",
     "assumed_sent": "counts as sent after a backup was restored",
+    "no_sender": "the sender chosen in the step does not exist any more",
     "no_body": "its text is not kept any more",
     "made_up": "a made-up contact of the demo gets messages in the outbox only",
     "run_ended": "the run had ended",

@@ -194,6 +194,11 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "sender.email": ("E-mail address", "Leave empty to use the address set by the server."),
     "sender.reply_to": ("Replies go to", "Leave empty to use the sender's address."),
     "sender.postal_address": ("Postal address", "Shown in the footer of marketing e-mails, as the law requires."),
+    "senders.senders": ("Sender", ""),
+    "senders.senders.key": ("Key", "Used in journeys; never changes. Leave empty, together with the address, to remove this sender."),
+    "senders.senders.name": ("Name", "Shown before the address in the reader's inbox."),
+    "senders.senders.email": ("E-mail address", ""),
+    "senders.senders.reply_to": ("Replies go to", "Leave empty to use the sender's address."),
     "appearance.name": ("Name", "Leave empty to use the sender's name."),
     "appearance.colour": (
         "Colour of buttons and links",

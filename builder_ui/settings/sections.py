@@ -13,6 +13,8 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/users", "Users", "team.read"),
     ("/ui/settings/rotations", "Owner rotations", "team.read"),
     ("/ui/settings/workspace/sender", "Sender", "setting.read"),
+    ("/ui/settings/workspace/senders", "Further senders", "setting.read"),
+    ("/ui/settings/domains", "Sending domains", "account.read"),
     ("/ui/settings/workspace/appearance", "Public pages", "setting.read"),
     ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
     ("/ui/settings/workspace/frequency_caps", "Frequency caps", "setting.read"),

@@ -18,6 +18,7 @@ from workspace import listed_names, settings
 
 LEADS = {
     "sender": "Who the messages are from.",
+    "senders": "Whom steps can send as. A sender can be chosen once the page “Sending domains” has found the account's key in the DNS of its domain.",
     "appearance": "How the pages look that contacts reach from a message, to unsubscribe or to change their preferences.",
     "quiet_hours": "When contacts are not disturbed. Messages wait; they are not lost.",
     "frequency_caps": "The maximum number of messages a contact gets. Further messages wait.",

@@ -30,7 +30,7 @@ from journeys.unfinished import parts_of
 from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
 from storage.freshness import bump
 from storage.sql import table
-from workspace import secrets, settings
+from workspace import secrets, sending_domains, settings
 from workspace.audit import record
 
 runs = table(Run)
@@ -119,6 +119,8 @@ def known(session: Session) -> Known:
         score_groups=settings.load(session, settings.ScoreGroups).offers(),
         members=active,
         cap_classes=settings.load(session, settings.FrequencyCaps).offers(),
+        senders=settings.load(session, settings.Senders).offers(),
+        standings=sending_domains.standings(session),
     )
 
 

@@ -43,6 +43,10 @@ class Send(Node):
     def results(self) -> Results:
         return {"message_id": "string", "status": "string", "reason": "string"}
 
+    def senders(self) -> Iterable[tuple[str, str]]:
+        """(field, key) of whom the message is from and of who gets answers; an empty key is the workspace's usual sender."""
+        yield "sender", ""
+
     def resume(self, ctx: Context, outcome: Outcome) -> Answer:
         if not isinstance(outcome, Performed):
             raise TypeError(f"expected a message to be Performed, got: {type(outcome).__name__}")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from journeys.nodes.send import SendTemplate
 from journeys.types import Key
+from journeys.values import Answer, Context
 
 
 class SendEmail(SendTemplate):
@@ -22,3 +25,24 @@ class SendEmail(SendTemplate):
     example = {"template": "welcome-1-hello"}
 
     template: Key = Field(title="Template", json_schema_extra={"widget": "template", "channel": "email", "names": "template"})
+    sender: Key | None = Field(
+        None,
+        title="Sender",
+        description="As in the settings unless chosen here.",
+        json_schema_extra={"widget": "sender", "names": "sender"},
+    )
+    reply_to: Key | None = Field(
+        None,
+        title="Replies go to",
+        description="The sender's own address for replies unless chosen here.",
+        json_schema_extra={"widget": "sender", "names": "sender"},
+    )
+
+    def enter(self, ctx: Context) -> Answer:
+        chosen = {"sender": self.sender, "reply_to": self.reply_to}
+        return self._do(template=self.template, **{name: key for name, key in chosen.items() if key})
+
+    def senders(self) -> Iterable[tuple[str, str]]:
+        yield "sender", self.sender or ""
+        if self.reply_to:
+            yield "reply_to", self.reply_to

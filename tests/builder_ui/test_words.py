@@ -45,6 +45,11 @@ from workspace import audit, members, settings
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
 SAME = {
+    "SPF",
+    "DKIM",
+    "DMARC",
+    "BIMI",
+    "Reverse DNS",
     "Test",
     "Name",
     "Builder",

@@ -70,6 +70,7 @@ TABLES = {
             "trigger_cursor",
             "open_builder",
             "stopped_account",
+            "sending_domain",
             "provider_account",
             "channel_account",
             "second_factor",

@@ -1,0 +1,51 @@
+"""Whom a message is from and who gets answers: as its step says, else as the workspace does, else as the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from activities.sending.handler import CannotPrepare
+from workspace import settings
+
+GONE = "no_sender"
+"""Why a message cannot be written: its step names a sender that there is not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`mailbox` is an address or `Name <address>`; `shown` is what templates read as `sender`."""
+
+    mailbox: str
+    reply_to: str
+    shown: Mapping[str, str]
+
+
+def identity(session: Session, said: Mapping[str, Any], fallback: str) -> Identity:
+    """`said` is the input of the step's call, `fallback` the operator's own address.
+
+    Raises: CannotPrepare: the step's sender is gone.
+    """
+    usual = settings.load(session, settings.Sender)
+    chosen = _find(session, said.get("sender"))
+    name, email, reply_to = (chosen.name, chosen.email, chosen.reply_to) if chosen else (usual.name, usual.email, usual.reply_to)
+    answers = _find(session, said.get("reply_to"))
+    shown = {**usual.for_templates(), **({"name": name, "email": email} if chosen else {})}
+    return Identity(mailbox(name, email, fallback), answers.email if answers else reply_to, shown)
+
+
+def mailbox(name: str, email: str, fallback: str) -> str:
+    """As a From header has it; `fallback` where there is no address."""
+    return f"{name} <{email}>" if name and email else email or fallback
+
+
+def _find(session: Session, key: object) -> settings.SenderAddress | None:
+    if not key:
+        return None
+    found = settings.load(session, settings.Senders).find(str(key))
+    if found is None:
+        raise CannotPrepare(GONE)
+    return found
