@@ -1,7 +1,7 @@
 """What the gate must know, gathered from the database in the transaction that would claim the message; `engine.interpreter.gate` decides.
 
-A message costs seven statements at most: consent, suppression, the word of the mailbox, what has left, what waits, what happened on other
-channels where a rule asks for it, and once a transaction whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
+A message costs eight statements at most: consent, suppression, the word of the mailbox, what has left, what waits, what happened and what is on its
+way on other channels where a rule asks for it, and once a transaction whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
 """
 
 from __future__ import annotations
@@ -101,11 +101,23 @@ _happened = (
     select(events.c.name, events.c.occurred_at, events.c.properties)
     .where(
         events.c.contact_id == bindparam("of_contact"),
+        events.c.type == "system",
         events.c.name.in_(bindparam("names", expanding=True)),
         events.c.occurred_at > bindparam("since"),
     )
     .order_by(events.c.occurred_at.desc())
     .limit(HAPPENED)
+)
+
+_on_their_way = (
+    select(messages.c.channel, func.max(messages.c.claimed_at).label("at"))
+    .where(
+        messages.c.contact_id == bindparam("of_contact"),
+        messages.c.status == "claimed",
+        messages.c.test.is_(False),
+        messages.c.id != bindparam("me"),
+    )
+    .group_by(messages.c.channel)
 )
 
 
@@ -207,7 +219,8 @@ def _others(
 def _happenings(
     session: Session, contact_id: str, wanted: SendRequest, limits: Limits, now: datetime, besides: Sequence[Former]
 ) -> Happened:
-    """What people, not machines, did with messages on other channels that the wanted one keeps its distance from."""
+    """What people, not machines, did with messages on other channels that the wanted one keeps its distance from. A message that is on its way counts
+    as sent: two journeys that begin at once must not pass each other."""
     rules = [rule for rule in limits.spacings if wanted.is_marketing and rule.channel == wanted.channel]
     if not rules:
         return NOTHING
@@ -216,6 +229,8 @@ def _happenings(
     for row in on(session).execute(_happened, values):
         if not row.properties.get("machine"):
             found.setdefault(str(row.properties.get("channel")), {}).setdefault(row.name, row.occurred_at)
+    for claim in on(session).execute(_on_their_way, {"of_contact": contact_id, "me": wanted.message_id}):
+        found.setdefault(claim.channel, {})[MESSAGE_EVENTS["sent"]] = claim.at
     return found
 
 

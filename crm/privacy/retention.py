@@ -40,6 +40,7 @@ from models import (
     Trail,
     Unrouted,
 )
+from storage.locks import lock_contact
 from storage.sql import table
 from workspace import settings
 
@@ -114,7 +115,8 @@ def _opt_ins(session: Session, _position: str, now: datetime, keys: Sequence[byt
     rows = _old_opt_ins(session, now, PAGE)
     gone, ended = 0, list[str]()
     for row in sorted(rows, key=lambda one: one.contact_id):
-        waited, contact_id = row.state == "waiting" and row.made_contact, row.contact_id
+        contact_id = lock_contact(session, row.contact_id).id  # whoever is making somebody of it is through before we look
+        waited = row.state == "waiting" and row.made_contact
         session.delete(row)
         session.flush()
         if waited and _is_nobody(session, contact_id):

@@ -102,10 +102,11 @@ def rows_of(placed: Placed) -> Rows:
 
 
 def events_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
-    """What happened, among events that must not count: of machines, of others, of another name, and what the last one came after."""
+    """What happened, among events that must not count: of machines, of others, of another name or said by somebody, and what the last one came after."""
     if case.person is None:
         return
-    for number, (channel, what) in enumerate(case.happened.items()):
+    happened = {} if placed.case.get("on_its_way") else case.happened  # no event tells of it yet: `messages_of`
+    for number, (channel, what) in enumerate(happened.items()):
         for name, at in what.items():
             yield event_row_of(placed, f"{number}{name}", placed.contact_id, name, channel, at)
             yield event_row_of(placed, f"{number}{name} before", placed.contact_id, name, channel, at - MINUTE)
@@ -114,6 +115,8 @@ def events_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
         yield event_row_of(placed, f"{rule.event} machine", placed.contact_id, rule.event, rule.of_channel, just_now, machine=True)
         yield event_row_of(placed, f"{rule.event} stranger", placed.id_of("stranger"), rule.event, rule.of_channel, just_now)
         yield event_row_of(placed, f"{rule.event} elsewhere", placed.contact_id, "Message Skipped", rule.of_channel, just_now)
+        said = event_row_of(placed, f"{rule.event} said", placed.contact_id, rule.event, rule.of_channel, just_now)
+        yield {**said, "type": "track", "source": "site"}
 
 
 def event_row_of(
@@ -211,6 +214,13 @@ def messages_of(placed: Placed, case: Asked) -> Rows:
     for one in case.held:
         if one.message_id != case.wanted.message_id:
             found += message(placed, one.message_id, status="held", priority=one.priority, since=one.since, until=one.until, **sort_of(one))
+    for channel, what in case.happened.items() if placed.case.get("on_its_way") else ():
+        for at in (what["Message Sent"], what["Message Sent"] - MINUTE):
+            found += message(placed, f"way{at.second}{at.minute}", status="claimed", cap_class=class_, channel=channel, at=at)
+    for rule in case.limits.spacings:
+        on_its_way = {"status": "claimed", "cap_class": class_, "channel": rule.of_channel, "at": just_now}
+        found += message(placed, f"{rule.event} w1", **on_its_way, contact_id=stranger)
+        found += message(placed, f"{rule.event} w2", **on_its_way, test=True)
     # What has left, but not to this contact, not in this class, not really, or not at all.
     found += message(placed, "f1", status="sent", cap_class=class_, at=just_now, contact_id=stranger)
     if all(cap.cap_class or cap.channel or cap.purpose for cap in case.limits.caps):

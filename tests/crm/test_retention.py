@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
@@ -25,6 +27,7 @@ from models import (
     Job,
     Journey,
     Message,
+    OptIn,
     OutboxItem,
     Refusal,
     Run,
@@ -32,6 +35,7 @@ from models import (
     Version,
 )
 from storage.events import append_event
+from storage.locks import lock_contact
 from workspace import settings
 
 KEYS = [b"k" * 32]
@@ -214,3 +218,32 @@ def test_a_workspace_keeps_as_long_as_it_says_and_no_shorter_than_is_safe(sqlite
 
 def purge_kinds(session: Session, now: datetime) -> set[str]:
     return {one.name for one in retention.PURGES if one.is_due(session, now)}
+
+
+def test_who_becomes_somebody_while_the_purge_looks_is_kept(postgres_db: Database, now: datetime) -> None:
+    """An erasure cannot be taken back, so nobody else may be at the contact between the look and the act."""
+    with postgres_db.write() as session:
+        session.add(Contact(id=MINE, email="a@example.org", created_at=now, updated_at=now, vouched=False))
+        session.flush()
+        about = {"contact_id": MINE, "address": "a@example.org", "purpose": "marketing", "language": "de", "source": "form:footer"}
+        session.add(OptIn(**about, made_contact=True, asked_at=now - LONG, expires_at=now - LONG))
+
+    def purges() -> None:
+        with postgres_db.write() as session:
+            retention.page(session, "", now, KEYS)
+
+    def somebody_waits() -> bool:
+        with postgres_db.read() as session:
+            return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    with ThreadPoolExecutor(1) as pool:
+        with postgres_db.write() as session:
+            lock_contact(session, MINE).vouched = True
+            session.flush()
+            other = pool.submit(purges)
+            while not other.done() and not somebody_waits():
+                wait([other], 0.01)
+        other.result(60)
+    [contact] = found(postgres_db, Contact)
+    assert (contact.erased_at, contact.email) == (None, "a@example.org")
+    assert found(postgres_db, OptIn) == []
