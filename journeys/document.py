@@ -56,9 +56,7 @@ class EntryCap(Part):
 class Entry(Part):
     """Who comes in: triggers joined by OR, a filter, the re-entry policy, a hold-out share and a cap."""
 
-    triggers: tuple[AnyTrigger, ...] = Field(
-        (), title="Triggers", description="One is enough: the first to happen lets the contact in.", max_length=20
-    )
+    triggers: tuple[AnyTrigger, ...] = Field((), title="Triggers", description="Any of these lets a contact in.", max_length=20)
     filter: Rule | None = Field(None, title="Only if", description="Checked when a contact enters.", json_schema_extra={"widget": "rule"})
     reentry: Reentry = Field(Reentry(), title="Re-entry")
     holdout_percent: float = Field(
@@ -97,7 +95,7 @@ class Goal(Part):
     window: Span = Field(timedelta(days=30), title="Within")
     value: str | None = Field(
         None,
-        title="Property that holds the value",
+        title="Property with the value",
         description="A property of the event, such as `total`: the value of the conversion.",
         max_length=120,
         json_schema_extra={"widget": "property"},
@@ -120,12 +118,12 @@ class Settings(Part):
     message_class: Literal["marketing", "transactional"] = Field("marketing", title="Class")
     purpose: Key = Field("marketing", title="Consent purpose", json_schema_extra={"widget": "purpose", "names": "purpose"})
     cap_class: Key = Field("default", title="Frequency cap", json_schema_extra={"widget": "cap_class", "names": "cap_class"})
-    priority: int = Field(3, title="Priority", description="1 goes first where a frequency cap lets only one through.", ge=1, le=5)
+    priority: int = Field(3, title="Priority", description="1 is sent first if a frequency cap allows only one message.", ge=1, le=5)
     hold_at_most: Span = Field(timedelta(days=3), title="Hold messages for at most")
     spread: Span = Field(
         timedelta(minutes=5),
         title="Spread wake-ups over",
-        description="So that not all contacts get it in the same second.",
+        description="So that contacts do not all get it in the same second.",
     )
 
 

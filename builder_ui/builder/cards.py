@@ -111,7 +111,7 @@ def _entry_in_words(t: Translator, raw: Any) -> list[str]:
         triggers = raw.get("triggers") if isinstance(raw, Mapping) else None
         whole = [one for each in triggers or () if (one := _trigger(each)) is not None] if isinstance(triggers, list | tuple) else []
         return [*(labels.trigger(t, one) for one in whole), t("Not complete yet")]
-    return labels.entry(t, entry) if entry.triggers else [t("Nobody enters yet: choose a trigger.")]
+    return labels.entry(t, entry) if entry.triggers else [t("No one enters yet: choose a trigger.")]
 
 
 _triggers: TypeAdapter[Trigger] = TypeAdapter(AnyTrigger)

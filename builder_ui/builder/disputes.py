@@ -114,9 +114,9 @@ def _choice(editor: Editor, one: conflicts.Open, name: str) -> Element:
         if one.over == one.by:
             text = t("Take the second") if other else t("Take the first")
         elif not (one.by if other else one.over):  # nobody knows any more who saved it
-            text = t("Leave it as in the draft")
+            text = t("Keep it as in the draft")
         else:
-            text = t("Keep mine") if side.name == t("Yours") else t("Take the version of {name}", name=side.name)
+            text = t("Keep mine") if side.name == t("Yours") else t("Use {name}’s version", name=side.name)
         return components.button(text, lambda _event: editor.decide(one.place, one.by, other), **{"aria-label": f"{text}: {name}"})
 
     return html.div({"className": "actions"}, button(theirs, False), button(mine, True))

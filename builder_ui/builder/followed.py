@@ -73,7 +73,7 @@ def _candidates(editor: Editor, path: Any) -> Element:
 
 def _runs(t: Any, path: Any) -> Element:
     if path.runs is None:
-        return html.p({"className": "quiet"}, t("Looking …"))
+        return html.p({"className": "quiet"}, t("Searching …"))
     title = t("Runs of “{name}”", name=path.text) if path.text else t("Newest runs")
     lines = [html.li({"key": run["id"]}, _candidate(t, path, run)) for run in path.runs]
     return html.details(

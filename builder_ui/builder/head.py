@@ -20,7 +20,7 @@ from engine.open_builders import Present
 _STATUS = {
     "saved": ("Saved", "good", "check"),
     "unsaved": ("Saving …", "", "clock"),
-    "conflict": ("Not saved: somebody else changed this journey", "bad", "alert"),
+    "conflict": ("Not saved: someone else changed this journey", "bad", "alert"),
     "denied": ("Not saved: your role does not allow it", "bad", "ban"),
     "out": ("You are logged out. Log in in another tab, then continue here.", "bad", "ban"),
     "failed": ("Not saved yet; trying again", "warn", "alert"),
@@ -135,7 +135,7 @@ def _counted_version(editor: Editor) -> Element:
             html.option({"key": str(number), "value": str(number)}, f"{said} ({t('live')})" if number == editor.live_version else said)
         )
     attributes = {
-        "aria-label": t("Metrics of version"),
+        "aria-label": t("Metrics for version"),
         "className": "pfb-version",
         "value": str(editor.counted_version or ""),
         "onChange": chosen,
@@ -172,7 +172,7 @@ def _conflict(editor: Editor) -> Element:
     by = editor.by or t("Somebody")
     return html.div(
         {"className": "pfb-notice bad", "role": "alertdialog", "aria-label": t("Two people changed this journey")},
-        html.p(t("{name} saved this journey while you changed it. Nothing of yours is lost as long as this page is open.", name=by)),
+        html.p(t("{name} saved this journey while you were editing it. Your changes are safe as long as this page is open.", name=by)),
         components.button(t("Take theirs"), lambda _event: editor.spawn(editor.take_theirs)),
         components.button(t("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"),
     )

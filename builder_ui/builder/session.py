@@ -915,7 +915,7 @@ class Editor(AutosavingEditor):
         except Conflict as error:
             await self.catch_up()
             self.notify(
-                (self.t("Somebody saved this journey meanwhile: look over once more what goes live."), False)
+                (self.t("Someone saved this journey in the meantime: review again what goes live."), False)
                 if "by" in error.details
                 else (error.say(self.t.translate), False)
             )
@@ -936,7 +936,7 @@ class Editor(AutosavingEditor):
         with context.engine.db.write() as session:
             journey = publish.get_journey(session, self.journey.id, locked=True)
             if journey.revision != self.revision:
-                raise Conflict("Somebody else saved this journey in the meantime.", by=journey.updated_by)
+                raise Conflict("Someone else saved this journey in the meantime.", by=journey.updated_by)
             return publish.publish(context.engine, session, journey.id, context.by, note, context.app.now()).number
 
     # Numbers

@@ -322,7 +322,7 @@ def words_list(form: Form, path: Path, value: Any) -> Element:
     return html.div(
         {"className": "pfb-field"},
         html.input({**attributes, "disabled": not form.editable}),
-        html.small(form.t("Several are separated by commas.")),
+        html.small(form.t("Separate several with commas.")),
     )
 
 

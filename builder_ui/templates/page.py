@@ -81,7 +81,7 @@ def _text(value: Any) -> str:
 _STATUS = {
     "saved": ("Saved", "good", "check"),
     "unsaved": ("Saving draft …", "", "clock"),
-    "conflict": ("Not saved: somebody else changed this template", "bad", "alert"),
+    "conflict": ("Not saved: someone else changed this template", "bad", "alert"),
     "denied": ("Not saved: your role does not allow it", "bad", "ban"),
     "out": ("You are logged out. Log in in another tab, then continue here.", "bad", "ban"),
     "gone": ("Not saved: this template was deleted", "bad", "alert"),
@@ -166,7 +166,7 @@ def _conflict(writing: Writing) -> Element:
     t = writing.t
     return html.div(
         {"className": "tpl-notice bad", "role": "alertdialog", "aria-label": t("Two people changed this template")},
-        html.p(t("Somebody saved this template while you changed it. Nothing of yours is lost as long as this page is open.")),
+        html.p(t("Someone saved this template while you were editing it. Your changes are safe as long as this page is open.")),
         components.button(t("Take theirs"), lambda _event: writing.spawn(writing.take_theirs)),
         components.button(t("Keep mine"), lambda _event: writing.spawn(writing.keep_mine), tone="danger"),
     )
@@ -200,7 +200,7 @@ def _outdated(writing: Writing) -> Element:
         {"className": "tpl-notice"},
         components.icon("route"),
         html.p(said),
-        html.button({"type": "button", "className": "button plain", "onClick": lambda _event: writing.turn("label")}, t("Which ones?")),
+        html.button({"type": "button", "className": "button plain", "onClick": lambda _event: writing.turn("label")}, t("Show them")),
     )
 
 
@@ -269,7 +269,7 @@ def adding(writing: Writing) -> Element:
         html.div(
             {"className": "question"},
             html.label(
-                t("Language, such as de or de-CH; “default” for everybody else"),
+                t("Language, such as de or de-CH; “default” for everyone else"),
                 html.input({"type": "text", "placeholder": suggested, "maxLength": 35, "onBlur": typed, "autoComplete": "off"}),
             ),
             html.label(
@@ -677,9 +677,7 @@ def _version(writing: Writing, old: Old) -> Element:
             components.moment(t, old.created_at),
             html.span(t("used by {journeys}", journeys=", ".join(used))) if used else None,
         ),
-        _diff(writing, found)
-        if found
-        else html.p({"className": "quiet"}, t("The first one.") if not old.before else t("Nothing differs.")),
+        _diff(writing, found) if found else html.p({"className": "quiet"}, t("The first one.") if not old.before else t("No differences.")),
         components.button(t("Copy into the draft"), restore, "pencil") if writing.editable else None,
     )
 
@@ -769,7 +767,7 @@ def _inclusion(writing: Writing, one: Inclusion) -> Element:
     t, stored = writing.t, writing.stored
     kind = KINDS[one.kind]
     said = (
-        t("takes the newest version along")
+        t("includes the newest version")
         if one.kind == "partial"
         else t("only in the draft")
         if one.version is None

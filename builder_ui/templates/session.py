@@ -212,7 +212,7 @@ class Writing(AutosavingEditor):
         locale = locale.strip().replace("_", "-")
         good = is_locale(locale) or locale == "default"
         if not self.editable or not good or locale in self.variants or len(self.variants) >= 50:
-            said = "This language already exists." if locale in self.variants else "Expected a language such as de or de-CH."
+            said = "This language already exists." if locale in self.variants else "Enter a language such as de or de-CH."
             self.notice = (self.t(said), False)
             return self.tell("head")
         self.variants[locale] = dict(self.variants.get(origin) or {})

@@ -128,9 +128,9 @@ def test_numbers_follow_the_journey_and_can_be_narrowed_to_a_version(page: Page,
         publish.publish(town.engine, session, "welcome", "test", "", town.now)
     page.reload()
     page.get_by_role("button", name="Metrics").click()
-    page.get_by_label("Metrics of version").select_option("2")
+    page.get_by_label("Metrics for version").select_option("2")
     expect(figure(start, "0 entered so far")).to_be_visible()
-    page.get_by_label("Metrics of version").select_option("1")
+    page.get_by_label("Metrics for version").select_option("1")
     expect(figure(start, "6 entered so far")).to_be_visible()
 
 

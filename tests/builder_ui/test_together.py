@@ -632,7 +632,7 @@ def test_who_was_away_for_more_saves_than_are_kept_is_asked_part_by_part(town: A
         assert mara.status == "saved"
         asked = {one.path: one.mine for one in mara.conflicts}
         assert asked == {("nodes", "voucher", "name"): "By Mara", ("nodes", "end", "name"): None}
-        assert "Leave it as in the draft" in str(disputes.disputes(mara))
+        assert "Keep it as in the draft" in str(disputes.disputes(mara))
         assert mara.draft.nodes["voucher"]["name"] == f"By Alex {drafts.KEPT + 1}"
 
     both(town, story)
@@ -650,7 +650,7 @@ def test_what_goes_live_is_what_was_looked_over(town: Any) -> None:
         await alex.save()
         await mara.publish("")
         assert mara.notice is not None
-        assert "look over once more" in mara.notice[0]
+        assert "review again" in mara.notice[0]
         assert mara.draft.nodes["voucher"]["name"] == "By Alex"
         assert mara.live_version is None
 
