@@ -1,6 +1,6 @@
 """Reports of providers that overtook the answer to their send are kept for an hour
 
-Revision 0034, after 0041.
+Revision 0034, after 0043.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0034"
-down_revision = "0041"
+down_revision = "0043"
 branch_labels = None
 depends_on = None
 
