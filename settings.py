@@ -135,6 +135,15 @@ class Settings(BaseSettings):
         f"Channels: {', '.join(CHANNELS)}. Only for channels about which nothing is decided yet: the accounts are set up at the first start, and "
         "changed on **Settings → Provider accounts** from then on. A channel without one goes to `outbox`, which keeps the message in the database.",
     )
+    soft_bounces: int = Field(
+        5,
+        ge=2,
+        le=50,
+        description="After so many temporary bounces in a row an address counts as dead and gets nothing more on that channel.",
+    )
+    soft_bounce_days: int = Field(
+        30, ge=1, le=365, description="Temporary bounces of messages that are older than so many days no longer count."
+    )
     activity_folders: list[Path] = Field(
         [], description="Folders with custom activities (Python files), as a JSON list. Loaded by file, never through `sys.path`."
     )

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities import look_ahead
+from activities import look_ahead, reports
 from activities.accounts import ATTEMPT_MARGIN_SECONDS, Accounts, LivePerformers, LiveTimeouts
 from activities.custom.discovery import load_custom
 from activities.custom.handler import CustomActivityHandler
+from activities.happenings import Streak
 from activities.look_ahead import LookAhead
 from activities.measures import Measures
 from activities.providers import ConfiguredProvider, Outbox
@@ -41,6 +42,7 @@ from commands.servers import NO_ADDRESS, PortInUse, free_port
 from commands.tracing import tracing_of
 from engine import stamp
 from engine.engine import Engine, NewJourney
+from engine.enrolment.routing import routed
 from engine.jobs.kinds import KINDS
 from engine.jobs.worker import JobWorker
 from engine.keeper import Keeper
@@ -91,7 +93,13 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     engine.effect_timeouts = build_timeouts(accounts, effects.performers)
     core_port = free_port() if settings.metrics_port else 0
     temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings, core_port))
-    duties = [partial(settle, effects), partial(watch, effects), partial(tell, build_notifier(settings, effects))]
+    streak = Streak(settings.soft_bounces, timedelta(days=settings.soft_bounce_days))
+    duties = [
+        partial(settle, effects),
+        partial(reports.settle, engine, partial(routed, engine), streak),
+        partial(watch, effects),
+        partial(tell, build_notifier(settings, effects)),
+    ]
     keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=duties)
     async with AsyncExitStack() as lasting:
         port = await _own_port(settings, engine, temporal, core_port, lasting) if settings.metrics_port else None

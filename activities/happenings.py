@@ -1,13 +1,15 @@
 """What became of a message after it left, told by its provider: written to the ledger's row and the contact, with the event that says so.
 
 Works inside the caller's transaction, takes the contact's row first, and changes nothing when the same is told again. It never makes a contact,
-and routes nothing: the event is handed back.
+and routes nothing: the events are handed back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -16,16 +18,24 @@ from sqlmodel import col, select
 from activities.providers.callback import Happening
 from activities.sending import ledger
 from crm.consent import suppression
+from crm.consent.opt_out import opt_out
+from engine.temporal.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from models import Body, Event, Journey, Message, Run
 from storage import held_messages
 from storage.events import append_event
 from storage.locks import lock_contact
 
-Recorded = Literal["taken", "known", "too_early", "unknown"]
-"""`known`: it changes nothing any more; `too_early`: the answer to the send is not written down yet; `unknown`: no message of this account."""
+Recorded = Literal["taken", "known", "kept", "too_early", "unknown"]
+"""`kept`: it is taken once the answer is written down; `known`: it changes nothing any more; `too_early`: the answer to the send is not written down
+yet; `unknown`: no message of this account."""
 
-EVENTS = {"delivered": "Message Delivered", "bounced": "Message Bounced", "complained": "Message Complained"}
+EVENTS = {
+    "delivered": "Message Delivered",
+    "bounced": "Message Bounced",
+    "soft_bounced": "Message Bounced",
+    "complained": "Message Complained",
+}
 """What is told -> the event of the contact; a message that failed has none."""
 STOPS = {"bounced": "hard_bounce", "complained": "complaint"}
 """What is told -> why its address gets nothing more on this channel."""
@@ -34,44 +44,66 @@ TAKEN: Mapping[str, Sequence[str]] = {
     "sent": ("uncertain",),
     "delivered": LEFT,
     "bounced": LEFT,
+    "soft_bounced": ("sent", "uncertain"),
     "failed": ("sent", "uncertain"),
+    "opted_out": ("sent", "uncertain"),
     "complained": (*LEFT, "bounced"),
 }
 """What is told -> where the message must stand for it to change anything: reports come in any order, and nothing goes back. A complaint may
 follow a bounce (a forwarded mail)."""
-EARLY = timedelta(minutes=10)
+ENDS = {"bounced": "bounced", "soft_bounced": "failed", "failed": "failed", "opted_out": "failed"}
+"""What is told -> how the message has ended."""
+EARLY = timedelta(hours=1)
 """A message that is unknown by then is not going to be known."""
 
-Told = tuple[Recorded, Event | None, Sequence[str]]
-"""How it went, the event that must be routed, and the runs whose messages need not wait for this one any more."""
+Told = tuple[Recorded, Sequence[Event], Sequence[str]]
+"""How it went, the events that must be routed, and the runs whose messages need not wait for this one any more."""
 
 
-def record(session: Session, keys: Sequence[bytes], account: str, happening: Happening, now: datetime) -> Told:
+Route = Callable[[Session, Sequence[Event], datetime], Wakeups]
+"""Routes events inside the transaction that has stored them (`engine.enrolment.routing.routed`): whoever composes gives it, since nothing here
+starts anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """After so many soft bounces within that time, with no delivery since the first, an address counts as dead."""
+
+    count: int
+    within: timedelta
+
+
+def record(session: Session, keys: Sequence[bytes], account: str, happening: Happening, streak: Streak, now: datetime) -> Told:
     """`keys` hash suppressed addresses. That an address is dead or angry counts wherever its message stands: one that shall be sent again stays
     as it is, and the gate finds the address suppressed."""
-    message = _find(session, account, happening)
+    message = find(session, account, happening)
     if message is None:
         early = happening.at is None or now - happening.at < EARLY
-        return ("too_early" if early and happening.provider_id else "unknown"), None, ()
+        return ("too_early" if early and happening.provider_id else "unknown"), (), ()
     if lock_contact(session, message.contact_id).erased_at is not None or message.test or message.channel not in SENDABLE:
-        return "known", None, ()
+        return "known", (), ()
     session.refresh(message)
     if message.status == "claimed":
-        return "too_early", None, ()
+        return "too_early", (), ()
     goes_on = message.status in TAKEN[happening.kind] or _left_after_all(message, happening)
     if not goes_on and (happening.kind not in STOPS or happening.kind == message.status):
-        return "known", None, ()
-    event = _event(session, message, happening, now)
-    if event is None and happening.kind in EVENTS:
-        return "known", None, ()
+        return "known", (), ()
+    if _is_told(session, message, happening.kind):
+        return "known", (), ()
     woken = _write(session, message, happening, now) if goes_on else ()
+    bounce = {"bounced": "hard", "soft_bounced": "soft"}.get(happening.kind, "")
     if happening.kind in STOPS:
         _suppress(session, keys, account, message, STOPS[happening.kind], now)
+    elif bounce and _is_streak(session, message, streak, now):
+        bounce = "streak"
+        _suppress(session, keys, account, message, "bounce_streak", now)
+    events = _opted_out(session, account, message, happening, now) if happening.kind == "opted_out" else []
+    events += _events(session, message, happening, bounce, now)
     session.flush()
-    return "taken", event, woken
+    return "taken", events, woken
 
 
-def _find(session: Session, account: str, happening: Happening) -> Message | None:
+def find(session: Session, account: str, happening: Happening) -> Message | None:
     """The message, if it is one that this account carried: another one's word counts for nothing."""
     provider = account.partition(".")[0]
     if happening.message_id:
@@ -94,13 +126,15 @@ def _write(session: Session, message: Message, happening: Happening, now: dateti
     if happening.kind in ("sent", "delivered"):
         message.status, message.reason, message.held_until = happening.kind, "", None
         return ()
-    if happening.kind not in ("bounced", "failed"):
+    end = ENDS.get(happening.kind)
+    if end is None:
         return ()
     if message.journey_id is not None:
-        ledger.count_fate(session, message.once_key, message, message.node, happening.kind, happening.code, {}, now)  # type: ignore[arg-type]
-    message.status, message.reason, message.mailbox_key = happening.kind, happening.code[:64], None
-    if happening.kind == "bounced":
+        ledger.count_fate(session, message.once_key, message, message.node, end, happening.code, {}, now)  # type: ignore[arg-type]
+    message.status, message.reason, message.mailbox_key = end, happening.code[:64], None
+    if happening.kind in ("bounced", "soft_bounced"):
         message.bounced_at = now
+    session.flush()
     return held_messages.call_up(session, message.contact_id, now)
 
 
@@ -111,15 +145,74 @@ def _suppress(session: Session, keys: Sequence[bytes], account: str, message: Me
         suppression.suppress(session, keys, message.channel, body.recipient, reason, now, source=f"provider:{account}")
 
 
-def _event(session: Session, message: Message, happening: Happening, now: datetime) -> Event | None:
-    """The event, once for each message and kind; None where it is known, or there is none."""
-    name = EVENTS.get(happening.kind)
-    if name is None:
-        return None
-    key = f"{name}:{message.id}"
-    if session.scalar(select(Event.id).where(col(Event.source) == "system", col(Event.message_id) == key)) is not None:
-        return None
+def _is_streak(session: Session, message: Message, streak: Streak, now: datetime) -> bool:
+    """Whether the address has bounced softly so often in a row: a message that was delivered there breaks it."""
+    address = select(Body.recipient).where(col(Body.id) == message.body_id).scalar_subquery()
+    there = (
+        col(Message.contact_id) == message.contact_id,
+        col(Message.channel) == message.channel,
+        col(Message.sent_at) >= now - streak.within,
+    )
+    rows = session.execute(
+        select(Message.status, Message.bounced_at)
+        .join(Body, col(Body.id) == col(Message.body_id))
+        .where(*there, col(Body.recipient) == address)
+        .order_by(col(Message.sent_at).desc())
+        .limit(20 * streak.count)
+    )
+    ends = [status for status, bounced_at in rows if status == "delivered" or (status == "failed" and bounced_at is not None)]
+    return len(list(takewhile(lambda status: status == "failed", ends))) >= streak.count
+
+
+def _opted_out(session: Session, account: str, message: Message, happening: Happening, now: datetime) -> list[Event]:
+    """Its owner told the provider; the address is the one that the message went to."""
+    body = session.get(Body, message.body_id) if message.body_id else None
+    if body is None or not body.recipient:
+        return []
+    proof = {"message_id": message.id, "code": happening.code[:64]}
+    return opt_out(
+        session, message.contact_id, message.channel, body.recipient, now, by=account, proof=proof, hops=hops_of(session, message)
+    )
+
+
+def _key(message: Message, kind: str) -> str:
+    """Names the event of this kind; a message may bounce hard after it has bounced softly."""
+    return f"{EVENTS[kind]}:{message.id}" + (":soft" if kind == "soft_bounced" else "")
+
+
+def _is_told(session: Session, message: Message, kind: str) -> bool:
+    if kind not in EVENTS:
+        return False
+    told = (col(Event.source) == "system", col(Event.message_id) == _key(message, kind))
+    return session.scalar(select(Event.id).where(*told)) is not None
+
+
+def _events(session: Session, message: Message, happening: Happening, bounce: str, now: datetime) -> list[Event]:
+    """The event, once for each message and kind; none where there is none."""
+    if happening.kind not in EVENTS:
+        return []
     properties = {
+        **properties_of(session, message),
+        **({"bounce": bounce} if bounce else {}),
+        **({"reason": happening.code[:64]} if happening.code else {}),
+    }
+    event = append_event(
+        session,
+        message.contact_id,
+        "system",
+        EVENTS[happening.kind],
+        properties,
+        now,
+        message_id=_key(message, happening.kind),
+        occurred_at=happening.at or now,
+        hops=hops_of(session, message),
+    )
+    return [event]
+
+
+def properties_of(session: Session, message: Message) -> dict[str, object]:
+    """What every event about a message says of it."""
+    return {
         "message_id": message.id,
         "run_id": message.run_id,
         "journey": _journey_key(session, message),
@@ -127,12 +220,13 @@ def _event(session: Session, message: Message, happening: Happening, now: dateti
         "template": message.template,
         "channel": message.channel,
         "machine": False,
-        **({"reason": happening.code[:64]} if happening.code else {}),
     }
+
+
+def hops_of(session: Session, message: Message) -> int:
+    """How far an event about the message is from what nobody of ours set off."""
     hops = session.scalar(select(Run.hops).where(col(Run.id) == message.run_id)) if message.run_id else 0
-    return append_event(
-        session, message.contact_id, "system", name, properties, now, message_id=key, occurred_at=happening.at or now, hops=(hops or 0) + 1
-    )
+    return (hops or 0) + 1
 
 
 def _journey_key(session: Session, message: Message) -> str:

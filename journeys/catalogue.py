@@ -190,14 +190,21 @@ _MESSAGE: Mapping[str, Type] = {
     **dict.fromkeys(("message_id", "run_id", "journey", "node", "template", "channel", "link", "reason"), "string"),
     "machine": "boolean",
 }
+_BOUNCE: Mapping[str, Type] = {**_MESSAGE, "bounce": "string"}
+"""`bounce` is hard (the address is dead), soft (it takes nothing now), or streak (the last of several soft ones, so that it counts as dead)."""
+_REPLY: Mapping[str, Type] = {**_MESSAGE, "text": "string", "intent": "string"}
+"""`intent` is stop or start where the words say so, else empty. `message_id` and what follows from it: the message that is answered, if any."""
 _TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "outcome", "run_id", "node", "owner"), "string")
 _RUN: Mapping[str, Type] = {**dict.fromkeys(("journey", "run_id", "reason"), "string"), "version": "number"}
 
 _OWN: Mapping[str, Mapping[str, Type]] = {
     "Message Sent": _MESSAGE,
+    "Message Delivered": _MESSAGE,
     "Message Opened": _MESSAGE,
     "Message Clicked": _MESSAGE,
-    "Message Bounced": _MESSAGE,
+    "Message Replied": _REPLY,
+    "Message Bounced": _BOUNCE,
+    "Message Complained": _MESSAGE,
     "Message Skipped": _MESSAGE,
     "Contact Changed": {"fields": "list", "changes": "object", "tags_added": "list", "tags_removed": "list"},
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
@@ -250,8 +257,8 @@ EVENTS: Mapping[str, Mapping[str, Type]] = {
     **_OWN,
 }
 
-SYSTEM_EVENTS = frozenset(_OWN) | {"Message Delivered", "Message Complained"}
-"""What only the server may write. The last two are kept for what providers will report; nothing offers them yet."""
+SYSTEM_EVENTS = frozenset(_OWN)
+"""What only the server may write."""
 
 _RESERVED = frozenset(name.casefold() for name in SYSTEM_EVENTS)
 

@@ -47,6 +47,7 @@ from models.message import (
 )
 from models.notice import Notice, NoticeDelivery
 from models.opt_in import DUE_OPT_IN, OptIn
+from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
 from models.session import PATIENT, Database, Limits, lock
@@ -74,6 +75,7 @@ __all__ = [
     "Database",
     "DraftRevision",
     "Duplicate",
+    "EarlyReport",
     "Event",
     "Freshness",
     "Hit",

@@ -22,6 +22,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     "activities/requests_session.py": {"requests": "the session that has no way out but the client"},
     "activities/webhooks/address_guard.py": {"socket": "asks what addresses a name has"},
     "activities/providers/smtp.py": {"smtplib": "SMTP"},
+    "activities/providers/ses.py": dict.fromkeys(
+        ("boto3", "botocore"), "speaks through the HTTP client: what it would send is taken from it before"
+    ),
     "activities/providers/twilio.py": {"twilio": "speaks through the HTTP client that it is given, which is ours"},
     "activities/providers/http_fake.py": {"http.client": "for tests and benchmarks: a receiver of theirs, with one connection a thread"},
     "activities/rendering/pool.py": {"socket": "a pair of sockets to each render process"},

@@ -15,9 +15,10 @@ from typing import Any, ClassVar, Literal
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["sent", "delivered", "bounced", "failed", "complained"]
-"""`sent`: the provider has taken it, which settles a message in doubt; `bounced`: the address is dead for good; `failed`: this message did not
-arrive, the address may be fine. Opens and clicks are counted by our own links, whoever carries the message."""
+Kind = Literal["sent", "delivered", "bounced", "soft_bounced", "failed", "opted_out", "complained"]
+"""`sent`: the provider has taken it, which settles a message in doubt; `bounced`: the address is dead for good; `soft_bounced`: it takes nothing now,
+and is dead if that goes on; `failed`: this message did not arrive, the address is fine; `opted_out`: nor will another, its owner has
+said so. Opens and clicks are counted by our own links, whoever carries the message."""
 
 
 class CallbackRefused(Exception):
@@ -26,6 +27,10 @@ class CallbackRefused(Exception):
 
 class CallbackUnreadable(Exception):
     """The call is signed and cannot be read: the provider shall try again, or somebody must look."""
+
+
+class CallbackLater(Exception):
+    """It cannot be said now whether the call is signed: the provider shall call again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +58,35 @@ class Happening:
     code: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Somebody wrote to us. `provider_id` is the provider's name for what they wrote; `intent` is what the provider made of it, where it says so."""
+
+    channel: str
+    sender: str = field(repr=False)
+    text: str = field(repr=False)
+    provider_id: str
+    intent: Literal["", "stop", "start"] = ""
+
+
 class Callback(ABC):
     """One address that a provider calls. `config` is that of the account the address belongs to."""
 
     signed_with: ClassVar[str]
     """The field of `config` with which the provider signs. While it is empty, anybody could sign, and no call is taken."""
+    answer: ClassVar[tuple[str, str] | None] = None
+    """(media type, text) that the provider wants to hear when all is well; None: it reads no answer."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
 
     def verify(self, request: CallbackRequest) -> None:
-        """Raises: CallbackRefused, unless `check` ends well: what it cannot cope with was not made by the provider."""
+        """Raises: CallbackRefused, unless `check` ends well: what it cannot cope with was not made by the provider; CallbackLater."""
         try:
             if not getattr(self.config, self.signed_with):
                 raise CallbackRefused
             self.check(request)
-        except CallbackRefused:
+        except (CallbackRefused, CallbackLater):
             raise
         except Exception as error:  # noqa: BLE001 - the text may hold what a stranger sent
             log.warning("%s could not check a call: %s", type(self).__name__, type(error).__name__)
@@ -76,8 +94,8 @@ class Callback(ABC):
 
     @abstractmethod
     def check(self, request: CallbackRequest) -> None:
-        """Raises: CallbackRefused, unless the provider has signed the call with what `config` holds."""
+        """Raises: CallbackRefused, unless the provider has signed the call with what `config` holds; CallbackLater: nobody can say now."""
 
     @abstractmethod
-    def read(self, request: CallbackRequest) -> Sequence[Happening]:
-        """What it tells, in its order; what is of no interest is left out. Raises: CallbackUnreadable."""
+    def read(self, request: CallbackRequest) -> Sequence[Happening | Reply]:
+        """What it tells, in its order; what is of no interest is left out. Raises: CallbackUnreadable; CallbackLater."""

@@ -68,10 +68,10 @@ def _parts(mailbox: str) -> tuple[str, str]:
 
 
 def _headers(message: Outgoing, now: datetime) -> Iterator[tuple[str, str]]:
-    yield "From", _mailbox(message.sender)
-    yield "To", _mailbox(message.recipient)
+    yield "From", mailbox_header(message.sender)
+    yield "To", mailbox_header(message.recipient)
     if message.reply_to:
-        yield "Reply-To", _mailbox(message.reply_to)
+        yield "Reply-To", mailbox_header(message.reply_to)
     yield "Subject", message.subject
     yield "Date", format_datetime(now)
     yield "Message-ID", message_id(message.once_key, message.sender)
@@ -82,7 +82,8 @@ def _headers(message: Outgoing, now: datetime) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def _mailbox(mailbox: str) -> str:
+def mailbox_header(mailbox: str) -> str:
+    """`Name <address>` as a header spells it, in ASCII. Raises: MessageDead: `bad_address`."""
     name, address = _parts(mailbox)[0], address_of(mailbox)
     if not address.isascii():
         raise MessageDead("bad_address")  # a local part outside ASCII needs SMTPUTF8, which few receivers speak

@@ -11,7 +11,7 @@ from typing import Self
 from activities.providers.outbox import Outbox
 from activities.providers.provider import ConfiguredProvider
 
-BUILT_IN = ("smtp:Smtp", "twilio:Twilio")
+BUILT_IN = ("smtp:Smtp", "ses:Ses", "twilio:Twilio")
 """`file:class` of every provider that reaches people, in the order in which pages offer them. The outbox is always there."""
 
 Kind = type[ConfiguredProvider]

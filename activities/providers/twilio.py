@@ -24,7 +24,7 @@ from twilio.http.response import Response  # type: ignore[import-untyped]
 from twilio.rest import Client  # type: ignore[import-untyped]
 
 from activities.http_client import HttpAnswer, HttpFailure, ask, client
-from activities.providers.callback import Callback, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening, Kind
+from activities.providers.callback import Callback, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening, Kind, Reply
 from activities.providers.provider import (
     AddressDead,
     Advice,
@@ -66,6 +66,9 @@ SOFT = frozenset({30003, 30008})
 LATER = timedelta(seconds=15)
 STATUSES: Mapping[str, Kind] = {"sent": "sent", "delivered": "delivered", "read": "delivered"}
 """Those that are no failure; earlier ones (queued, sending) tell nothing."""
+ENDS: Mapping[type[ProviderFailure], Kind] = {AddressDead: "bounced", OptedOut: "opted_out"}
+"""What a code means when it comes afterwards; every other one is this message's failure."""
+INTENTS: Mapping[str, Literal["", "stop", "start"]] = {"STOP": "stop", "START": "start"}
 
 
 def sort(status: int, code: int) -> ProviderFailure:
@@ -118,10 +121,11 @@ class TwilioConfig(ProviderConfig):
     )
 
 
-class Status(Callback):
-    """What became of a message. The address names it, so that it is known before Twilio's own name for it is."""
+class Signed(Callback):
+    """A form, signed with the account's token."""
 
     signed_with = "auth_token"
+    answer = ("text/xml", "<Response/>")
 
     def check(self, request: CallbackRequest) -> None:
         """Source: Twilio "Webhooks security": HMAC-SHA1 over the address and the sorted fields; Twilio may sign it with the standard port."""
@@ -130,6 +134,10 @@ class Status(Callback):
         key = self.config.auth_token.get_secret_value().encode()
         if not any(hmac.compare_digest(_signature(key, url, fields), theirs) for url in _spellings(request.url)):
             raise CallbackRefused
+
+
+class Status(Signed):
+    """What became of a message. The address names it, so that it is known before Twilio's own name for it is."""
 
     def read(self, request: CallbackRequest) -> Sequence[Happening]:
         told = dict(_fields(request))
@@ -142,9 +150,24 @@ class Status(Callback):
         return [Happening(kind, None, sid, message_id, f"twilio_{code or status}")] if kind else []
 
 
+class Inbound(Signed):
+    """A text message or WhatsApp message that somebody wrote. Twilio may have told STOP from other texts already (Advanced Opt-Out)."""
+
+    def read(self, request: CallbackRequest) -> Sequence[Reply]:
+        told = dict(_fields(request))
+        sid, sender = told.get("MessageSid", ""), told.get("From", "")
+        if not sid or not sender:
+            raise CallbackUnreadable
+        is_whatsapp = sender.startswith("whatsapp:")
+        intent = INTENTS.get(told.get("OptOutType", ""), "")
+        return [Reply("whatsapp" if is_whatsapp else "sms", sender.removeprefix("whatsapp:"), told.get("Body", ""), sid, intent)]
+
+
 def _end(code: int) -> Kind:
     """How a message ended that did not arrive."""
-    return "bounced" if TABLE.get(code) is AddressDead else "failed"
+    if code in SOFT:
+        return "soft_bounced"
+    return ENDS.get(TABLE.get(code, MessageDead), "failed")
 
 
 class Twilio(ConfiguredProvider):
@@ -156,7 +179,7 @@ class Twilio(ConfiguredProvider):
     delivery_check: DeliveryCheck = "blind"
     Config = TwilioConfig
     timeout_seconds = TIMEOUT_SECONDS
-    callbacks: ClassVar[Mapping[str, type[Callback]]] = {"status": Status}
+    callbacks: ClassVar[Mapping[str, type[Callback]]] = {"status": Status, "inbound": Inbound}
     advice: ClassVar[Advice] = (
         (r"twilio_unreachable", "Twilio does not answer: look at status.twilio.com, and whether a firewall is in the way."),
         (r"twilio_(20003|http_401)", "Account SID or auth token was refused: enter them again."),

@@ -623,6 +623,7 @@ def append_outcome(session: Session, engine: Engine, fate: DeliveryOutcome, stat
         "channel": fate.channel,
         "machine": False,
         **({"reason": reason} if reason and status in ("skipped", "bounced") else {}),
+        **({"bounce": "hard"} if status == "bounced" else {}),
     }
     heard = is_heard(engine, session, fate.run.contact_id, name)
     key = f"{name}:{message_id}"

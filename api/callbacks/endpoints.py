@@ -1,26 +1,28 @@
 """The door for providers: `POST /callbacks/ACCOUNT/ROUTE`. Signature first; then what it tells is stored and routed, in one transaction.
 
 Which routes there are, how they are signed and read, the provider's own file says (`ConfiguredProvider.callbacks`). Nothing is read of a call
-that is not signed. A call may come twice, or before the answer to the send has been written down: the first changes nothing, the second is
-answered 503 so that it comes again.
+that is not signed. A call may come twice, or before the answer to the send has been written down: the first changes nothing, what the second tells
+is kept for an hour (`activities.reports`).
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 
+from activities import replies, reports
 from activities.account_setup import Unreadable
-from activities.happenings import Recorded, record
-from activities.providers.callback import Callback, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening
+from activities.happenings import Recorded, Streak
+from activities.providers.callback import Callback, CallbackLater, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening, Reply
 from api.http.errors import BUSY, Forbidden, Malformed, Unavailable
 from api.http.rate_limits import Rate
 from api.server import Server, TheServer
 from engine.enrolment.routing import routed
-from engine.temporal.wakeups import Wakeups
 from journeys.errors import NotFound, TooLarge
 
 router = APIRouter(prefix="/callbacks", tags=["callbacks"], include_in_schema=False)
@@ -29,6 +31,7 @@ MAX_BYTES = 1_048_576
 REFUSED = Rate("callback-refused", per_second=1, burst=30)
 """Unsigned calls, by address."""
 AGAIN_SECONDS = 30
+LATER = "The provider cannot be asked now whether it made this call."
 
 
 async def _body(request: Request) -> bytes:
@@ -39,22 +42,25 @@ async def _body(request: Request) -> bytes:
 
 
 @router.post("/{account}/{route}")
-def called(account: str, route: str, request: Request, server: TheServer, body: Annotated[bytes, Depends(_body)]) -> JSONResponse:
-    """Answers 200 once everything is committed; 403 without a good signature; 503 when the same call shall come again."""
+def called(account: str, route: str, request: Request, server: TheServer, body: Annotated[bytes, Depends(_body)]) -> Response:
+    """Answers 200 once everything is committed; 403 without a good signature; 503 when the same call shall come again, since too many wait."""
     callback = _callback(server, account, route)
     call = CallbackRequest(request.method, _public_url(server, request), {k.lower(): v for k, v in request.headers.items()}, body)
     try:
         callback.verify(call)
+        happenings = callback.read(call)
+    except CallbackLater:
+        raise Unavailable(LATER) from None
     except CallbackRefused:
         server.take(REFUSED, request.client.host if request.client else "")
         raise Forbidden("The call is not signed by the provider of this account.") from None
-    try:
-        happenings = callback.read(call)
     except CallbackUnreadable:
         raise Malformed("The call cannot be read.") from None
     taken = [_take(server, account, one) for one in happenings]
     if "too_early" in taken:
         return JSONResponse({"taken": taken.count("taken")}, 503, {"Retry-After": str(AGAIN_SECONDS)})
+    if callback.answer is not None:
+        return Response(callback.answer[1], media_type=callback.answer[0])
     return JSONResponse({"taken": taken.count("taken")})
 
 
@@ -69,21 +75,21 @@ def _callback(server: Server, account: str, route: str) -> Callback:
     return found
 
 
-def _take(server: Server, account: str, happening: Happening) -> Recorded:
-    """One transaction: what the happening changes, its event, and whatever that event sets off."""
+def _take(server: Server, account: str, told: Happening | Reply) -> Recorded:
     engine = server.engine
-    now = engine.clock.now()
-    wakeups = Wakeups()
     try:
-        with engine.db.write() as session:
-            recorded, event, woken = record(session, engine.address_keys, account, happening, now)
-            wakeups = routed(engine, session, [event], now)
+        if isinstance(told, Reply):
+            recorded, wakeups = replies.take(engine, partial(routed, engine), account, told)
+        else:
+            recorded, wakeups = reports.take(engine, partial(routed, engine), account, told, _streak(server))
     except DBAPIError:
         raise Unavailable(BUSY) from None
-    for run_id in woken:
-        wakeups.wake(run_id)
     server.wake(wakeups)
     return recorded
+
+
+def _streak(server: Server) -> Streak:
+    return Streak(server.settings.soft_bounces, timedelta(days=server.settings.soft_bounce_days))
 
 
 def _public_url(server: Server, request: Request) -> str:

@@ -447,6 +447,34 @@ def tell_read(context: PageContext, data: Data, row: Mapping[str, Any]) -> Eleme
     )
 
 
+BOUNCES = {
+    "hard": "Bounced: the address does not exist",
+    "soft": "Bounced for now",
+    "streak": "Bounced several times in a row: the address is blocked",
+}
+INTENTS = {"stop": "Wants no more messages on this channel", "start": "Wants messages on this channel again"}
+
+
+def tell_about(context: PageContext, data: Data, row: Mapping[str, Any], text: str, *more: Element) -> Element:
+    """What became of a message, with a link to it."""
+    id = str(row["properties"].get("message_id") or "")
+    link = html.a({"href": f"/ui/messages/{id}"}, data.messages.get(id) or context.t("a message")) if id else None
+    return html._(html.b(context.t(text)), ": " if link else None, link, *more)
+
+
+def tell_reply(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    """What the contact wrote back, in their words."""
+    intent = INTENTS.get(str(row["properties"].get("intent") or ""))
+    text = html.p({"key": "text"}, short(str(row["properties"].get("text") or ""), 500))
+    return tell_about(
+        context, data, row, "Reply", text, html.p({"key": "intent", "className": "quiet"}, context.t(intent)) if intent else None
+    )
+
+
+def tell_bounce(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    return tell_about(context, data, row, BOUNCES.get(str(row["properties"].get("bounce") or ""), "Bounced"))
+
+
 def tell_change(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     """Which fields and tags, and from what to what where it is known."""
     t, properties = context.t, row["properties"]
@@ -486,6 +514,8 @@ def tell_entry(context: PageContext, data: Data, row: Mapping[str, Any]) -> Elem
 OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = {
     "Message Opened": tell_read,
     "Message Clicked": tell_read,
+    "Message Replied": tell_reply,
+    "Message Bounced": tell_bounce,
     "Contact Changed": tell_change,
     "Journey Entered": tell_entry,
 }

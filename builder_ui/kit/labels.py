@@ -131,6 +131,7 @@ REASONS = {
     "held_too_long_frequency_cap": "held back too long by frequency caps",
     "database_behind": "the database is older than the run; an administrator has to check it",
     "suppressed_hard_bounce": "the address is blocked after a bounce",
+    "suppressed_bounce_streak": "the address is blocked after several bounces in a row",
     "suppressed_complaint": "the address is blocked after a complaint",
     "suppressed_unsubscribe": "the address has unsubscribed",
     "suppressed_manual": "the address is blocked",

@@ -24,7 +24,7 @@ from storage.json_values import clean_text
 from storage.sql import on, table
 from workspace.audit import record
 
-REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual", "import", "invalid", "objection")
+REASONS = ("hard_bounce", "bounce_streak", "complaint", "unsubscribe", "manual", "import", "invalid", "objection")
 """`unsubscribe` stops marketing only, the others everything; the gate knows."""
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlmodel import col, select
 
+from activities import reports
 from activities.account_setup import changed, read, set_up_of
-from activities.providers.callback import CallbackRequest
+from activities.happenings import Streak
+from activities.providers.callback import CallbackLater, CallbackRequest
 from activities.providers.smtp import Smtp
-from crm.consent import suppression
+from crm.consent import consent, suppression
+from engine.enrolment.routing import routed
 from engine.versions import publish
 from journeys.errors import Invalid
-from models import Audit, Body, Contact, Event, Message, ProviderAccount, Run
+from models import Audit, Body, Contact, EarlyReport, Event, Message, ProviderAccount, Run
 from storage.held_messages import AGAIN
 from tests.api.conftest import TestClient
 from tests.toy_provider import LOFTS, SIGNATURE, Loft, News, Pigeon, settings_of, signed
@@ -279,6 +283,17 @@ def test_a_call_that_its_check_cannot_cope_with_is_refused(
     assert stored(engine) == ("sent", [])
 
 
+def test_a_call_that_cannot_be_checked_now_shall_come_again(
+    client: TestClient, engine: Any, message: Message, public: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(self: News, request: CallbackRequest) -> None:
+        raise CallbackLater
+
+    monkeypatch.setattr(News, "check", waits)
+    assert tell(client, news(engine, "bounced"), url=f"{public}/callbacks/pigeon.main/news").status_code == 503
+    assert stored(engine) == ("sent", [])
+
+
 def test_an_account_without_the_secret_that_calls_are_signed_with_takes_none(
     client: TestClient, engine: Any, message: Message, public: str
 ) -> None:
@@ -372,15 +387,121 @@ def test_another_accounts_word_counts_for_nothing(
     assert stored(engine) == ("sent", [])
 
 
-def test_a_report_that_comes_before_the_answer_comes_again(client: TestClient, engine: Any, message: Message, public: str) -> None:
+STREAK = Streak(3, timedelta(days=30))
+
+
+def kept(engine: Any) -> list[tuple[str, str, str]]:
+    with engine.db.read() as session:
+        return [(one.kind, one.provider_id, one.message_id) for one in session.scalars(select(EarlyReport).order_by(col(EarlyReport.id)))]
+
+
+def test_a_report_that_comes_before_the_answer_is_kept_until_it_is_written(
+    client: TestClient, engine: Any, message: Message, public: str
+) -> None:
     url = f"{public}/callbacks/pigeon.main/news"
-    early = tell(client, news(engine, "delivered", letter="letter-2"), news(engine, "delivered"), url=url)
-    assert (early.status_code, early.headers["retry-after"], early.json()) == (503, "30", {"taken": 1})
     with engine.db.write() as session:
-        session.get_one(Message, "f" * 32).status = "claimed"
-    assert tell(client, news(engine, "bounced", message="f" * 32), url=url).status_code == 503
+        row = session.get_one(Message, "f" * 32)
+        row.status, row.provider_id = "claimed", ""
+    for _ in range(2):
+        early = tell(client, news(engine, "delivered"), news(engine, "sent", message="f" * 32), url=url)
+        assert (early.status_code, early.json()) == (200, {"taken": 0})
+    assert kept(engine) == [("delivered", "letter-1", ""), ("sent", "letter-1", "f" * 32)], "each once"
+    assert not reports.settle(engine, partial(routed, engine), STREAK)
+    assert len(kept(engine)) == 2, "still on its way"
+    with engine.db.write() as session:
+        row = session.get_one(Message, "f" * 32)
+        row.status, row.provider_id = "sent", "letter-1"
+    reports.settle(engine, partial(routed, engine), STREAK)
+    assert (stored(engine), kept(engine)) == (("delivered", ["Message Delivered"]), [])
+
+
+def test_a_report_of_a_message_that_never_was_is_kept_for_an_hour(client: TestClient, engine: Any, message: Message, public: str) -> None:
+    url = f"{public}/callbacks/pigeon.main/news"
     old = {"what": "delivered", "at": (engine.clock.now() - timedelta(hours=1)).isoformat(), "letter": "letter-3"}
-    assert tell(client, old, url=url).status_code == 200, "nobody asks for ever"
+    assert tell(client, old, url=url).json() == {"taken": 0}
+    assert kept(engine) == [], "too old to be on its way"
+    assert tell(client, news(engine, "delivered", letter="letter-2"), url=url).json() == {"taken": 0}
+    reports.settle(engine, partial(routed, engine), STREAK)
+    assert len(kept(engine)) == 1
+    with engine.db.write() as session:
+        session.scalars(select(EarlyReport)).one().received_at -= reports.KEPT_FOR + timedelta(seconds=1)
+    reports.settle(engine, partial(routed, engine), STREAK)
+    assert (kept(engine), stored(engine)) == ([], ("sent", []))
+
+
+def test_where_too_many_wait_the_provider_shall_call_again(
+    client: TestClient, engine: Any, message: Message, public: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "MOST", 1)
+    url = f"{public}/callbacks/pigeon.main/news"
+    assert tell(client, news(engine, "delivered", letter="letter-2"), url=url).status_code == 200
+    full = tell(client, news(engine, "delivered", letter="letter-3"), url=url)
+    assert (full.status_code, full.headers["retry-after"], len(kept(engine))) == (503, "30", 1)
+
+
+def sends(engine: Any, number: int, status: str = "sent", to: str = "+41791234567") -> str:
+    """One more message of the contact, the later the higher its number."""
+    now, id = engine.clock.now(), f"{number:032x}"
+    with engine.db.write() as session:
+        body = Body(contact_id="c" * 32, recipient=to, text="Hi", created_at=now)
+        session.add(body)
+        session.flush()
+        at = now - timedelta(minutes=30 - number)
+        row = Message(
+            id=id, once_key=f"x:more:{number}", contact_id="c" * 32, channel="sms", status=status, provider="pigeon",
+            account="pigeon.main", provider_id=f"letter-{id}", planned_at=at, sent_at=at, body_id=body.id,
+        )  # fmt: skip
+        session.add(row)
+    return id
+
+
+def softly(client: TestClient, engine: Any, public: str, *ids: str) -> list[str]:
+    """Bounces of these messages, each told twice; how each is told of."""
+    for id in ids:
+        for _ in range(2):
+            tell(client, news(engine, "soft_bounced", letter="", message=id, code="hawk"), url=f"{public}/callbacks/pigeon.main/news")
+    with engine.db.read() as session:
+        found = session.scalars(select(Event).where(Event.name == "Message Bounced").order_by(col(Event.id)))
+        return [str(one.properties["bounce"]) for one in found]
+
+
+def suppressed(engine: Any, address: str = "+41791234567") -> list[str]:
+    with engine.db.read() as session:
+        return suppression.reasons(session, engine.address_keys, "sms", address)
+
+
+def test_several_soft_bounces_in_a_row_are_as_bad_as_a_hard_one(client: TestClient, engine: Any, message: Message, public: str) -> None:
+    ids = [sends(engine, number) for number in range(5)]
+    assert softly(client, engine, public, *ids[:4]) == ["soft"] * 4
+    assert suppressed(engine) == []
+    assert softly(client, engine, public, ids[4])[4:] == ["streak"]
+    assert suppressed(engine) == ["bounce_streak"]
+    with engine.db.read() as session:
+        row = session.get_one(Message, ids[0])
+    assert (row.status, row.reason, row.bounced_at is not None) == ("failed", "hawk", True)
+
+
+@pytest.mark.parametrize("between", ["delivered", "other_address", "long_ago"])
+def test_what_breaks_a_streak(client: TestClient, engine: Any, message: Message, public: str, between: str) -> None:
+    ids = [sends(engine, number) for number in (0, 1)]
+    if between == "delivered":
+        sends(engine, 2, "delivered")
+    ids += [sends(engine, 3, to="+41790000000" if between == "other_address" else "+41791234567"), *(sends(engine, n) for n in (4, 5))]
+    if between == "long_ago":
+        with engine.db.write() as session:
+            session.get_one(Message, ids[0]).sent_at = engine.clock.now() - timedelta(days=31)
+    assert softly(client, engine, public, *ids) == ["soft"] * 5
+    assert (suppressed(engine), suppressed(engine, "+41790000000")) == ([], [])
+
+
+def test_who_opted_out_at_the_provider_has_opted_out_here(client: TestClient, engine: Any, message: Message, public: str) -> None:
+    url = f"{public}/callbacks/pigeon.main/news"
+    for taken in (1, 0):
+        assert tell(client, news(engine, "opted_out", code="hawk"), url=url).json() == {"taken": taken}
+    with engine.db.read() as session:
+        assert consent.state(session, "c" * 32, "sms", "marketing") == "withdrawn"
+        [changed] = session.scalars(select(Event).where(Event.name == "Consent Changed"))
+    assert (stored(engine), changed.routed) == (("failed", []), True)
 
 
 def test_what_is_signed_and_cannot_be_read_is_400(client: TestClient, engine: Any, message: Message, public: str) -> None:

@@ -68,4 +68,4 @@ def test_ours_is_told_by_its_type() -> None:
     assert is_genuine("system", "Message Sent")
     assert is_genuine("track", "Order Completed")
     assert not any(is_genuine("track", name) for name in SYSTEM_EVENTS)
-    assert EVENTS.keys() > SYSTEM_EVENTS - {"Message Delivered", "Message Complained"}
+    assert EVENTS.keys() > SYSTEM_EVENTS

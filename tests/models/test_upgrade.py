@@ -156,7 +156,7 @@ def test_what_happened_before_the_upgrade_is_taken_back_on_no_day(upgraded: Data
         now, whole = journey.dated_since + timedelta(hours=1), tally.read(session, journey.id)
         message = session.scalars(select(Message).where(Message.status == "sent")).all()[0]  # type: ignore[arg-type]
         bounce = Happening("bounced", now, message_id=message.id)
-        assert happenings.record(session, KEYS, message.account, bounce, now)[0] == "taken"
+        assert happenings.record(session, KEYS, message.account, bounce, happenings.Streak(5, timedelta(days=30)), now)[0] == "taken"
         migration = versions.start(engine, session, journey.id, 1, 2, {}, "tests", now)
         versions.move_chunk(engine, session, migration.id, now)
         moved = migration.moved

@@ -86,7 +86,7 @@ class MessageTerm(Term):
             text = "Opens are unreliable: many mail programs load images by themselves, others never do. Clicks are more reliable."
             yield checker.issue("rule.opens_uncertain", text, path, "warning")
         if self.message == "delivered":
-            text = "No provider reports deliveries to Pfadwerk yet, so this is never true. Check whether the message was sent instead."
+            text = "Only some providers report deliveries; of the others' messages this is never true. Check whether the message was sent instead."
             yield checker.issue("rule.no_deliveries", text, path, "warning")
 
     def sentence(self, speaker: Speaker) -> str:

@@ -1,0 +1,103 @@
+"""What people write back: *Message Replied* on the contact's timeline, routed at once; a word such as STOP opts out, START opts in again.
+
+The text is a property of the event and stands nowhere else, so it is exported and erased with the contact. Whoever is not a contact is not made
+one. Out-of-office notes are not told apart: phones write none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
+
+from activities.happenings import LEFT, Recorded, Route, hops_of, properties_of
+from activities.providers.callback import Reply
+from crm.consent import opt_out
+from crm.consent.words import intent
+from engine.engine import Engine
+from engine.temporal.wakeups import Wakeups
+from journeys.channels import ADDRESSED
+from models import Contact, Event, Message
+from storage import identifiers
+from storage.events import append_event
+from storage.json_values import clean_text
+from storage.locks import lock_contact
+
+EVENT = "Message Replied"
+MOST_CHARACTERS = 4_000
+MOST_PEOPLE = 20
+"""Contacts with one address that a reply concerns."""
+
+
+def take(engine: Engine, route: Route, account: str, reply: Reply) -> tuple[Recorded, Wakeups]:
+    """One transaction: the opt-out or opt-in of everybody who has the address, the event, and whatever that sets off."""
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        recorded, events = _record(session, engine.address_keys, account, reply, now)
+        return recorded, route(session, events, now)
+
+
+def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply, now: datetime) -> tuple[Recorded, list[Event]]:
+    address = identifiers.normalise(ADDRESSED[reply.channel], reply.sender)
+    if isinstance(address, identifiers.Refused):
+        return "unknown", []
+    people = _people(session, reply.channel, address)
+    for person in people:
+        lock_contact(session, person)
+    key = f"{EVENT}:{account}:{reply.provider_id}"[:200]
+    if session.scalar(select(Event.id).where(col(Event.source) == "system", col(Event.message_id) == key)) is not None:
+        return "known", []
+    message = _answered(session, people, reply.channel)
+    wish = reply.intent or intent(reply.text)
+    proof = {"reply": reply.provider_id[:64], "word": wish}
+    events = _heed(session, keys, people, reply.channel, address, wish, account, proof, now)
+    whose = message.contact_id if message is not None else people[0] if len(people) == 1 else None
+    if whose is None:
+        return ("taken" if wish else "unknown"), events
+    properties = {
+        **(properties_of(session, message) if message is not None else {"channel": reply.channel}),
+        "text": clean_text(reply.text)[:MOST_CHARACTERS],
+        "intent": wish,
+    }
+    hops = hops_of(session, message) if message is not None else 0
+    return "taken", [*events, append_event(session, whose, "system", EVENT, properties, now, message_id=key, hops=hops)]
+
+
+def _people(session: Session, channel: str, address: str) -> list[str]:
+    """The contacts with the address, in the order in which they are locked."""
+    field = getattr(Contact, ADDRESSED[channel])
+    there = (field == address, col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None))
+    return list(session.scalars(select(Contact.id).where(*there).order_by(col(Contact.id)).limit(MOST_PEOPLE)))
+
+
+def _answered(session: Session, people: Sequence[str], channel: str) -> Message | None:
+    """The last message that any of them got there: what people answer."""
+    got = (
+        col(Message.contact_id).in_(people),
+        col(Message.channel) == channel,
+        col(Message.status).in_(LEFT),
+        col(Message.test).is_(False),
+    )
+    return session.scalar(select(Message).where(*got).order_by(col(Message.sent_at).desc()).limit(1)) if people else None
+
+
+def _heed(
+    session: Session,
+    keys: Sequence[bytes],
+    people: Sequence[str],
+    channel: str,
+    address: str,
+    wish: str,
+    account: str,
+    proof: Mapping[str, object],
+    now: datetime,
+) -> list[Event]:
+    """What they ask for counts for everybody with the address, and for the address itself where nobody is known."""
+    if wish == "stop" and not people:
+        opt_out.stop_unknown(session, keys, channel, address, now, by=account)
+    if wish == "start":
+        opt_out.lift(session, keys, channel, address, now, by=account)
+    act = {"stop": opt_out.opt_out, "start": opt_out.opt_in}.get(wish)
+    return [event for person in people for event in act(session, person, channel, address, now, by=account, proof=proof)] if act else []
