@@ -230,7 +230,8 @@ def _happenings(
         if not row.properties.get("machine"):
             found.setdefault(str(row.properties.get("channel")), {}).setdefault(row.name, row.occurred_at)
     for claim in on(session).execute(_on_their_way, {"of_contact": contact_id, "me": wanted.message_id}):
-        found.setdefault(claim.channel, {})[MESSAGE_EVENTS["sent"]] = claim.at
+        there = found.setdefault(claim.channel, {})
+        there[MESSAGE_EVENTS["sent"]] = max(claim.at, there.get(MESSAGE_EVENTS["sent"], claim.at))
     return found
 
 

@@ -214,9 +214,10 @@ def messages_of(placed: Placed, case: Asked) -> Rows:
     for one in case.held:
         if one.message_id != case.wanted.message_id:
             found += message(placed, one.message_id, status="held", priority=one.priority, since=one.since, until=one.until, **sort_of(one))
-    for channel, what in case.happened.items() if placed.case.get("on_its_way") else ():
-        for at in (what["Message Sent"], what["Message Sent"] - MINUTE):
-            found += message(placed, f"way{at.second}{at.minute}", status="claimed", cap_class=class_, channel=channel, at=at)
+    for channel, what in case.happened.items():
+        for number, at in enumerate([what["Message Sent"] - MINUTE, what["Message Sent"]] if "Message Sent" in what else []):
+            if placed.case.get("on_its_way") or number == 0:
+                found += message(placed, f"way{number}", status="claimed", cap_class=class_, channel=channel, at=at)
     for rule in case.limits.spacings:
         on_its_way = {"status": "claimed", "cap_class": class_, "channel": rule.of_channel, "at": just_now}
         found += message(placed, f"{rule.event} w1", **on_its_way, contact_id=stranger)
