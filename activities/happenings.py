@@ -17,7 +17,7 @@ from sqlmodel import col, select
 
 from activities.providers.callback import Happening
 from activities.sending import ledger
-from crm.consent import suppression
+from crm.consent import consent, suppression
 from crm.consent.opt_out import opt_out
 from engine.temporal.wakeups import Wakeups
 from journeys.channels import SENDABLE
@@ -25,6 +25,7 @@ from models import Body, Event, Journey, Message, Run
 from storage import held_messages
 from storage.events import append_event
 from storage.locks import lock_contact
+from workspace import settings
 
 Recorded = Literal["taken", "known", "kept", "too_early", "unknown"]
 """`kept`: it is taken once the answer is written down; `known`: it changes nothing any more; `too_early`: the answer to the send is not written down
@@ -99,6 +100,9 @@ def record(session: Session, keys: Sequence[bytes], account: str, happening: Hap
         _suppress(session, keys, account, message, "bounce_streak", now)
     events = _opted_out(session, account, message, happening, now) if happening.kind == "opted_out" else []
     events += _events(session, message, happening, bounce, now)
+    if happening.kind == "complained" and settings.load(session, settings.Complaints).everywhere:
+        proof = {"message_id": message.id, "account": account}
+        events += consent.object_all(session, message.contact_id, now, source="complaint", proof=proof)
     session.flush()
     return "taken", events, woken
 

@@ -147,6 +147,8 @@ USUAL_TITLES: Mapping[str, str] = {
     "gender": "gender",
     "industry": "industry",
     "job_title": "job title",
+    "marketing_at_most": "marketing at most every",
+    "marketing_paused_until": "marketing paused until",
     "postal_code": "postal code",
     "street": "street",
     "website": "website",

@@ -415,6 +415,13 @@ def _form_key(text: str) -> str:
     return text
 
 
+class Complaints(Setting):
+    """What else follows when somebody reports a message as spam; its address gets nothing more on that channel in any case."""
+
+    everywhere: bool = False
+    """It is an objection to marketing on every channel."""
+
+
 class Retention(Setting):
     """How long what was stored about contacts is kept; older data is deleted or emptied by a daily job (`crm.privacy.retention`)."""
 
@@ -500,6 +507,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "double_opt_in": DoubleOptIn,
     "signup_forms": SignupForms,
     "retention": Retention,
+    "complaints": Complaints,
 }
 """Name of the row -> its shape."""
 

@@ -36,9 +36,10 @@ from engine.interpreter.gate import (
     Suppressions,
     Twin,
     Verdict,
-    covers,
+    caps_for,
     decide,
 )
+from journeys import wishes
 from journeys.channels import address_of
 from journeys.rules.terms.message import MESSAGE_EVENTS
 from models import Contact, Event, Message, Run
@@ -144,7 +145,7 @@ def ask(
     consents = _consents(session, contact.id, wanted)
     suppressions = _suppressions(session, address_keys, wanted, person.address)
     limits = limits_of(session)
-    since, former, held = _others(session, contact.id, wanted, limits, now)
+    since, former, held = _others(session, contact.id, wanted, person, limits, now)
     happened = _happenings(session, contact.id, wanted, limits, now, besides)
     return decide(replace(wanted, since=since), person, consents, suppressions, limits, [*former, *besides], held, now, twin, happened)
 
@@ -152,7 +153,9 @@ def ask(
 def person_of(contact: Contact | Row[Any], channel: str) -> Person:
     """The contact as the gate sees it."""
     gone = contact.erased_at is not None or contact.merged_into is not None
-    return Person(address_of(contact, channel), contact.timezone, gone, contact.id)
+    said = contact.attributes
+    pause, rhythm = wishes.paused_until(said.get(wishes.PAUSED_UNTIL)), wishes.at_most_every(said.get(wishes.AT_MOST))
+    return Person(address_of(contact, channel), contact.timezone, gone, contact.id, pause, rhythm)
 
 
 def limits_of(session: Session) -> Limits:
@@ -193,13 +196,13 @@ def _suppressions(session: Session, keys: Sequence[bytes], wanted: SendRequest, 
 
 
 def _others(
-    session: Session, contact_id: str, wanted: SendRequest, limits: Limits, now: datetime
+    session: Session, contact_id: str, wanted: SendRequest, person: Person, limits: Limits, now: datetime
 ) -> tuple[datetime | None, list[Former], list[Held]]:
     """Since when the message itself has been held, what has left, and what else is held and still awaited by its run.
 
     What left before the longest cap does not matter.
     """
-    caps = [cap for cap in limits.caps if wanted.is_marketing and covers(cap, wanted)]
+    caps = caps_for(wanted, person, limits) if wanted.is_marketing else []
     if not caps:
         return None, [], []
     values = {"of_contact": contact_id, "me": wanted.message_id}

@@ -20,11 +20,12 @@ from activities.tracking import Fetch, Purpose, record_click, record_open, targe
 from api.public.brand import brand
 from api.public.doors import PER_TOKEN, Form, Happening, address_of, happened, nothing, tracking_of
 from api.public.pages import VIEW_POLICY, headers, language_of, page
-from api.public.preferences import Sender, choices, examples, purpose_of, record
+from api.public.preferences import Sender, Wishes, choices, examples, purpose_of, record, wish, wishes_of
 from api.server import Server, TheServer
 from crm.consent import consent, mailbox
 from journeys.channels import ADDRESSED
 from models import Body, Contact, Event, Message
+from storage.locks import lock_contact
 
 log = logging.getLogger("pfadwerk.api")
 
@@ -110,7 +111,7 @@ def preview(request: Request, server: TheServer) -> Response:
     language = language_of(request, None, server.settings.language)
     with server.engine.db.read() as session:
         look, boxes = brand(session), examples(session, language)
-    return page("preferences", language, look, saved=False, test=True, choices=boxes)
+    return page("preferences", language, look, saved=False, test=True, choices=boxes, wishes=Wishes(language=language))
 
 
 @router.api_route("/p/{token}", methods=["GET", "HEAD"])
@@ -131,8 +132,8 @@ def save_preferences(token: str, request: Request, server: TheServer, form: Form
         if "nothing" in names:
             _must(visit, lambda s, now: _object(s, visit, now))
         elif "save" in names:
-            _must(visit, lambda s, now: list(record(s, visit.sender, names, now, visit.proof, visit.language)))
-    return _preferences_page(visit, saved=True)
+            _must(visit, lambda s, now: _preferred(s, visit, names, dict(form), now))
+    return _preferences_page(_visit(server, request, "preferences", token) or visit, saved=True)
 
 
 @router.api_route("/v/{token}", methods=["GET", "HEAD"])
@@ -216,6 +217,13 @@ def _is_stopped(session: Session, visit: RequestContext) -> bool:
     )
 
 
+def _preferred(session: Session, visit: RequestContext, names: frozenset[str], values: dict[str, str], now: datetime) -> list[Event | None]:
+    """The boxes, and the wishes beside them."""
+    contact = lock_contact(session, visit.contact.id)
+    said: list[Event | None] = [*record(session, visit.sender, names, now, visit.proof, visit.language)]
+    return [*said, *wish(session, contact, wishes_of(contact, visit.language, now), values, now)]
+
+
 def _object(session: Session, visit: RequestContext, now: datetime) -> list[Event | None]:
     came_from = (visit.message.channel, visit.mailbox) if visit.mailbox else None
     return list(consent.object_all(session, visit.contact.id, now, source="preferences", proof=visit.proof, mailbox=came_from))
@@ -245,7 +253,8 @@ def _links(visit: RequestContext) -> dict[str, Any]:
 def _preferences_page(visit: RequestContext, *, saved: bool) -> Response:
     with visit.server.engine.db.read() as session:
         boxes = choices(session, visit.sender, visit.language)
-    return _page(visit, "preferences", saved=saved, test=visit.message.test, choices=boxes)
+    wished = wishes_of(visit.contact, visit.language, visit.server.engine.clock.now())
+    return _page(visit, "preferences", saved=saved, test=visit.message.test, choices=boxes, wishes=wished)
 
 
 def _page(visit: RequestContext, name: str, status: int = 200, **values: Any) -> Response:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from babel.dates import format_date
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -20,6 +21,7 @@ from locales import SUPPORTED, translator
 PAGES = Path(__file__).parent / "pages"
 
 _environment = Environment(loader=FileSystemLoader(PAGES), autoescape=select_autoescape(default=True), undefined=StrictUndefined)
+_environment.globals["day"] = lambda at, language: format_date(at, "long", locale="de" if language == "de" else "en_GB")
 
 VIEW_POLICY = (
     "default-src 'none'; img-src http: https: data:; style-src 'unsafe-inline' https:; font-src https:; base-uri 'none'; form-action 'none'; "

@@ -7,20 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.consent.consent import Evidence, record_consent
 from crm.consent.mailbox import says_no
-from journeys.channels import CHANNELS, DEFAULT, TRACKING
-from models import ConsentState, Event, Message
+from crm.people import profile
+from journeys import wishes
+from journeys.channels import CHANNELS, DEFAULT, SENDABLE, TRACKING
+from locales import SUPPORTED
+from models import ConsentState, Contact, Event, Message
 from workspace import listed_names, settings
 
 ALLOW_TRACKING = "You may measure whether I open messages and which links I use."
 NO_TRACKING = "Do not measure whether I open messages and which links I use."
 """Where nobody is asked first: a box that is ticked before somebody said yes would be no consent (ECJ C-673/17, Planet49)."""
+
+
+PAUSES: Mapping[str, int] = {"none": 0, "30": 30, "60": 60, "90": 90}
+"""What the page offers -> days; 0 ends a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
     message = sender.message
     statement = select(ConsentState.channel, ConsentState.purpose, ConsentState.state).where(ConsentState.contact_id == message.contact_id)
     states = {(channel, purpose): state for channel, purpose, state in session.execute(statement)}
-    pairs = sorted({pair for pair in states if pair[0] in CHANNELS} | _own(message))
+    pairs = sorted({pair for pair in states if pair[0] in SENDABLE} | _own(message))
     called = listed_names.labels(session, "purposes", language)
     boxes = [
         Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c].wording, sender.allows(session, c, p, states.get((c, p))))
@@ -85,6 +92,37 @@ def examples(session: Session, language: str) -> list[Choice]:
     named = list(listed_names.labels(session, "purposes", language).items())[:3]
     boxes = [Choice(DEFAULT, key, label, CHANNELS[DEFAULT].wording, chosen=False) for key, label in named]
     return [*boxes, _tracking(session, None)]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How often, from when on, and in which language a contact wants messages. `at_most` is empty: as they come."""
+
+    at_most: str = ""
+    paused_until: datetime | None = None
+    language: str = ""
+
+
+def wishes_of(contact: Contact, language: str, now: datetime) -> Wishes:
+    """What holds now; a pause that is over is none. `language` is that of the page, where the contact has none."""
+    rhythm, pause = str(contact.attributes.get(wishes.AT_MOST)), wishes.paused_until(contact.attributes.get(wishes.PAUSED_UNTIL))
+    own = (contact.locale or "").partition("-")[0]
+    at_most = rhythm if rhythm in wishes.EVERY else ""
+    return Wishes(at_most, pause if pause is not None and pause > now else None, own if own in SUPPORTED else language)
+
+
+def wish(session: Session, contact: Contact, shown: Wishes, values: Mapping[str, str], now: datetime) -> list[Event]:
+    """Stores what differs from what was shown; the event says from what to what. What the page did not offer changes nothing."""
+    fields: dict[str, object] = {}
+    rhythm, pause, language = (values.get(name, "") for name in ("at_most", "pause", "language"))
+    if "at_most" in values and rhythm != shown.at_most and rhythm in ("", *wishes.EVERY):
+        fields[wishes.AT_MOST] = rhythm or None
+    if pause in PAUSES:
+        fields[wishes.PAUSED_UNTIL] = (now + timedelta(days=PAUSES[pause])).isoformat() if PAUSES[pause] else None
+    if language in SUPPORTED and language != shown.language:
+        fields["locale"] = language
+    event = profile.update_fields(session, contact.id, fields, now, "preferences") if fields else None
+    return [event] if event else []
 
 
 def purpose_of(message: Message) -> str:
@@ -119,7 +157,7 @@ def record(
 
 
 def _own(message: Message) -> set[tuple[str, str]]:
-    return {(message.channel, purpose_of(message))} if message.channel in CHANNELS and message.message_class == "marketing" else set()
+    return {(message.channel, purpose_of(message))} if message.channel in SENDABLE and message.message_class == "marketing" else set()
 
 
 def _tracking(session: Session, state: str | None) -> Choice:

@@ -114,11 +114,17 @@ def _asked(
         wording=form.wording(language),
         language=language,
         source=f"form:{form.key}",
-        page=request.headers.get("referer") or request.headers.get("origin") or str(request.url),
+        page=_page_of(request),
         ip=address_of(request),
         fields={name: values[name] for name in double_opt_in.FIELDS if form.names and values.get(name)},
     )
     return list(double_opt_in.ask(session, asked, now))
+
+
+def _page_of(request: Request) -> str:
+    """Where the form stands, as far as the browser says: ours tell nobody where they were, and then say `null`."""
+    said = (request.headers.get(name, "") for name in ("referer", "origin"))
+    return next((one for one in said if one not in ("", "null")), str(request.url))
 
 
 def _form_of(server: Server, key: str) -> settings.SignupForm | None:

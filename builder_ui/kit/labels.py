@@ -107,6 +107,8 @@ REASONS = {
     "no_contact": "the contact does not exist any more",
     "quiet_hours": "quiet hours",
     "frequency_cap": "frequency cap reached",
+    "pause_requested": "the contact asked for a pause",
+    "held_too_long_pause_requested": "not sent: the contact asked for a longer pause",
     "spacing": "too soon after a message on another channel",
     "global_hold_out": "in the workspace's control group",
     "held_too_long_spacing": "held back too long by rules between channels",

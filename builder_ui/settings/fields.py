@@ -266,6 +266,10 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "signup_forms.forms.english_wording": ("What people agree to in English", "Kept with their consent."),
     "signup_forms.forms.german_wording": ("What people agree to in German", ""),
     "signup_forms.forms.names": ("Ask for first and last name", ""),
+    "complaints.everywhere": (
+        "No more marketing on any channel",
+        "A complaint about an e-mail also stops text messages and all others: it counts as an objection.",
+    ),
     "retention.bodies": ("Texts of messages", "At least 30 days. To whom a message went stays."),
     "retention.hits": ("Single opens and clicks", "At least 30 days. That a message was opened stays."),
     "retention.refusals": ("Refused entries into journeys", "At least 30 days."),

@@ -28,6 +28,7 @@ LEADS = {
     "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
     "signup_forms": "Forms by which people sign up. Each is a page of its own, and can be put into your website.",
     "double_opt_in": "Whoever signs up gets an e-mail with a link, and is a subscriber once it is confirmed.",
+    "complaints": "What follows when somebody reports a message as spam. The address gets nothing more on that channel in any case.",
     "retention": "How long data about contacts is kept. A daily job deletes what is older; see “Background jobs”.",
     "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
     "tracking": "Whether clicks and opens are counted.",
@@ -37,7 +38,7 @@ LEADS = {
 
 
 ANYWAY = "anyway"
-AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms", "retention"})
+AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms", "retention", "complaints"})
 """What says nothing about messages to contacts, and so does not wait for the next one."""
 
 

@@ -57,12 +57,14 @@ class SendRequest:
 @dataclass(frozen=True, slots=True)
 class Person:
     """The recipient: `address` is where the wanted channel reaches them, `gone` that the contact was erased or merged into another.
-    Without `contact_id` (somebody made up) they are in no control group."""
+    Without `contact_id` (somebody made up) they are in no control group. `paused_until` and `at_most_every` are the contact's own wishes."""
 
     address: str | None
     timezone: str | None = None
     gone: bool = False
     contact_id: str = ""
+    paused_until: datetime | None = None
+    at_most_every: timedelta | None = None
 
 
 Consents = Mapping[str, Mapping[str, str]]
@@ -183,7 +185,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """It may leave at `until` at the earliest. Reasons: same_mailbox, quiet_hours, frequency_cap, spacing (what it waits for last).
+    """It may leave at `until` at the earliest. Reasons: same_mailbox, pause_requested, quiet_hours, frequency_cap, spacing (what it waits for last).
 
     `behind`: the held messages that go first and without which it could leave sooner.
     """
@@ -271,15 +273,22 @@ def _hold(
     happened: Happened,
 ) -> Hold | None:
     """Until when it waits with those that go first, and whether it is for them; None if it may leave now."""
-    caps = [cap for cap in limits.caps if covers(cap, wanted)]
+    caps = caps_for(wanted, person, limits)
+    begin = now if person.paused_until is None else max(now, person.paused_until)
     ahead = [one for one in held if any(covers(cap, one) for cap in caps) and _goes_first(one, wanted, now)]
     left = list(former)
     walk = _Walk(_quiet_times(wanted, person, limits), _spaced_until(wanted, limits.spacings, happened))
-    until, reason = walk.earliest(now, [(cap, _taken(cap, left, ahead, now)) for cap in caps])
+    until, reason = walk.earliest(begin, [(cap, _taken(cap, left, ahead, now)) for cap in caps])
     if until == now:
         return None
-    alone, _ = walk.earliest(now, [(cap, _taken(cap, left, (), now)) for cap in caps])
-    return Hold(until, reason, tuple(sorted(one.message_id for one in ahead)) if alone < until else ())
+    alone, _ = walk.earliest(begin, [(cap, _taken(cap, left, (), now)) for cap in caps])
+    return Hold(until, reason or "pause_requested", tuple(sorted(one.message_id for one in ahead)) if alone < until else ())
+
+
+def caps_for(wanted: SendRequest, person: Person, limits: Limits) -> list[Cap]:
+    """Those that count this message: the workspace's, and what the contact asked for."""
+    own = [Cap("", 1, person.at_most_every)] if person.at_most_every is not None else []
+    return [cap for cap in (*limits.caps, *own) if covers(cap, wanted)]
 
 
 def covers(cap: Cap, one: SendRequest | Former | Held) -> bool:

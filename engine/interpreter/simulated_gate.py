@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from engine.interpreter import gate
+from journeys import wishes
 from journeys.channels import ADDRESSED
 from journeys.document import Settings
 from journeys.rules.facts import Facts
@@ -34,7 +35,8 @@ class SimulatedGate:
         since = self._first_held.get(message_id)
         wanted = gate.wanted(message_id, call.channel, call.input, self.settings, since)
         address = _text(facts.value(ADDRESSED.get(call.channel, "id")))
-        person = gate.Person(address, _text(facts.value("timezone")), contact_id=_text(facts.value("id")) or "")
+        pause, rhythm = wishes.paused_until(facts.value(wishes.PAUSED_UNTIL)), wishes.at_most_every(facts.value(wishes.AT_MOST))
+        person = gate.Person(address, _text(facts.value("timezone")), False, _text(facts.value("id")) or "", pause, rhythm)
         stated = facts.consent(call.channel, wanted.purpose)
         consents = {call.channel: {wanted.purpose: stated}} if stated else {}
         happened = self._happened(facts, wanted, now)

@@ -20,8 +20,9 @@ import crm.consent.mailbox
 import crm.consent.suppression
 from activities.sending import gate
 from crm.consent.suppression import hashed
-from engine.interpreter.gate import Former, Held, Limits, SendRequest, Verdict
+from engine.interpreter.gate import Former, Held, Limits, Person, SendRequest, Verdict
 from engine.interpreter.state import State
+from journeys import wishes
 from journeys.channels import ADDRESSED
 from journeys.rules.terms.message import MESSAGE_EVENTS
 from journeys.values import Call, Do, WaitUntil
@@ -134,8 +135,14 @@ def contacts_of(placed: Placed, case: Asked) -> Iterator[tuple[type, dict[str, A
         names = {"email": f"other{placed.number}@example.org", "phone": "+41790000000"}
         names |= {field: placed.address(person.address)} if field != "id" else {}
         gone = {("erased_at", "merged_into")[placed.number % 2]: (LONG_AGO, "winner")[placed.number % 2]} if person.gone else {}
-        yield Contact, contact_row(placed.contact_id, timezone=person.timezone, **names, **gone)
+        yield Contact, contact_row(placed.contact_id, timezone=person.timezone, attributes=wishes_of(person), **names, **gone)
     yield Contact, contact_row(placed.id_of("stranger"), timezone="Pacific/Auckland", email=f"stranger{placed.number}@example.org")
+
+
+def wishes_of(person: Person) -> dict[str, str]:
+    """What the contact asked for, in its fields."""
+    rhythm = next((one for one, span in wishes.EVERY.items() if span == person.at_most_every), "")
+    return {wishes.AT_MOST: rhythm} | ({wishes.PAUSED_UNTIL: person.paused_until.isoformat()} if person.paused_until else {})
 
 
 def contact_row(id: str, **fields: Any) -> dict[str, Any]:
@@ -224,7 +231,7 @@ def messages_of(placed: Placed, case: Asked) -> Rows:
         found += message(placed, f"{rule.event} w2", **on_its_way, test=True)
     # What has left, but not to this contact, not in this class, not really, or not at all.
     found += message(placed, "f1", status="sent", cap_class=class_, at=just_now, contact_id=stranger)
-    if all(cap.cap_class or cap.channel or cap.purpose for cap in case.limits.caps):
+    if case.person.at_most_every is None and all(cap.cap_class or cap.channel or cap.purpose for cap in case.limits.caps):
         found += message(placed, "f2", status="sent", at=just_now, **of_its_own)
     found += message(placed, "call", status="sent", cap_class="", at=just_now)
     found += message(placed, "f3", status="sent", cap_class=class_, at=just_now, test=True)

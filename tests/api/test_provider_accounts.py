@@ -25,6 +25,7 @@ from storage.held_messages import AGAIN
 from tests.api.conftest import TestClient
 from tests.toy_provider import LOFTS, SIGNATURE, Loft, News, Pigeon, settings_of, signed
 from workspace import accounts, stopped_accounts
+from workspace import settings as workspace_settings
 
 NEW = {"provider": "pigeon", "name": "main", "config": settings_of("alps")}
 
@@ -323,6 +324,23 @@ def test_a_dead_or_angry_address_gets_nothing_more(
     assert stored(engine) == (status, ["Message Bounced" if what == "bounced" else "Message Complained"])
     with engine.db.read() as session:
         assert suppression.reasons(session, engine.address_keys, "sms", "+41791234567") == [reason]
+
+
+@pytest.mark.parametrize(("everywhere", "what"), [(False, "complained"), (True, "complained"), (True, "bounced")])
+def test_a_complaint_is_an_objection_where_the_workspace_says_so(
+    client: TestClient, engine: Any, message: Message, public: str, everywhere: bool, what: str
+) -> None:
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        workspace_settings.put(session, "complaints", {"everywhere": everywhere}, "test", now)
+        consent.record_consent(
+            session, message.contact_id, "email", "marketing", "granted", now, evidence=consent.Evidence.DATED, source="test"
+        )
+    assert tell(client, news(engine, what), url=f"{public}/callbacks/pigeon.main/news").json() == {"taken": 1}
+    objects = everywhere and what == "complained"
+    with engine.db.read() as session:
+        states = {channel: consent.state(session, message.contact_id, channel, "marketing") for channel in ("email", "sms")}
+    assert states == ({"email": "withdrawn", "sms": "withdrawn"} if objects else {"email": "granted", "sms": None})
 
 
 @pytest.mark.parametrize("what", ["bounced", "complained"])

@@ -60,6 +60,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         "no_contact",
         "no_address",
         "no_consent",
+        "pause_requested",
         "quiet_hours",
         "frequency_cap",
         "same_mailbox",

@@ -290,6 +290,13 @@ def test_what_is_no_sign_up_leaves_nothing(client: TestClient, engine: Engine, c
     assert rows(engine, OptIn) == rows(engine, Contact) == []
 
 
+def test_the_page_of_the_form_is_kept_and_ours_is_known_without_being_told(client: TestClient, engine: Engine) -> None:
+    for n, told in enumerate(({"origin": "null"}, {"referer": "https://shop.example/news", "origin": "https://shop.example"}, {})):
+        client.post("/subscribe/footer", data={**YES, "email": f"a{n}@example.org"}, headers=told)
+    here = "http://testserver/subscribe/footer"
+    assert sorted(one.page for one in rows(engine, OptIn)) == sorted([here, "https://shop.example/news", here])
+
+
 def test_a_form_that_is_not_there_is_nothing(client: TestClient) -> None:
     assert client.get("/subscribe/nobody").status_code == client.post("/subscribe/nobody", data=YES).status_code == 404
 
