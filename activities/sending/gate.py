@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, or_, select
+from sqlalchemy import Row, bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from activities.sending.ledger import is_awaited
@@ -65,7 +65,7 @@ _former = (
     .where(
         messages.c.contact_id == bindparam("of_contact"),
         messages.c.cap_class != "",
-        messages.c.status.in_(COUNTED),
+        text(f"message.status IN {COUNTED}"),  # not `in_`, which SQLAlchemy writes anew each time
         messages.c.test.is_(False),
         messages.c.id != bindparam("me"),
         or_(messages.c.sent_at > bindparam("since"), messages.c.sent_at.is_(None)),

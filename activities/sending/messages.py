@@ -251,9 +251,15 @@ def stored(session: Session, message: Row[Any]) -> Draft | None:
     if body is None:
         return None
     headers = dict(body.headers)
-    reply_to = headers.pop(REPLY_TO, "")
+    reply_to = headers.pop(REPLY_TO, "") or _usual_reply_to(session, body.sender)
     rendered = Rendered(body.subject, body.html, body.text, message.locale, headers, parts=body.parts)
     return Draft(Prepared(rendered, body.sender, reply_to))
+
+
+def _usual_reply_to(session: Session, sender: str) -> str:
+    """Of a message from the workspace's usual sender, also one whose body was kept before the address for replies stood in it."""
+    usual = settings.load(session, settings.Sender)
+    return usual.reply_to if usual.email and usual.email in sender else ""
 
 
 def contact_values(contact: Contact | Row[Any]) -> dict[str, Any]:

@@ -167,6 +167,18 @@ def test_a_message_is_from_whom_its_step_says(shop: Any, said: dict[str, str], m
     assert body.headers.get("Reply-To", "") == reply_to
 
 
+def test_a_body_from_before_replies_stood_in_it_is_answered_as_then(shop: Any) -> None:
+    message, _ = sent(shop, journey())
+    with shop.db.write() as session:
+        body = session.get_one(Body, message.body_id)
+        body.headers = {name: value for name, value in body.headers.items() if name != "Reply-To"}
+        session.add(body)
+    with shop.db.read() as session:
+        again = stored(session, session.get(Message, message.id))  # type: ignore[arg-type]
+    assert again is not None
+    assert again.payload.reply_to == "usual@shop.example"
+
+
 def test_a_sender_that_goes_meanwhile_is_replaced_by_nobody(shop: Any) -> None:
     shop.publish(journey(sender="team"))
     put(shop, "senders", {"senders": []})
