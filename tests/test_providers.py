@@ -160,7 +160,7 @@ def test_doctor_shows_it(live: Settings) -> None:
         accounts.carry(session, {"sms": "pigeon.main"}, "test", datetime.now(UTC))
     settings = live.model_copy(update={"database_url": f"sqlite:///{file}", "channels": {}})
     found = {one.subject: one for one in doctors.doctor(settings, [Pigeon]) if one.subject in ("providers", "mail")}
-    assert found["providers"].message == "pigeon.main carries sms"
+    assert found["providers"].message == "pigeon.main is used for sms"
     assert (found["mail"].state, found["mail"].message) == ("good", "pigeon.main answers")
     LOFTS["alps"].is_there = False
     [mail] = [one for one in doctors.doctor(settings, [Pigeon]) if one.subject == "mail"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from crm.people.profile import add_tag, update_fields
 from crm.sales import tasks
 from journeys.changes import CreateTask
 from models import Contact, Message, new_id
+from storage.events import append_event
 from tests.builder_ui.test_pages import say
 
 PERSON = Fetch("Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
@@ -48,6 +50,22 @@ def test_opens_and_clicks_name_their_message_and_link_and_machines_are_told_apar
     text = page_of(log_in, opened, town, "Carla")
     assert f"Clicked :  {subject} link to {SHOP}" in text
     assert f"Clicked (probably by a machine) :  {subject} link to {SHOP}" in text
+
+
+def test_a_reply_stands_in_the_contact_s_words_and_a_bounce_says_how_bad_it_is(log_in: Any, opened: Any, town: Any) -> None:
+    with town.db.write() as session:
+        message = first_mail(town, session, "Ben")
+        about = {"message_id": message.id, "channel": "sms"}
+        for name, more in (
+            ("Message Replied", {"text": "<b>Nein</b>, danke. STOP", "intent": "stop"}),
+            ("Message Bounced", {"bounce": "soft"}),
+            ("Message Bounced", {"bounce": "streak"}),
+        ):
+            append_event(session, town.people["Ben"], "system", name, {**about, **more}, town.now)
+    text = page_of(log_in, opened, town, "Ben")
+    assert f"Reply :  {message.subject} <b>Nein</b>, danke. STOP Wants no more messages on this channel" in html.unescape(text)
+    assert f"Bounced for now :  {message.subject}" in text
+    assert "Bounced several times in a row: the address is blocked" in text
 
 
 def test_a_change_says_from_what_to_what(log_in: Any, opened: Any, town: Any) -> None:
