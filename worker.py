@@ -22,7 +22,8 @@ from activities.custom.handler import CustomActivityHandler
 from activities.happenings import Streak
 from activities.look_ahead import LookAhead
 from activities.measures import Measures
-from activities.providers import ConfiguredProvider, Outbox
+from activities.providers import ConfiguredProvider, Outbox, Surroundings
+from activities.providers.registry import kept_here
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.sending import confirmations, resend
 from activities.sending.breakers import Breakers
@@ -229,7 +230,18 @@ def _live_performers(
 def _staging_performers(
     messaging: MessageSettings, settings: Settings, engine: Engine, customs: list[CustomActivity], accounts: Accounts
 ) -> Mapping[str, ChannelHandler]:
-    return pretending_performers(messaging, Outbox(engine.db, engine.clock.now)) | custom_performers(customs, fake=True)
+    return (
+        pretending_performers(messaging, Outbox(engine.db, engine.clock.now))
+        | _kept_here(messaging, engine)
+        | custom_performers(customs, fake=True)
+    )
+
+
+def _kept_here(messaging: MessageSettings, engine: Engine) -> dict[str, ChannelHandler]:
+    """Channels whose messages lie in our own database: staging's inbox is as real as live's, and in another database."""
+    around = Surroundings(engine.db, engine.clock.now)
+    opened = [kind.open(kind.Config(), around) for kind in kept_here()]
+    return {channel: MessageHandler(messaging, provider, channel) for provider in opened for channel in provider.channels}
 
 
 def pretending_performers(messaging: MessageSettings, outbox: Outbox) -> dict[str, ChannelHandler]:

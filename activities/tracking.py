@@ -32,7 +32,7 @@ from storage.locks import lock_contact
 from storage.sql import insert_new, on, table
 from workspace import settings
 
-Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce", "confirm"]
+Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce", "confirm", "contact"]
 Level = Literal["none", "clicks", "full"]
 AgentClass = Literal["human", "prefetch", "scanner", "unknown"]
 
@@ -264,6 +264,17 @@ def _read_by_human(session: Session, message: Message, now: datetime, *, clicked
             {(message.node, what, "", message.channel, message.template_version or 0): int(is_first) for what, is_first in first.items()},
             now,
         )
+
+
+def record_read(session: Session, message_id: str, most: Level, now: datetime) -> Event | None:
+    """Somebody read the message in an inbox of ours: as `record_open` for a person, where opens may be measured (`most`: by the operator)."""
+    message = _lock(session, message_id)
+    if message is None or message.test or level(session, message.contact_id, most) != "full":
+        return None
+    if not _store_hit(session, message, "open", None, "human", Fetch(), now):
+        return None
+    _read_by_human(session, message, now)
+    return _event(session, message, "Message Opened", "human", {}, f"{now:%Y%m%d%H}", now)
 
 
 def classify(fetch: Fetch, delivered_at: datetime | None, now: datetime) -> AgentClass:

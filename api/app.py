@@ -28,6 +28,8 @@ from api.http import errors, openapi
 from api.http.headers import HeadersMiddleware
 from api.http.rate_limits import Limits
 from api.http.request_bodies import BodyLimitMiddleware
+from api.in_app import endpoints as in_app
+from api.in_app.streams import Streams
 from api.metrics import Metrics
 from api.public import public_router, signup_router
 from api.server import Server
@@ -59,13 +61,20 @@ REDIS_SECONDS = 0.25
 
 
 def create_app(
-    settings: Settings, engine: Engine, *, connect: Connect | None = None, waker: Waker | None = None, accounts: Accounts | None = None
+    settings: Settings,
+    engine: Engine,
+    *,
+    connect: Connect | None = None,
+    waker: Waker | None = None,
+    accounts: Accounts | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """The app over an engine whose database is migrated. It listens nowhere itself: the caller binds it, to loopback by default.
 
     `connect` replaces the connection to Temporal that the settings name; a `waker` replaces Temporal altogether. With neither a waker
     nor an address in the settings nothing is woken, and the keeper finds what to do from the rows.
     `accounts` carry test sends and mails about members' own accounts, and are set up on the pages; the default has none, and reaches nobody.
+    `stopping`: whether the server that runs the app is to end; open streams end then, because it waits for them.
     """
     metrics = Metrics()
     accounts = accounts or Accounts(engine.db, Providers.of_none(), engine.address_keys, Surroundings(engine.db, engine.clock.now))
@@ -76,6 +85,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _server(settings, engine, metrics, _waker(settings, connect, waker), accounts, messaging, turns) as server:
+            server.streams.stopping = stopping
             app.state.server = server
             yield
         await run_in_threadpool(renderer.close)
@@ -100,6 +110,7 @@ def create_app(
     # The routes as they are: `include_router` would build each a second time, and a start take half a second longer.
     for router in (
         endpoints.router,
+        in_app.router,
         *admin_routers(),
         login.router,
         health.router,
@@ -182,7 +193,10 @@ async def _server(
     writer = Writer(engine, waker, loop, settings.max_backlog)
     keys = KeyRing(engine.db, engine.clock.real_now)
     provider = ThroughChannel(accounts, "email")
-    server = Server(settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, messaging, provider, accounts, turns=turns)
+    streams = Streams(engine.db)
+    server = Server(
+        settings, engine, waker, redis, Limits(redis), keys, writer, metrics, loop, messaging, provider, accounts, streams, turns
+    )
     metrics.watch(engine, writer)
     presence = Presence(engine, "web")
     tasks = [
@@ -200,6 +214,7 @@ async def _server(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await streams.close()
         await run_in_threadpool(writer.stop)
         await run_in_threadpool(_attempt, keys.flush)
         await run_in_threadpool(_attempt, writer.intake.flush)

@@ -14,6 +14,7 @@ from activities.providers import Provider
 from activities.rendering.turns import Turns
 from activities.sending.messages import MessageSettings
 from api.http.rate_limits import Limits, Rate
+from api.in_app.streams import Streams
 from api.metrics import Metrics
 from api.tracking.write_keys import KeyRing
 from api.tracking.writer import Waker, Writer
@@ -41,6 +42,7 @@ class Server:
     messaging: MessageSettings
     provider: Provider
     accounts: Accounts
+    streams: Streams
     turns: Turns = field(default_factory=Turns)
     """Of previews, by who asks; the pages take them, too."""
     refusals: Refusals = field(default_factory=Refusals)

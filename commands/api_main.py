@@ -94,8 +94,12 @@ def build_server(settings: Settings) -> Server:
     with engine.db.read() as session:
         audit.Watch().look(session)
     accounts = accounts_of(settings, engine, everything=False)
+
+    def stopping() -> bool:
+        return server.should_exit
+
     config = uvicorn.Config(
-        create_app(settings, engine, connect=_connect(settings), accounts=accounts),
+        create_app(settings, engine, connect=_connect(settings), accounts=accounts, stopping=stopping),
         host=settings.host,
         port=settings.port,
         log_config=None,  # commands.logs has configured it
@@ -108,7 +112,8 @@ def build_server(settings: Settings) -> Server:
         backlog=BACKLOG,
         ws_max_size=MAX_SOCKET_BYTES,
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    return server
 
 
 def _connect(settings: Settings) -> Connect | None:

@@ -29,6 +29,7 @@ from models.columns import id_at, new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
 from models.event import Event, Unrouted
+from models.in_app import InAppMessage
 from models.intake import IntakeProblem
 from models.job import Job, PurgeMark
 from models.journey import DraftRevision, Freshness, Journey, OpenBuilder, TriggerCursor, Version
@@ -81,6 +82,7 @@ __all__ = [
     "Hit",
     "Identity",
     "Import",
+    "InAppMessage",
     "Inbox",
     "IntakeProblem",
     "Job",

@@ -33,7 +33,7 @@ class Outgoing:
 
     `sender` is an address or `Name <address>`; `headers` are extra ones (List-Unsubscribe); `metadata` is passed on where a
     provider can attach it and holds ids only. `parts`: the parts of the template that have no field here, by their names, as the channel
-    lists them (`journeys.channels`).
+    lists them (`journeys.channels`). `lifetime`: for how long it is worth having; None: as the provider sees fit.
 
     Raises:
         MessageDead: a control character (line breaks included) where it could end a header: `bad_header`.
@@ -51,6 +51,7 @@ class Outgoing:
     headers: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    lifetime: timedelta | None = None
 
     def __post_init__(self) -> None:
         lines = (self.once_key, self.recipient, self.sender, self.reply_to, self.subject, *self.headers.values())

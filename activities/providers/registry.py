@@ -11,7 +11,9 @@ from typing import Self
 from activities.providers.outbox import Outbox
 from activities.providers.provider import ConfiguredProvider
 
-BUILT_IN = ("smtp:Smtp", "ses:Ses", "twilio:Twilio")
+HERE = ("site_inbox:SiteInbox",)
+"""Providers that call nobody: what they take lies in the workspace's own database, so that staging has them, too."""
+BUILT_IN = ("smtp:Smtp", "ses:Ses", "twilio:Twilio", *HERE)
 """`file:class` of every provider that reaches people, in the order in which pages offer them. The outbox is always there."""
 
 Kind = type[ConfiguredProvider]
@@ -48,6 +50,11 @@ class Providers:
     def of_channel(self, channel: str) -> list[Kind]:
         """Who can carry the channel."""
         return [kind for kind in self if channel in kind.channels]
+
+
+def kept_here() -> list[Kind]:
+    """The providers of `HERE`, loaded now, and no other."""
+    return [_loaded(name) for name in HERE]
 
 
 def _loaded(name: str) -> Kind:

@@ -195,6 +195,7 @@ class MessageHandler(Carried):
             headers=rendered.headers,
             metadata={"run": job.row.id, "node": job.state.node},
             parts=rendered.parts,
+            lifetime=timedelta(seconds=seconds) if (seconds := job.call.input.get("lifetime_seconds")) else None,
         )
 
     def wanted(self, job: Job) -> gate.SendRequest:

@@ -29,7 +29,9 @@ PROBES = frozenset({"/health", "/ready", "/metrics"})
 """Asked every few seconds by machines; no traces."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _TRACKING_METHODS = "POST, GET, OPTIONS"
-_TRACKING_HEADERS = "authorization, content-type, content-encoding, x-retry-count, x-strict-mode, x-request-id"
+_TRACKING_HEADERS = (
+    "authorization, content-type, content-encoding, x-retry-count, x-strict-mode, x-request-id, x-contact-token, last-event-id"
+)
 
 
 class HeadersMiddleware:

@@ -33,6 +33,7 @@ TAGS = [
     {"name": "imports", "description": "People from files: send, choose how a file is read, preview, dry run, import."},
     {"name": "templates", "description": "Messages: edit, preview, versions, test send."},
     {"name": "messages", "description": "What was sent, to whom, and what became of it."},
+    {"name": "in-app messages", "description": "For the pages of your site: the inbox of a person who is logged in there."},
     {"name": "tasks", "description": "What people of the team have to do."},
     {"name": "catalogue", "description": "Known contact fields, events and node kinds."},
     {"name": "team", "description": "Members and rotations."},

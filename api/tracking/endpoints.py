@@ -144,7 +144,7 @@ async def preflight() -> Response:
 )
 async def project_settings(write_key: str, request: Request, server: TheServer) -> dict[str, Any]:
     try:
-        await _known_key(server, request, write_key)
+        await known_key(server, request, write_key)
     except Unauthorized:
         raise NotFound("There is no write key like this.") from None
     protocol, _, host = server.settings.public_url.partition("://")
@@ -174,11 +174,11 @@ async def project_settings(write_key: str, request: Request, server: TheServer) 
 
 async def take(server: Server, request: Request, kind: str) -> Response:
     """One request of the tracking door, from bytes to committed rows."""
-    secret = _basic(request)
-    key = await _known_key(server, request, secret) if secret is not None else None
+    secret = key_given(request)
+    key = await known_key(server, request, secret) if secret is not None else None
     body = read_body(await request.body())
     if key is None:
-        key = await _known_key(server, request, _key_in(body))
+        key = await known_key(server, request, _key_in(body))
     await server.limits.take(PER_KEY, key.id)
     hops = read_hops(request.headers.get(HOPS_HEADER, ""))
     calls, bad = _read(server, body, kind, key, is_trusted(key, request.headers), hops)
@@ -276,7 +276,7 @@ def _sentence(bad: list[dict[str, Any]]) -> str:
     return f"{len(bad)} of the events are wrong; the first: {place}: {first['message']}."
 
 
-def _basic(request: Request) -> str | None:
+def key_given(request: Request) -> str | None:
     """The user name of Basic authentication, or a Bearer token; None when the header is not there.
 
     Raises:
@@ -302,7 +302,7 @@ def _key_in(body: dict[str, Any]) -> str | None:
     return key if type(key) is str else None
 
 
-async def _known_key(server: Server, request: Request, secret: str | None) -> Key:
+async def known_key(server: Server, request: Request, secret: str | None) -> Key:
     """Raises:
     Unauthorized: no key, or none that is valid; TooMany after many tries from one address."""
     if secret:

@@ -60,6 +60,7 @@ COUNTS = {
     "bodies": "texts of messages deleted",
     "hits": "opens and clicks deleted",
     "refusals": "refused entries deleted",
+    "in_app_messages": "expired in-app messages deleted",
     "runs": "ended runs emptied",
     "events": "events deleted",
     "opt_ins": "old sign-ups deleted",

@@ -33,6 +33,7 @@ from models import (
     Contact,
     Event,
     Identity,
+    InAppMessage,
     Link,
     MailboxConsent,
     Merge,
@@ -54,7 +55,21 @@ from storage.run_rows import deliver, end_runs, open_runs, surplus
 from storage.run_trail import note_beside
 from storage.sql import table
 
-MOVED: tuple[type[SQLModel], ...] = (Identity, Event, Consent, ScoreChange, Task, Message, Body, Refusal, Subscription, Run, Link, OptIn)
+MOVED: tuple[type[SQLModel], ...] = (
+    Identity,
+    Event,
+    Consent,
+    ScoreChange,
+    Task,
+    Message,
+    Body,
+    Refusal,
+    Subscription,
+    Run,
+    Link,
+    OptIn,
+    InAppMessage,
+)
 """Tables whose rows simply change hands."""
 
 MOVED_KEYS: Mapping[type[SQLModel], tuple[str, ...]] = {Identity: ("kind", "value"), Subscription: ("run_id",)}

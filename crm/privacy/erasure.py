@@ -31,6 +31,7 @@ from models import (
     Event,
     Hit,
     Identity,
+    InAppMessage,
     Merge,
     MergeMoved,
     Message,
@@ -63,7 +64,7 @@ SYSTEM_KEPT = (
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""
 _PAGE = 500
-DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription, OptIn)
+DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription, OptIn, InAppMessage)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from models import (
     Event,
     Hit,
     Identity,
+    InAppMessage,
     Link,
     MailboxConsent,
     Merge,
@@ -50,6 +51,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("refusals", Refusal),
     ("tasks", Task),
     ("links", Link),
+    ("in_app_messages", InAppMessage),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
 from crm import jobs
+from crm.people import in_app
 from crm.privacy.erasure import erase
 from models import (
     Body,
@@ -27,6 +28,7 @@ from models import (
     Event,
     Hit,
     Identity,
+    InAppMessage,
     Inbox,
     Job,
     Message,
@@ -173,7 +175,7 @@ def _bodies(session: Session, _position: str, now: datetime, _keys: Sequence[byt
         )
     ).all()
     session.execute(update(messages).where(messages.c.id.in_([one.id for one in theirs if one.status in OPEN])).values(body_id=None))
-    nothing = {"subject": "", "html": "", "text": "", "headers": {}}
+    nothing = {"subject": "", "html": "", "text": "", "headers": {}, "parts": {}}
     session.execute(update(outbox).where(outbox.c.message_id.in_([one.id for one in theirs])).values(recipient="", **nothing))
     session.execute(update(table(Body)).where(table(Body).c.id.in_(ids)).values(sender="", **nothing))
     _mark(session, "bodies", ids[-1])
@@ -256,6 +258,18 @@ def _deleting(model: type[SQLModel], column: str, kind: str) -> Purge:
     return Purge(kind, is_due, page)
 
 
+def _old_in_app(session: Session, now: datetime, limit: int) -> Sequence[int | None]:
+    """Messages of inboxes whose time was over long ago; before that the same one could come in again."""
+    statement = select(InAppMessage.id).where(col(InAppMessage.expires_at) < now - in_app.KEPT)
+    return session.scalars(statement.order_by(col(InAppMessage.expires_at)).limit(limit)).all()
+
+
+def _in_app(session: Session, _position: str, now: datetime, _keys: Sequence[bytes]) -> Purged:
+    ids = _old_in_app(session, now, MANY)
+    session.execute(delete(InAppMessage).where(col(InAppMessage.id).in_(ids)))
+    return Purged({"in_app_messages": len(ids)} if ids else {}, "" if len(ids) == MANY else None)
+
+
 def _is_event_due(session: Session, now: datetime) -> bool:
     return bool(_old_rows(session, Event, "received_at", 0, _before(session, "events", now), 1))
 
@@ -265,6 +279,7 @@ PURGES: Sequence[Purge] = (
     Purge("bodies", lambda session, now: bool(_old_bodies(session, now, 1)), _bodies),
     _deleting(Hit, "hit_at", "hits"),
     _deleting(Refusal, "refused_at", "refusals"),
+    Purge("in_app_messages", lambda session, now: bool(_old_in_app(session, now, 1)), _in_app),
     Purge("runs", lambda session, now: bool(_old_runs(session, now, 1)), _runs),
     Purge("events", _is_event_due, _events),
 )

@@ -14,6 +14,7 @@ from journeys.nodes.node import Node
 from journeys.nodes.notify_team import NotifyTeam
 from journeys.nodes.send import step_of
 from journeys.nodes.send_email import SendEmail
+from journeys.nodes.send_in_app import SendInApp
 from journeys.nodes.send_sms import SendSms
 from journeys.nodes.split import Split
 from journeys.nodes.start_journey import StartJourney
@@ -37,6 +38,7 @@ BUILT_IN: tuple[type[Node], ...] = (
     Exit,
     SendEmail,
     SendSms,
+    SendInApp,
     *(step_of(channel) for channel in CHANNELS.values() if channel.step),
     NotifyTeam,
     UpdateContact,

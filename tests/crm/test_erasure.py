@@ -25,6 +25,7 @@ from models import (
     Contact,
     Event,
     Hit,
+    InAppMessage,
     Link,
     Merge,
     Message,
@@ -81,6 +82,7 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(Hit(message_id="m1", kind="open", agent_class="human", user_agent=SECRET, hit_at=now))
     session.add(Body(contact_id=id, recipient=mail, subject=SECRET, html=SECRET, text=SECRET, headers={"To": SECRET}, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
+    session.add(InAppMessage(idempotency_key="k", message_id="m1", contact_id=id, parts={"title": SECRET}, created_at=now, expires_at=now))
     session.flush()
     return id
 

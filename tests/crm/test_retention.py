@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.consent.consent import Evidence, record_consent
+from crm.people import in_app
 from crm.privacy import retention
 from journeys.errors import Invalid
 from models import (
@@ -23,6 +24,7 @@ from models import (
     Database,
     Event,
     Hit,
+    InAppMessage,
     Inbox,
     Job,
     Journey,
@@ -67,12 +69,28 @@ NEVER = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
 
 def message(session: Session, name: str, contact_id: str, at: datetime, status: str = "sent") -> None:
-    body = Body(contact_id=contact_id, recipient=f"{contact_id[0]}@example.org", subject="Hi", html="<p>Hi", text="Hi", created_at=at)
+    body = Body(
+        contact_id=contact_id,
+        recipient=f"{contact_id[0]}@example.org",
+        subject="Hi",
+        html="<p>Hi",
+        text="Hi",
+        parts={"title": "Hi"},
+        created_at=at,
+    )
     session.add(body)
     session.flush()
     session.add(Message(id=name * 32, once_key=name, contact_id=contact_id, channel="email", planned_at=at, status=status, body_id=body.id))
     session.add(
-        OutboxItem(idempotency_key=name, message_id=name * 32, channel="email", recipient="a@example.org", text="Hi", accepted_at=at)
+        OutboxItem(
+            idempotency_key=name,
+            message_id=name * 32,
+            channel="email",
+            recipient="a@example.org",
+            text="Hi",
+            parts={"title": "Hi"},
+            accepted_at=at,
+        )
     )
     session.flush()
     session.add(Hit(message_id=name * 32, kind="open", agent_class="human", user_agent="Firefox", hit_at=at))
@@ -130,6 +148,7 @@ def test_what_is_old_goes_and_what_proves_stays(db: Database, now: datetime) -> 
     assert [one.message_id[0] for one in found(db, Hit)] == ["2"]
     assert sorted((one.recipient, one.text) for one in found(db, Body)) == [("a@example.org", ""), ("a@example.org", "Hi")]
     assert sorted((one.recipient, one.text) for one in found(db, OutboxItem)) == [("", ""), ("a@example.org", "Hi")]
+    assert [one.parts for model in (Body, OutboxItem) for one in found(db, model) if not one.text] == [{}, {}]
     old, young = sorted(found(db, Run), key=lambda one: one.id)
     assert (old.trigger, old.state, old.error, old.run_key, old.status) == ({}, {}, "", "order-r1", "ended")
     assert (young.trigger, young.error) == ({"total": 5}, "no")
@@ -172,6 +191,15 @@ def test_events_stay_while_anything_needs_them(sqlite_db: Database, now: datetim
         assert unrouted.id is not None
     assert purge(sqlite_db, now)["events"] >= retention.MANY
     assert sorted(event.name for event in found(sqlite_db, Event)) == ["not routed yet", "of an open run", "waits in an inbox"]
+
+
+def test_in_app_messages_go_some_time_after_they_expired(db: Database, now: datetime) -> None:
+    with db.write() as session:
+        people(session, now)
+        for n, since in enumerate((in_app.KEPT + timedelta(seconds=1), in_app.KEPT, -in_app.KEPT)):
+            session.add(InAppMessage(idempotency_key=f"k{n}", message_id="", contact_id=MINE, created_at=now, expires_at=now - since))
+    assert purge(db, now) == {"in_app_messages": 1}
+    assert sorted(one.idempotency_key for one in found(db, InAppMessage)) == ["k1", "k2"]
 
 
 def test_many_are_done_in_pages(sqlite_db: Database, now: datetime) -> None:

@@ -30,6 +30,7 @@ from models import (
     Database,
     Hit,
     Import,
+    InAppMessage,
     Job,
     Journey,
     Link,
@@ -119,7 +120,7 @@ COLUMNS = {
             "run.occasion", "run.status", "run.node", "run.reason", "run.instruction", "run.trace", "event.trace", "trail.what", "trail.node", "trail.outlet", "refusal.reason", "merge.reason", "subscription.topic", "subscription.why",
             "merge.undone_by", "message.once_key", "message.mailbox_key", "message.node", "message.channel", "message.purpose",
             "message.message_class", "message.cap_class", "message.template", "message.locale", "message.status", "message.reason",
-            "message.provider", "message.account", "message.provider_id", "outbox_item.idempotency_key", "outbox_item.channel", "hit.kind", "hit.agent_class",
+            "message.provider", "message.account", "message.provider_id", "outbox_item.idempotency_key", "in_app_message.idempotency_key", "outbox_item.channel", "hit.kind", "hit.agent_class",
             "consent.channel", "consent.purpose", "consent.state", "task.node", "task.owner", "task.state", "task.priority", "task.outcome", "task.outcomes", "task.escalate_to",
             "task_change.what", "task_change.by", "merge_moved.kind",
         ),
@@ -218,6 +219,7 @@ def make_person(session: Any, now: datetime) -> str:
     session.add(Hit(message_id="0" * 32, kind="open", agent_class="human", hit_at=now))
     session.add(Body(contact_id=id, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="0" * 32, channel="email", accepted_at=now))
+    session.add(InAppMessage(idempotency_key="k", message_id="0" * 32, contact_id=id, created_at=now, expires_at=now))
     session.flush()
     assert task.id == "t1"
     return id
