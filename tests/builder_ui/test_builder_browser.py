@@ -167,7 +167,7 @@ def test_a_journey_is_built_by_keyboard(page: Page, town: Any) -> None:
     lines = page.get_by_role("list", name="Steps").get_by_role("listitem")
     expect(lines).to_have_count(4)
     line = lines.filter(has=page.get_by_role("button", name="Change score"))
-    line.get_by_label("After “on”", exact=True).focus()
+    line.get_by_label("After “continue”", exact=True).focus()
     page.keyboard.type("Wait")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

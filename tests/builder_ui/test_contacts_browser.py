@@ -42,7 +42,7 @@ def test_an_import_from_the_file_to_its_faulty_rows(page: Page, town: Any, tmp_p
     field.evaluate("(field, most) => { field.dataset.mostBytes = most; }", str(settings.max_import_bytes))
     field.set_input_files(file)
     page.get_by_role("button", name="Upload and continue").click()
-    expect(page.get_by_text("4 rows. Check what each column becomes")).to_be_visible()
+    expect(page.get_by_text("4 rows. Check how each column is mapped")).to_be_visible()
     expect(page.get_by_label("Becomes: Vorname")).to_have_value("first_name")
     expect(page.get_by_label("Encoding")).to_have_value("cp1252")
     expect(page.get_by_label("Date order")).to_have_value("dmy")
