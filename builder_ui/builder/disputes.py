@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from builder_ui.builder import cards
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.journey_form import title_of
-from builder_ui.builder.session import Editor
 from builder_ui.kit import components, labels
 from builder_ui.kit.reactpy_compat import Element, html
 from journeys import conflicts

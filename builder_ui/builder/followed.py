@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builder_ui.builder import viewer, widgets
-from builder_ui.builder.session import Editor
+from builder_ui.builder.editor import Editor
 from builder_ui.kit import components, run_timeline
 from builder_ui.kit import forms as plain_forms
 from builder_ui.kit.labels import RUN_STATES

@@ -7,10 +7,10 @@ from typing import Any
 from builder_ui.builder import bundle
 from builder_ui.builder.canvas import CANVAS_ID
 from builder_ui.builder.disputes import disputes
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.others import initials, tone
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.review import review
-from builder_ui.builder.session import Editor
 from builder_ui.kit import components, state_line
 from builder_ui.kit.labels import JOURNEY_STATES
 from builder_ui.kit.observable import use_topics

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from activities.rendering.kinds import HTML, PARTIAL
 from activities.templates import listing
 from builder_ui.kit.i18n import Translator
-from builder_ui.templates.frames import address
+from builder_ui.kit.template_frames import address
 from crm import catalogue
 from crm.people import tags
 from engine.engine import JOURNEYS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from builder_ui.builder import metrics
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.session import Editor
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from builder_ui.builder.draft import at
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.lookups import Lookups
-from builder_ui.builder.session import Editor
 from builder_ui.builder.suggestions import Suggestions, offers
 from builder_ui.kit.observable import use_reading
 from builder_ui.kit.reactpy_compat import Element, component

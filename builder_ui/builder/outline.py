@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from builder_ui.builder import cards, widgets
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.panel import follow
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
-from builder_ui.builder.session import Editor
 from builder_ui.kit import components
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html
@@ -50,7 +50,7 @@ def _note(editor: Editor, id: str, text: str, place: int) -> Element:
         {"key": f"{id}/{text}", "className": "pfb-line"},
         html.span({"className": "pfb-card-icon"}, components.icon("pencil")),
         html.textarea({**field, "onBlur": left, "disabled": not editor.editable}),
-        widgets.small(t("Delete"), lambda _event: editor.tear_note(id), t("Delete note {number}", number=place), "danger")
+        widgets.small(t("Delete"), lambda _event: editor.remove_note(id), t("Delete note {number}", number=place), "danger")
         if editor.editable
         else None,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from builder_ui.builder import bundle
 from builder_ui.builder.canvas import bridge, canvas
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.followed import story, way
 from builder_ui.builder.head import head
 from builder_ui.builder.metric_panel import figures
@@ -17,7 +18,7 @@ from builder_ui.builder.offers import suggestions
 from builder_ui.builder.outline import outline
 from builder_ui.builder.panel import panel, ways
 from builder_ui.builder.problems import problems
-from builder_ui.builder.session import Editor, Stored, fetch
+from builder_ui.builder.stored import Stored, fetch
 from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_ref, use_state

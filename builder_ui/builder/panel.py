@@ -8,11 +8,11 @@ from typing import Any
 from builder_ui.builder import bundle, widgets
 from builder_ui.builder.before import last_message
 from builder_ui.builder.canvas import CANVAS_ID
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.form import draw_object, draw_part
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.redrawing import use_mark
-from builder_ui.builder.session import Editor
 from builder_ui.builder.widgets import Form
 from builder_ui.kit import components
 from builder_ui.kit.labels import OUTLETS, coded

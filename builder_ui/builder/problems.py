@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from builder_ui.builder.board import counted
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.session import Editor, counted
 from builder_ui.kit import components
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html

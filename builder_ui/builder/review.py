@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.problems import MOST_SHOWN, problem
-from builder_ui.builder.session import Editor
 from builder_ui.kit import ahead, components
 from builder_ui.kit.reactpy_compat import Element, component, html, use_ref
 

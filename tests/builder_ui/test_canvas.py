@@ -11,8 +11,8 @@ import pytest
 
 from builder_ui.builder import cards, metrics, widgets
 from builder_ui.builder.draft import Draft
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
-from builder_ui.builder.session import Editor
 from builder_ui.journeys import compare
 from builder_ui.kit.i18n import Translator
 from engine.versions import publish
