@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.open_builders import Present
+from engine.versions import publish
+from journeys import conflicts
+from journeys.errors import Issue
+
 from builder_ui.app.screen import NOTICE_SECONDS
 from builder_ui.builder import cards, joining, lookups, metrics
 from builder_ui.builder.draft import Draft
@@ -21,10 +26,6 @@ from builder_ui.kit.ahead import Paragraph
 from builder_ui.kit.autosaving import AutosavingEditor
 from builder_ui.kit.context import PageContext
 from builder_ui.kit.i18n import Translator
-from engine.open_builders import Present
-from engine.versions import publish
-from journeys import conflicts
-from journeys.errors import Issue
 
 MOST_BADGES = 300
 
@@ -117,7 +118,11 @@ class Board(AutosavingEditor):
     def names(self) -> dict[str, str]:
         """Node id -> what people call the step, and `member:<id>`, `template:<key>` and so on -> what they call that."""
         offered = self.lookups.choices
-        named = {f"{noun}:{key}": name for widget, noun in labels.NAMED.items() for key, name in offered.get(widget, [])}
+        named = {
+            f"{noun}:{key}": name
+            for widget, noun in labels.NAMED.items()
+            for key, name in offered.get(widget, [])
+        }
         owner = {"member:owner": self.t("the contact's owner")}
         held = {gone.id: gone.name} if (gone := self.fields.held) else {}
         return {**held, **self.names_of(self.draft), **named, **owner}
@@ -131,7 +136,11 @@ class Board(AutosavingEditor):
         if id == ENTRY:
             return self.draft.parts
         gone = self.fields.held
-        return gone.raw if gone and gone.id == id and id not in self.draft.nodes else self.draft.nodes.get(id)
+        return (
+            gone.raw
+            if gone and gone.id == id and id not in self.draft.nodes
+            else self.draft.nodes.get(id)
+        )
 
     def problems(self) -> dict[str, dict[str, Any]]:
         """Node id -> what its badge says: how many problems and how many hints, and the first of the worse ones."""
@@ -146,7 +155,11 @@ class Board(AutosavingEditor):
         """`issues` has problems first."""
         errors = sum(issue.severity == "error" for issue in issues)
         text = issues[0].say(self.t.translate)[:200]
-        return {"said": counted(self.t, errors, len(issues) - errors), "severity": "error" if errors else "warning", "text": text}
+        return {
+            "said": counted(self.t, errors, len(issues) - errors),
+            "severity": "error" if errors else "warning",
+            "text": text,
+        }
 
     @property
     def unpublished(self) -> bool:
@@ -156,8 +169,17 @@ class Board(AutosavingEditor):
     def feed(self) -> dict[str, Any]:
         """The small news for the canvas; what it has carried out is left out. `all`: nothing waits to be stored, from the panel neither."""
         # Without a session nothing is stored, the panel's changes neither: the canvas holds them, and hands all over once somebody is logged in.
-        saved = {"rev": self.revision, "op": -1 if self.status == "out" else self._saved_op, "all": self.is_stored}
-        news = {"patches": self._patches, "problems": self.problems(), "people": self._people_by_place(), "salt": self.salt}
+        saved = {
+            "rev": self.revision,
+            "op": -1 if self.status == "out" else self._saved_op,
+            "all": self.is_stored,
+        }
+        news = {
+            "patches": self._patches,
+            "problems": self.problems(),
+            "people": self._people_by_place(),
+            "salt": self.salt,
+        }
         return {"session": self.id, "saved": saved, "pong": self._pong, **news}
 
     def _people_by_place(self) -> dict[str, list[dict[str, Any]]]:
@@ -166,7 +188,11 @@ class Board(AutosavingEditor):
         for one in self.people:
             if one.place in self.draft.nodes or one.place == ENTRY:
                 found.setdefault(one.place, []).append(
-                    {"name": self.name_of_page(one), "initials": initials(one.name), "tone": tone(one.member_id)}
+                    {
+                        "name": self.name_of_page(one),
+                        "initials": initials(one.name),
+                        "tone": tone(one.member_id),
+                    }
                 )
         return found
 
@@ -177,7 +203,11 @@ class Board(AutosavingEditor):
 
     def name_of_page(self, one: Present) -> str:
         """A name; a tab of one's own is said as such."""
-        return str(self.t("You, in another tab")) if one.member_id == self.context.member.id else one.name
+        return (
+            str(self.t("You, in another tab"))
+            if one.member_id == self.context.member.id
+            else one.name
+        )
 
     def graph(self) -> dict[str, Any]:
         """Everything, for a canvas that begins."""
@@ -190,7 +220,9 @@ class Board(AutosavingEditor):
         palette, names = self.context.engine.palette, self.names
         before, fresh = self.views, {}
         for id in self.draft.nodes if ids is None else [id for id in ids if id in self.draft.nodes]:
-            fresh[id] = cards.view_of(self.t, palette, id, self.draft.nodes[id], names, before.get(id))
+            fresh[id] = cards.view_of(
+                self.t, palette, id, self.draft.nodes[id], names, before.get(id)
+            )
         if ids is None or ENTRY in ids:
             fresh[ENTRY] = cards.entry_view(self.t, self.draft)
         changed = {id: view for id, view in fresh.items() if before.get(id) != view}
@@ -215,7 +247,9 @@ class Board(AutosavingEditor):
         """Says something, until it is closed; that all went well goes by itself."""
         self.notice = notice
         if notice and notice[1]:
-            asyncio.get_running_loop().call_later(NOTICE_SECONDS, lambda: self.notify(None) if self.notice is notice else None)
+            asyncio.get_running_loop().call_later(
+                NOTICE_SECONDS, lambda: self.notify(None) if self.notice is notice else None
+            )
         self.tell("head")
 
     def save_soon(self, after: float | None = None) -> None:
@@ -245,12 +279,18 @@ class Board(AutosavingEditor):
     def _known(self, document: dict[str, Any]) -> tuple[Lookups, list[Issue]]:
         context = self.context
         with context.engine.db.read() as session:
-            return lookups.load(session, self.t), publish.check_draft(context.engine, session, document)
+            return lookups.load(session, self.t), publish.check_draft(
+                context.engine, session, document
+            )
 
 
 def counted(t: Translator, errors: int, hints: int) -> str:
     """`1 problem, 2 hints`; what there is none of is not said."""
     problems = "1 problem" if errors == 1 else "{count} problems"
     more = "1 hint" if hints == 1 else "{count} hints"
-    said = [t(text, count=t.number(count)) for text, count in ((problems, errors), (more, hints)) if count]
+    said = [
+        t(text, count=t.number(count))
+        for text, count in ((problems, errors), (more, hints))
+        if count
+    ]
     return ", ".join(said)

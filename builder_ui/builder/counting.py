@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from storage import tally
+
 from builder_ui.builder import metrics
 from builder_ui.builder.board import Board
-from storage import tally
 
 COUNT_EVERY_SECONDS = 3.0
 
@@ -27,7 +28,11 @@ class Counting(Board):
 
     def count_version(self, number: int | None) -> None:
         """Narrows the numbers to one version; None: all."""
-        if self.figures is None or number == self.counted_version or number not in (None, *self.versions):
+        if (
+            self.figures is None
+            or number == self.counted_version
+            or number not in (None, *self.versions)
+        ):
             return
         self.counted_version = number
         self._counting += 1
@@ -52,4 +57,6 @@ class Counting(Board):
 
     def _counted(self, version: int | None) -> dict[str, metrics.Figures]:
         with self.context.engine.db.read() as session:
-            return metrics.figures(self.t, tally.read(session, self.journey.id, version), self.live_goal)
+            return metrics.figures(
+                self.t, tally.read(session, self.journey.id, version), self.live_goal
+            )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from journeys.errors import Issue
+
 from builder_ui.builder import before, cards
 from builder_ui.builder.board import Path
 from builder_ui.builder.draft import at, replaced
 from builder_ui.builder.merging import Merging
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Note
-from journeys.errors import Issue
 
 
 class Editing(Merging):
@@ -78,7 +79,9 @@ class Editing(Merging):
             self.generation += 1
         self._after_change()
 
-    def _rename_outlets(self, id: str, before: list[str]) -> tuple[list[list[str]], list[list[str]]]:
+    def _rename_outlets(
+        self, id: str, before: list[str]
+    ) -> tuple[list[list[str]], list[list[str]]]:
         """A way out with a new name keeps its edge; one that is gone loses it. Answers (edges drawn, edges cut)."""
         after = [name for name, *_ in self.views[id]["outlets"]]
         drawn: list[list[str]] = []
@@ -108,11 +111,17 @@ class Editing(Merging):
     def add(self, offer: str, source: str, outlet: str) -> None:
         """A new step of a kind, or one of its ready steps (`kind.ready`), behind an outlet, before whatever followed."""
         palette = self.context.engine.palette
-        kind, ready = (offer, "") if offer in palette else offer.rsplit(".", 1) if "." in offer else ("", "")
+        kind, ready = (
+            (offer, "") if offer in palette else offer.rsplit(".", 1) if "." in offer else ("", "")
+        )
         if not self.editable or kind not in palette:
             return
         id = _fresh_id(kind, self.draft.nodes, self.salt)
-        sender = source if before.sends(palette, self.draft.nodes.get(source, {})) else before.last_message(self.draft, palette, source)
+        sender = (
+            source
+            if before.sends(palette, self.draft.nodes.get(source, {}))
+            else before.last_message(self.draft, palette, source)
+        )
         raw = before.asking(cards.beginning(palette[kind], ready), sender)
         self.draft.nodes[id] = raw
         looks = self._look()
@@ -124,7 +133,9 @@ class Editing(Merging):
         self.draft.edges |= {(one, out): to for one, out, to in edges}
         self.selection = (id,)
         news = {other: {"view": view} for other, view in looks.items()}
-        self.send(nodes={**news, id: {"raw": raw, "view": self.views[id]}}, edges=edges, select=[id])
+        self.send(
+            nodes={**news, id: {"raw": raw, "view": self.views[id]}}, edges=edges, select=[id]
+        )
         self._after_change()
 
     def remove(self, id: str) -> None:
@@ -133,10 +144,20 @@ class Editing(Merging):
             return
         first = next((name for name, *_ in self.views[id]["outlets"]), "")
         follower = self.draft.edges.get((id, first))
-        into = [(source, outlet) for (source, outlet), to in self.draft.edges.items() if to == id and source != id]
+        into = [
+            (source, outlet)
+            for (source, outlet), to in self.draft.edges.items()
+            if to == id and source != id
+        ]
         del self.draft.nodes[id]
-        self.draft.edges = {place: to for place, to in self.draft.edges.items() if place[0] != id and to != id}
-        drawn = [[source, outlet, follower] for source, outlet in into if follower and follower not in (id, source)]
+        self.draft.edges = {
+            place: to for place, to in self.draft.edges.items() if place[0] != id and to != id
+        }
+        drawn = [
+            [source, outlet, follower]
+            for source, outlet in into
+            if follower and follower not in (id, source)
+        ]
         self.draft.edges |= {(source, outlet): to for source, outlet, to in drawn}
         news = {other: {"view": view} for other, view in self._look().items()}
         self.selection = ()
@@ -148,7 +169,9 @@ class Editing(Merging):
         before = self.draft.notes.get(id)
         if not self.editable or (before is None and len(self.draft.notes) >= MAX_NOTES):
             return
-        place = before or Note(x=0, y=min([y for _, y in self.draft.places.values()], default=0) - 180)
+        place = before or Note(
+            x=0, y=min([y for _, y in self.draft.places.values()], default=0) - 180
+        )
         note = place.model_copy(update={"text": text[:MAX_NOTE_CHARACTERS]})
         if note == before:
             return
@@ -176,17 +199,32 @@ class Editing(Merging):
         target = self.selection[0] if self.selection else ENTRY
         place = None if target == ENTRY else target
         issues = [issue for issue in self.issues if issue.node_id == place]
-        state = self.selection, self.generation, self._answers, self.chapter, self.editable, self.fields.fresh(target)
+        state = (
+            self.selection,
+            self.generation,
+            self._answers,
+            self.chapter,
+            self.editable,
+            self.fields.fresh(target),
+        )
         return state, self.raw(target), issues, self.names, self.views.get(target)
 
     def ways_mark(self) -> Any:
         """The same for the lists of what follows."""
         target = self.selection[0] if self.selection else ENTRY
-        ways = [(outlet, to, self.names.get(to)) for (source, outlet), to in self.draft.edges.items() if source == target]
+        ways = [
+            (outlet, to, self.names.get(to))
+            for (source, outlet), to in self.draft.edges.items()
+            if source == target
+        ]
         return self.selection, ways, self.views.get(target, {}).get("outlets"), self.editable
 
 
 def _fresh_id(kind: str, taken: Mapping[str, Any], salt: str = "") -> str:
     """`salt` tells ids apart that two people make at once."""
     base = kind.removeprefix("custom.")[:50] + (f"_{salt}" if salt else "")
-    return base if base not in taken else next(name for n in range(2, 10_000) if (name := f"{base}_{n}") not in taken)
+    return (
+        base
+        if base not in taken
+        else next(name for n in range(2, 10_000) if (name := f"{base}_{n}") not in taken)
+    )

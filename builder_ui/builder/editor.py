@@ -11,16 +11,28 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from journeys.errors import PfadwerkError
+from workspace import secrets
+
 from builder_ui.app.screen import allowed
 from builder_ui.builder.counting import Counting
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.editing import Editing
-from builder_ui.builder.protocol import ENTRY, Back, Changes, Ops, Ping, Resync, Save, Seen, Select, Writing
+from builder_ui.builder.protocol import (
+    ENTRY,
+    Back,
+    Changes,
+    Ops,
+    Ping,
+    Resync,
+    Save,
+    Seen,
+    Select,
+    Writing,
+)
 from builder_ui.builder.publishing import Publishing
 from builder_ui.builder.run_path import RunPath
 from builder_ui.builder.saving import alike
-from journeys.errors import PfadwerkError
-from workspace import secrets
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -47,7 +59,9 @@ class Editor(Editing, Publishing, Counting):
                 self._unseen = [one for one in self._unseen if one.seq > seq]
             case Select(ids=ids, chapter=chapter):
                 wanted = [id for id in ids if id == ENTRY or id in self.draft.nodes]
-                if wanted or self.fields.held is None:  # the canvas has nothing chosen any more where a form outlasts its step
+                if (
+                    wanted or self.fields.held is None
+                ):  # the canvas has nothing chosen any more where a form outlasts its step
                     self.select(wanted)
                 if chapter and chapter != self.chapter:
                     self.open_chapter(chapter)
@@ -75,7 +89,9 @@ class Editor(Editing, Publishing, Counting):
         shown = {id: {"view": self.views[id]} for id in {*looks, *touched} if id in self.views}
         if shown:
             self.send(nodes=shown)
-        if [self.raw(id) for id in chosen] != shown_before:  # news that change nothing in the form leave an edit on its way alone
+        if [
+            self.raw(id) for id in chosen
+        ] != shown_before:  # news that change nothing in the form leave an edit on its way alone
             self.generation += 1
         self.selection = tuple(id for id in self.selection if self.raw(id) is not None)
         self._after_change()
@@ -115,7 +131,10 @@ class Editor(Editing, Publishing, Counting):
         except PfadwerkError as error:
             self.notify((error.say(self.t.translate), False))
         else:
-            self.lookups = replace(self.lookups, choices={**self.lookups.choices, "secret": [(one, one) for one in names]})
+            self.lookups = replace(
+                self.lookups,
+                choices={**self.lookups.choices, "secret": [(one, one) for one in names]},
+            )
             self.generation += 1
             self.notify((self.t("Secret saved."), True))
         self.tell("head", "panel")
@@ -124,7 +143,9 @@ class Editor(Editing, Publishing, Counting):
         context = self.context
         allowed(context, "secret.change")
         with context.engine.db.write() as session:
-            secrets.put(session, context.engine.address_keys, name, value, context.by, context.app.now())
+            secrets.put(
+                session, context.engine.address_keys, name, value, context.by, context.app.now()
+            )
             return secrets.names(session)
 
     def follow_somebody(self, run_id: str = "") -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from journeys import conflicts, merge
+from journeys.errors import TooLarge
+
 from builder_ui.builder import cards, joining
 from builder_ui.builder.board import Board, Joined
 from builder_ui.builder.draft import Draft
 from builder_ui.builder.protocol import Changes
 from builder_ui.builder.writing import Gone
 from builder_ui.kit import actor_names
-from journeys import conflicts, merge
-from journeys.errors import TooLarge
 
 MOST_NAMED = 3
 """Steps in the word about what somebody else changed."""
@@ -37,15 +38,22 @@ class Merging(Board):
         old, self.draft = self.draft, draft
         held, self.fields.gone = self.fields.held, self._gone_from(old, saved)
         news = joining.between(old, draft)
-        changed = [id for id in news["nodes"] if joining.paths(news, id) or "raw" in news["nodes"][id]]
+        changed = [
+            id for id in news["nodes"] if joining.paths(news, id) or "raw" in news["nodes"][id]
+        ]
         gone = {id: self.names_of(old).get(id, id) for id in news["gone"]}
         looks = self._look()
         if joining.is_empty(news):
             return
         self.fields.change(old, news, saved)
         self.selection = tuple(id for id in self.selection if self.raw(id) is not None)
-        shown = {id: {**news["nodes"].get(id, {}), "view": self.views[id]} for id in {**news["nodes"], **looks}}
-        said = self._word(saved[0], [*(self.names.get(id, self.t("Journey")) for id in changed), *gone.values()])
+        shown = {
+            id: {**news["nodes"].get(id, {}), "view": self.views[id]}
+            for id in {**news["nodes"], **looks}
+        }
+        said = self._word(
+            saved[0], [*(self.names.get(id, self.t("Journey")) for id in changed), *gone.values()]
+        )
         self.send(join={**news, "nodes": shown}, said=said)
         self._unseen.append(Joined(self._sequence, old, news, saved))
         if len(self._unseen) > MOST_UNSEEN:
@@ -81,14 +89,24 @@ class Merging(Board):
         """Keeps what was meant here beside what somebody else made of it."""
         over = {one.path: saved for one in found}
         try:
-            self.draft.ui = conflicts.noted({"ui": self.draft.ui}, found, self.context.by, self.context.app.now().isoformat(), over)["ui"]
+            self.draft.ui = conflicts.noted(
+                {"ui": self.draft.ui},
+                found,
+                self.context.by,
+                self.context.app.now().isoformat(),
+                over,
+            )["ui"]
         except TooLarge:
             self.status, self.by = "conflict", self.name_of(saved[0])
         self._after_change()
 
     def _put_unseen_into(self, changes: Changes) -> None:
         """The canvas said this without knowing what it is about to hear, which then counts there, too; what it wanted otherwise is asked."""
-        found = [(one, clash) for one in self._unseen for clash in joining.overrun(changes, one.before, one.news)]
+        found = [
+            (one, clash)
+            for one in self._unseen
+            for clash in joining.overrun(changes, one.before, one.news)
+        ]
         unseen = tuple(self._unseen)
         for one in unseen:
             joining.put_into(self.draft, one.news)
@@ -108,13 +126,17 @@ class Merging(Board):
         """Keeps what the draft has at a place of conflicts, or takes in its stead what `by` had."""
         if not self.editable:
             return
-        decided = (conflicts.taken if other else conflicts.settled)(self.draft.document(), place, by)
+        decided = (conflicts.taken if other else conflicts.settled)(
+            self.draft.document(), place, by
+        )
         self._join(Draft(decided), conflicts.NOBODY)
         self._after_change()
 
     def _hold(self, gone: Gone) -> None:
         """The form of a step that is gone stays, and everybody is asked whether the step comes back."""
-        self.views[gone.id] = cards.view_of(self.t, self.context.engine.palette, gone.id, gone.raw, self.names)
+        self.views[gone.id] = cards.view_of(
+            self.t, self.context.engine.palette, gone.id, gone.raw, self.names
+        )
         self.selection = (gone.id,)
         self._note([gone.with_value((), None)], gone.saved)
 

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from engine import open_builders
+from engine.open_builders import Present
+from journeys.errors import PfadwerkError, where
+from models import Journey, OpenBuilder
 from sqlmodel import select
 
 from builder_ui.app.screen import allowed
 from builder_ui.builder import lookups
 from builder_ui.kit.context import PageContext
-from engine import open_builders
-from engine.open_builders import Present
-from journeys.errors import PfadwerkError, where
-from models import Journey, OpenBuilder
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -42,13 +42,20 @@ class Others:
 
     def __init__(self, context: PageContext, id: str, journey_id: str) -> None:
         self._context = context
-        self._page = OpenBuilder(id=id, journey_id=journey_id, member_id=context.member.id, process_id=context.engine.process_id)
+        self._page = OpenBuilder(
+            id=id,
+            journey_id=journey_id,
+            member_id=context.member.id,
+            process_id=context.engine.process_id,
+        )
         self._entered = self._closed = False
         self._writing = threading.Lock()
         self.former = ""
         """The page that this one goes on from, after a lost connection."""
 
-    async def watch(self, place: Callable[[], str], seen: Callable[[Sighting | None], None]) -> None:
+    async def watch(
+        self, place: Callable[[], str], seen: Callable[[Sighting | None], None]
+    ) -> None:
         """Tells again and again what there is, None where nothing can be found out now; says where this page is whenever that is another place."""
         while not self._closed:
             try:
@@ -76,7 +83,9 @@ class Others:
         self._say(place)
         with context.engine.db.read() as session:
             people, self._entered = open_builders.others(session, page, context.app.real_now())
-            wanted = select(Journey.revision, Journey.state, Journey.live_version).where(Journey.id == page.journey_id)
+            wanted = select(Journey.revision, Journey.state, Journey.live_version).where(
+                Journey.id == page.journey_id
+            )
             revision, *live = session.execute(wanted).one()
             offered = lookups.stamp(session)
         return Sighting(tuple(people), revision, (live[0], live[1]), offered)

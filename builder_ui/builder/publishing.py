@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from engine.versions import publish
+from journeys.errors import Conflict, PfadwerkError
+from storage import tally
+
 from builder_ui.app.screen import allowed
 from builder_ui.builder.board import Review
 from builder_ui.builder.saving import Saving
 from builder_ui.kit import differences
 from builder_ui.kit.ahead import looked
-from engine.versions import publish
-from journeys.errors import Conflict, PfadwerkError
-from storage import tally
 
 
 class Publishing(Saving):
@@ -40,10 +41,21 @@ class Publishing(Saving):
             changes = []
             if journey.live_version:
                 live = publish.get_version(session, journey.id, journey.live_version)
-                changes = [one.text for one in differences.changes(self.t, context.engine.palette, live.document, journey.draft)]
+                changes = [
+                    one.text
+                    for one in differences.changes(
+                        self.t, context.engine.palette, live.document, journey.draft
+                    )
+                ]
             inside = tally.read(session, journey.id).inside
         errors = [issue for issue in issues if issue.severity == "error"]
-        return Review(journey.live_version is None, changes, errors, [one for one in issues if one.severity != "error"], inside)
+        return Review(
+            journey.live_version is None,
+            changes,
+            errors,
+            [one for one in issues if one.severity != "error"],
+            inside,
+        )
 
     def cancel_review(self) -> None:
         self.review = None
@@ -56,7 +68,12 @@ class Publishing(Saving):
         except Conflict as error:
             await self.catch_up()
             self.notify(
-                (self.t("Someone saved this journey in the meantime: review again what goes live."), False)
+                (
+                    self.t(
+                        "Someone saved this journey in the meantime: review again what goes live."
+                    ),
+                    False,
+                )
                 if "by" in error.details
                 else (error.say(self.t.translate), False)
             )
@@ -77,5 +94,9 @@ class Publishing(Saving):
         with context.engine.db.write() as session:
             journey = publish.get_journey(session, self.journey.id, locked=True)
             if journey.revision != self.revision:
-                raise Conflict("Someone else saved this journey in the meantime.", by=journey.updated_by)
-            return publish.publish(context.engine, session, journey.id, context.by, note, context.app.now()).number
+                raise Conflict(
+                    "Someone else saved this journey in the meantime.", by=journey.updated_by
+                )
+            return publish.publish(
+                context.engine, session, journey.id, context.by, note, context.app.now()
+            ).number

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from engine.versions import drafts, listing, publish
+from journeys import conflicts, merge
+from journeys.errors import Conflict, Issue, PfadwerkError, TooLarge, Unauthorized, where
+from journeys.reading import read
+from journeys.unfinished import parts_of
+from workspace.roles import NotAllowed
+
 from builder_ui.app.screen import allowed
 from builder_ui.builder import cards
 from builder_ui.builder.draft import Draft
@@ -17,12 +24,6 @@ from builder_ui.builder.others import Sighting
 from builder_ui.builder.stored import fetch, versions_of
 from builder_ui.kit import actor_names
 from builder_ui.kit.autosaving import status_of
-from engine.versions import drafts, listing, publish
-from journeys import conflicts, merge
-from journeys.errors import Conflict, Issue, PfadwerkError, TooLarge, Unauthorized, where
-from journeys.reading import read
-from journeys.unfinished import parts_of
-from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -84,7 +85,9 @@ class Saving(Merging):
         """Whether that is all for now; False: somebody was faster, and what they made is in the draft."""
         change, op, sent = self._changed, self._op, self.revision
         try:
-            revision, issues, hints, differs = await asyncio.to_thread(self._store, self._whole(), sent)
+            revision, issues, hints, differs = await asyncio.to_thread(
+                self._store, self._whole(), sent
+            )
         except Conflict:
             return not await self._catch_up()
         except (NotAllowed, Unauthorized) as error:
@@ -94,7 +97,9 @@ class Saving(Merging):
             self.status = "failed"
             self.save_soon(5.0)
         else:
-            if self.revision != sent:  # a page came back meanwhile, whose draft began before this one
+            if (
+                self.revision != sent
+            ):  # a page came back meanwhile, whose draft began before this one
                 return False
             self.revision = revision
             self.issues, self.differs = issues, differs
@@ -154,7 +159,15 @@ class Saving(Merging):
             differs = bool(listing.unpublished(session, [journey]))
             since = drafts.since(session, journey, revision)
             live = journey.state, journey.live_version, versions_of(session, journey)
-            return News(since, issues, hints, differs, actor_names.member_names(session), journey.updated_by, *live)
+            return News(
+                since,
+                issues,
+                hints,
+                differs,
+                actor_names.member_names(session),
+                journey.updated_by,
+                *live,
+            )
 
     async def _take_in(self, news: News, since: drafts.Since) -> None:
         """What is unsaved here is merged with it, and saved next. What is changed while the merge is made comes on top of it."""
@@ -182,19 +195,27 @@ class Saving(Merging):
 
     def _merged(self, since: drafts.Since, document: dict[str, Any]) -> dict[str, Any]:
         own = {self.id, self._was} - {""}
-        return since.merged(_as_stored(document), self.context.by, self.context.app.now(), own).document
+        return since.merged(
+            _as_stored(document), self.context.by, self.context.app.now(), own
+        ).document
 
-    def _store(self, document: dict[str, Any], revision: int) -> tuple[int, list[Issue], cards.Hints, bool]:
+    def _store(
+        self, document: dict[str, Any], revision: int
+    ) -> tuple[int, list[Issue], cards.Hints, bool]:
         """One transaction; the checks come after it, outside the lock."""
         context = self.context
         allowed(context, "journey.change")
         document = {**document, "ui": {**document["ui"], "saved_in": self.id}}
         with context.engine.db.write() as session:
-            journey = publish.save_draft(session, self.journey.id, document, revision, context.by, context.app.now())
+            journey = publish.save_draft(
+                session, self.journey.id, document, revision, context.by, context.app.now()
+            )
             saved = journey.revision
         with context.engine.db.read() as session:
             issues = publish.check_draft(context.engine, session, document)
-            differs = bool(listing.unpublished(session, [publish.get_journey(session, self.journey.id)]))
+            differs = bool(
+                listing.unpublished(session, [publish.get_journey(session, self.journey.id)])
+            )
         return saved, issues, cards.hints(self.t, context.engine.palette, document), differs
 
     async def keep_mine(self) -> None:
@@ -207,7 +228,12 @@ class Saving(Merging):
     async def take_theirs(self) -> None:
         """After a conflict: what somebody else saved replaces what is on this page."""
         stored = await asyncio.to_thread(fetch, self.context)
-        self.revision, self.issues, self.hints, self.differs = stored.revision, stored.issues, stored.hints, stored.unpublished
+        self.revision, self.issues, self.hints, self.differs = (
+            stored.revision,
+            stored.issues,
+            stored.hints,
+            stored.unpublished,
+        )
         self.draft = Draft(stored.document)
         self.selection, self.status = (), "saved"
         self.generation += 1
@@ -227,7 +253,9 @@ class Saving(Merging):
                     return
                 except Conflict:
                     with self.context.engine.db.read() as session:
-                        since = drafts.since(session, publish.get_journey(session, self.journey.id), revision)
+                        since = drafts.since(
+                            session, publish.get_journey(session, self.journey.id), revision
+                        )
                     if since is None:
                         raise
                     document, revision = self._merged(since, document), since.revision
@@ -248,7 +276,10 @@ def _drawn_alike(one: Draft, other: Draft) -> bool:
     """Whether what people did beside the content is the same: where steps stand, and what waits for a choice."""
     parts = [draft.document()["ui"] for draft in (one, other)]
     # Nothing and an empty value are one, else two pages would store the same again and again.
-    return all((parts[0].get(name) or None) == (parts[1].get(name) or None) for name in ("positions", "laid_out", merge.PLACE))
+    return all(
+        (parts[0].get(name) or None) == (parts[1].get(name) or None)
+        for name in ("positions", "laid_out", merge.PLACE)
+    )
 
 
 def _bare(document: Mapping[str, Any]) -> Any:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.versions import listing, publish
+from journeys.errors import Issue, NotFound
+from models import Journey, Version
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -14,9 +17,6 @@ from builder_ui.builder import cards, lookups
 from builder_ui.builder.lookups import Lookups
 from builder_ui.kit import actor_names
 from builder_ui.kit.context import PageContext
-from engine.versions import listing, publish
-from journeys.errors import Issue, NotFound
-from models import Journey, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,15 @@ def fetch(context: PageContext) -> Stored:
         issues = publish.check_draft(context.engine, session, journey.draft)
         known = lookups.load(session, context.t)
         hints = cards.hints(context.t, context.engine.palette, journey.draft)
-        parts = (journey.id, journey.key, journey.name, journey.state, journey.live_version, journey.revision, dict(journey.draft))
+        parts = (
+            journey.id,
+            journey.key,
+            journey.name,
+            journey.state,
+            journey.live_version,
+            journey.revision,
+            dict(journey.draft),
+        )
         live = context.engine.index(session).by_id.get(journey.id)
         return Stored(
             *parts,
@@ -73,5 +81,10 @@ def fetch(context: PageContext) -> Stored:
 
 def versions_of(session: Session, journey: Journey) -> tuple[int, ...]:
     """The newest, by number."""
-    numbers = select(Version.number).where(Version.journey_id == journey.id).order_by(col(Version.number).desc()).limit(200)
+    numbers = (
+        select(Version.number)
+        .where(Version.journey_id == journey.id)
+        .order_by(col(Version.number).desc())
+        .limit(200)
+    )
     return tuple(session.scalars(numbers))
