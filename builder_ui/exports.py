@@ -53,10 +53,10 @@ class List:
 
 def _contacts(session: Session, context: PageContext, mark: str | None) -> Rows:
     query = context.query
-    wanted = read_filters(session, query, context.app.now(), context.t).wanted
+    filter = read_filters(session, query, context.app.now(), context.t).filter
     if query.get("ids"):
-        wanted = replace(wanted, ids=tuple(dict.fromkeys(person_of(session, id) for id in query["ids"].split(","))))
-    page = contacts.search(session, wanted, before=mark, limit=PAGE, sort=query.get("sort", "created"))
+        filter = replace(filter, ids=tuple(dict.fromkeys(person_of(session, id) for id in query["ids"].split(","))))
+    page = contacts.search(session, filter, before=mark, limit=PAGE, sort=query.get("sort", "created"))
     ids = [contact.id for contact in page.contacts]
     tags, consents = _tags(session, ids), _consents(session, ids)
     members, t = member_names(session), context.t
@@ -93,8 +93,8 @@ def _consents(session: Session, ids: Sequence[str]) -> dict[tuple[str, str], str
 def _runs(session: Session, context: PageContext, mark: str | None) -> Rows:
     query, t = context.query, context.t
     journey = get_journey(session, query.get("journey", ""))
-    wanted = RunFilter(journey.id, None, query.get("status") or None, query.get("node") or None, _number(query.get("version")), mark, PAGE)
-    found = list_runs(session, wanted)
+    filter = RunFilter(journey.id, None, query.get("status") or None, query.get("node") or None, _number(query.get("version")), mark, PAGE)
+    found = list_runs(session, filter)
     names = contact_names(session, [run["contact_id"] for run in found])
     rows: list[Sequence[Any]] = [
         (
@@ -111,7 +111,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _tasks(session: Session, context: PageContext, mark: str | None) -> Rows:
-    page = tasks_page.wanted(session, context, mark, PAGE)
+    page = tasks_page.page_of(session, context, mark, PAGE)
     names, members, t = contact_names(session, [task.contact_id for task in page.tasks]), member_names(session), context.t
     rows: list[Sequence[Any]] = [
         (
@@ -125,7 +125,7 @@ def _tasks(session: Session, context: PageContext, mark: str | None) -> Rows:
 
 
 def _outbox(session: Session, context: PageContext, mark: str | None) -> Rows:
-    found = list(session.execute(outbox.wanted(context.member, context.query, mark, PAGE)))
+    found = list(session.execute(outbox.items_of(context.member, context.query, mark, PAGE)))
     t = context.t
     rows: list[Sequence[Any]] = [
         (
@@ -169,15 +169,15 @@ def routes(app: AppContext) -> APIRouter:
         known = await host.member(request.cookies)
         if known is None:
             return host.stranger(request)
-        wanted = LISTS.get(name)
-        if wanted is None:
+        exported = LISTS.get(name)
+        if exported is None:
             return Response(status_code=404)
         if not may(known[1], "list.export"):
             return Response(host.t(known[1], request.headers)("Your role does not allow this."), 403)
         query = {**clean(request.query_params), "ids": request.query_params.get("ids", "")[:10_000]}
         context = PageContext(app, known[1], known[0], host.t(known[1], request.headers), request.url.path, {}, query)
         try:
-            first = await run_in_threadpool(_page, context, wanted, None)
+            first = await run_in_threadpool(_page, context, exported, None)
         except NotFound:
             return Response(status_code=404)
         headers = {
@@ -185,7 +185,7 @@ def routes(app: AppContext) -> APIRouter:
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
         }
-        return StreamingResponse(_lines(context, name, wanted, first), 200, headers, "text/csv; charset=utf-8")
+        return StreamingResponse(_lines(context, name, exported, first), 200, headers, "text/csv; charset=utf-8")
 
     async def bundle(request: Request, id: str) -> Response:
         """Everything known about a person, for a request under GDPR Art. 15 and 20."""
@@ -213,23 +213,23 @@ def _bundle(app: AppContext, id: str, by: str) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 
-def _page(context: PageContext, wanted: List, mark: str | None) -> Rows:
+def _page(context: PageContext, exported: List, mark: str | None) -> Rows:
     with context.engine.db.read() as session:
-        return wanted.page(session, context, mark)
+        return exported.page(session, context, mark)
 
 
-def _lines(context: PageContext, name: str, wanted: List, first: Rows) -> Iterator[str]:
+def _lines(context: PageContext, name: str, exported: List, first: Rows) -> Iterator[str]:
     """The file. What was sent is counted in the audit trail however the sending ends."""
     count = 0
     try:
-        yield START + line_of(context.t(column) for column in wanted.columns)
+        yield START + line_of(context.t(column) for column in exported.columns)
         rows, mark = first
         while True:
             yield "".join(map(line_of, rows))
             count += len(rows)
             if mark is None or count >= MAX_ROWS:
                 return
-            rows, mark = _page(context, wanted, mark)
+            rows, mark = _page(context, exported, mark)
     except PfadwerkError:
         return  # what the list stands on is gone since: the file ends here
     finally:

@@ -35,45 +35,45 @@ class MessageFilter:
     limit: int = 50
 
 
-def page(session: Session, wanted: MessageFilter) -> tuple[list[Message], str | None]:
+def page(session: Session, filter: MessageFilter) -> tuple[list[Message], str | None]:
     """The messages, and the key to go on after; None at the end.
 
     Raises: Invalid, if `before` is no key.
     """
-    limit = max(1, min(wanted.limit, LONGEST_PAGE))
-    statement = select(Message).where(*_filters(wanted)).order_by(col(Message.planned_at).desc(), col(Message.id).desc())
+    limit = max(1, min(filter.limit, LONGEST_PAGE))
+    statement = select(Message).where(*_filters(filter)).order_by(col(Message.planned_at).desc(), col(Message.id).desc())
     found = list(session.scalars(statement.limit(limit + 1)))
     return found[:limit], _key(found[limit - 1]) if len(found) > limit else None
 
 
 def undecided(session: Session) -> int:
     """How many messages nobody knows the end of, and nobody has decided yet."""
-    wanted = MessageFilter(status="uncertain", open_only=True, channels=None)
-    return session.scalar(select(func.count()).select_from(Message).where(*_filters(wanted))) or 0
+    filter = MessageFilter(status="uncertain", open_only=True, channels=None)
+    return session.scalar(select(func.count()).select_from(Message).where(*_filters(filter))) or 0
 
 
-def _filters(wanted: MessageFilter) -> list[ColumnElement[bool]]:
+def _filters(filter: MessageFilter) -> list[ColumnElement[bool]]:
     """A filter that names one person or run is served by its own index; the others must not lead the database away from it."""
-    narrow = wanted.contact_id is not None or wanted.run_id is not None
+    narrow = filter.contact_id is not None or filter.run_id is not None
     filters: list[Any] = []
-    for column, value in ((Message.contact_id, wanted.contact_id), (Message.run_id, wanted.run_id)):
+    for column, value in ((Message.contact_id, filter.contact_id), (Message.run_id, filter.run_id)):
         if value is not None:
             filters.append(col(column) == value)
-    if wanted.journey_id is not None:
+    if filter.journey_id is not None:
         journey: Any = func.coalesce(Message.journey_id, "") if narrow else col(Message.journey_id)
-        filters.append(journey == wanted.journey_id)
-    for given, value in ((Message.node, wanted.node), (Message.status, wanted.status)):
+        filters.append(journey == filter.journey_id)
+    for given, value in ((Message.node, filter.node), (Message.status, filter.status)):
         if value is not None:
             filters.append(col(given) == value)
-    if wanted.status in UNUSUAL_STATUSES and not narrow and wanted.journey_id is None:
+    if filter.status in UNUSUAL_STATUSES and not narrow and filter.journey_id is None:
         filters.append(UNUSUAL_MESSAGE)
-    if wanted.channels is not None:
-        filters.append(func.coalesce(Message.channel, "").in_(wanted.channels))
-    if wanted.open_only:
+    if filter.channels is not None:
+        filters.append(func.coalesce(Message.channel, "").in_(filter.channels))
+    if filter.open_only:
         filters += [col(Message.reason) != LEFT, ~col(Message.test)]
-    if wanted.since is not None:
-        filters.append(col(Message.planned_at) >= wanted.since)
-    return [*filters, *_after(wanted.before)]
+    if filter.since is not None:
+        filters.append(col(Message.planned_at) >= filter.since)
+    return [*filters, *_after(filter.before)]
 
 
 def _after(before: str | None) -> list[ColumnElement[bool]]:

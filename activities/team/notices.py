@@ -100,16 +100,21 @@ def _ways(notifier: Notifier, session: Session, notice: Row[Any]) -> list[tuple[
     """By which (route, member id) a notice goes; None: there is nothing to tell any more."""
     if not notices.holds(session, notice):
         return None
-    wanted = settings.load(session, settings.Notices)
-    ways = [("webhook", "")] if wanted.webhook else []
+    notice_settings = settings.load(session, settings.Notices)
+    ways = [("webhook", "")] if notice_settings.webhook else []
     by_mail = notifier.team is not None and notifier.effects.account("team") != notice.about  # the account in question carries no mail
     if notice.topic == notices.TEST:
         return [*ways, ("mail", notice.detail["member"])] if by_mail and notice.detail["member"] else ways
-    return [*ways, *(("mail", id) for id in _readers(session, wanted))] if by_mail and wanted.mail else ways
+    return [*ways, *(("mail", id) for id in _readers(session, notice_settings))] if by_mail and notice_settings.mail else ways
 
 
-def _readers(session: Session, wanted: settings.Notices) -> list[str]:
-    statement = select(Member.id).where(col(Member.role).in_(wanted.roles), col(Member.active)).order_by(col(Member.id)).limit(MOST_READERS)
+def _readers(session: Session, notice_settings: settings.Notices) -> list[str]:
+    statement = (
+        select(Member.id)
+        .where(col(Member.role).in_(notice_settings.roles), col(Member.active))
+        .order_by(col(Member.id))
+        .limit(MOST_READERS)
+    )
     return list(session.scalars(statement)) or [id for id in (stand_in(session),) if id]
 
 
@@ -195,12 +200,12 @@ def _mail(notifier: Notifier, delivery: Row[Any]) -> None:
 def _call(notifier: Notifier, delivery: Row[Any], now: datetime) -> None:
     team = notifier.team
     with notifier.effects.engine.db.read() as session:
-        wanted = settings.load(session, settings.Notices)
-        if not wanted.webhook:
+        notice_settings = settings.load(session, settings.Notices)
+        if not notice_settings.webhook:
             raise CannotPrepare("no_recipient")
-        secret = secret_of(session, team.messaging, wanted.webhook_secret) if team else None
+        secret = secret_of(session, team.messaging, notice_settings.webhook_secret) if team else None
         body = _body(session, delivery, team.messaging.tracking.public_url if team else "")
-    notifier.post(wanted.webhook, f"notice_{delivery.notice_id}", json.dumps(body).encode(), secret, now)
+    notifier.post(notice_settings.webhook, f"notice_{delivery.notice_id}", json.dumps(body).encode(), secret, now)
 
 
 # What is said

@@ -63,17 +63,17 @@ class Change:
     lines: tuple[tuple[str, str], ...]
 
 
-def find(session: Session, wanted: TemplateFilter, *, limit: int, offset: int = 0) -> list[Template]:
+def find(session: Session, filter: TemplateFilter, *, limit: int, offset: int = 0) -> list[Template]:
     """Templates that fit, by name."""
-    statement = select(Template).where(col(Template.archived_at).is_not(None) if wanted.archived else col(Template.archived_at).is_(None))
-    if wanted.text:
-        named = col(Template.name).icontains(wanted.text, autoescape=True)
-        statement = statement.where(or_(named, col(Template.key).icontains(wanted.text, autoescape=True)))
-    for column, value in ((col(Template.kind), wanted.kind), (col(Template.folder), wanted.folder)):
+    statement = select(Template).where(col(Template.archived_at).is_not(None) if filter.archived else col(Template.archived_at).is_(None))
+    if filter.text:
+        named = col(Template.name).icontains(filter.text, autoescape=True)
+        statement = statement.where(or_(named, col(Template.key).icontains(filter.text, autoescape=True)))
+    for column, value in ((col(Template.kind), filter.kind), (col(Template.folder), filter.folder)):
         if value:
             statement = statement.where(column == value)
     found = session.scalars(statement.order_by(func.lower(col(Template.name)), col(Template.key)))
-    fitting = (one for one in found if not wanted.tag or wanted.tag in one.tags)
+    fitting = (one for one in found if not filter.tag or filter.tag in one.tags)
     return [one for n, one in enumerate(fitting) if offset <= n < offset + limit]
 
 

@@ -176,9 +176,9 @@ def list_channel_accounts(server: TheServer, actor: Annotated[Actor, needs("acco
 
 
 @router.put("/channels", summary="Choose accounts for channels", responses=CHANGE)
-def choose_channel_accounts(wanted: Channels, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> Channels:
+def choose_channel_accounts(body: Channels, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> Channels:
     """Only the channels named change. A newly chosen account is tested first. Workers and web servers follow within a second."""
-    account_admin.choose(server.accounts, wanted.channels, actor.id, server.engine.clock.real_now())
+    account_admin.choose(server.accounts, body.channels, actor.id, server.engine.clock.real_now())
     with server.engine.db.read() as session:
         return Channels(channels=rows.carried(session))
 

@@ -262,8 +262,8 @@ def list_contacts(
 ) -> Page[ContactRow]:
     """Newest first; every filter that is given must fit."""
     with server.engine.db.read() as session:
-        wanted = contacts.ContactFilter(text, tag, lifecycle_stage, owner)
-        page = contacts.search(session, wanted, before=cursor, limit=limit)
+        filter = contacts.ContactFilter(text, tag, lifecycle_stage, owner)
+        page = contacts.search(session, filter, before=cursor, limit=limit)
         return Page(items=[ContactRow.model_validate(contact) for contact in page.contacts], next=page.next_before)
 
 
@@ -282,12 +282,12 @@ def create_contact(new: NewContact, server: TheServer, actor: Annotated[Actor, n
 
 
 @router.post("/contacts/tags/bulk", summary="Tag everyone for whom a rule holds", status_code=202, responses=CHANGE)
-def tag_bulk(wanted: BulkTag, server: TheServer, actor: Annotated[Actor, needs("contact.tag_many")]) -> JobRow:
+def tag_bulk(body: BulkTag, server: TheServer, actor: Annotated[Actor, needs("contact.tag_many")]) -> JobRow:
     """Starts a job that adds the tag, or takes it away, page by page; its progress is at `/api/v1/jobs/{id}`."""
     now = server.engine.clock.now()
-    input = {**wanted.model_dump(mode="json", by_alias=True), "tag": profile.read_tag(wanted.tag)}
+    input = {**body.model_dump(mode="json", by_alias=True), "tag": profile.read_tag(body.tag)}
     with server.engine.db.write() as session:
-        total = rules.count(session, wanted.rule or EVERYONE, now)
+        total = rules.count(session, body.rule or EVERYONE, now)
         return JobRow.model_validate(add_job(session, "bulk_tag", "contacts", input, actor.id, now, total))
 
 

@@ -274,10 +274,10 @@ def list_journeys(
     cursor: Cursor = None,
 ) -> Page[JourneyRow]:
     """By key, with their runs counted."""
-    wanted = listing.JourneyFilter(text, state, folder, tag, archived, order="key")
+    filter = listing.JourneyFilter(text, state, folder, tag, archived, order="key")
     with server.engine.db.read() as session:
         after = session.scalar(select(Journey.id).where(Journey.key == cursor)) if cursor else None
-        found = listing.page(session, wanted, after=after, limit=limit)
+        found = listing.page(session, filter, after=after, limit=limit)
         counted = listing.numbers(session, [row.id for row in found.journeys])
         items = [_row(row, counted[row.id].by_status()) for row in found.journeys]
     return Page(items=items, next=items[-1].key if found.next_after else None)
@@ -315,12 +315,12 @@ def check_document(new: NewJourney, server: TheServer, actor: Annotated[Actor, n
 
 
 @router.post("/journeys/simulate", summary="Simulate a journey", responses=ONE)
-def simulate_journey(wanted: SimulationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.try")]) -> SimulationResult:
+def simulate_journey(body: SimulationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.try")]) -> SimulationResult:
     """Walks a contact of your making through, on a virtual clock, with the interpreter that runs real contacts. The newest versions of the workspace's
     templates are filled in: a message that asks for a value the contact lacks is skipped, as a real one. Sends and stores nothing."""
     with server.engine.db.read() as session:
-        document = _document_to_try(session, wanted)
-        passed = publish.RUNS_ON if wanted.version else frozenset[str]()  # a version that was published is walked as it runs
+        document = _document_to_try(session, body)
+        passed = publish.RUNS_ON if body.version else frozenset[str]()  # a version that was published is walked as it runs
         found = publish.check_draft(server.engine, session, document, passed)
         issues = [issue for issue in found if issue.severity == "error"]
         if issues:
@@ -332,7 +332,7 @@ def simulate_journey(wanted: SimulationRequest, server: TheServer, actor: Annota
         program = compile_journey(read(document), server.engine.palette)
         messaging = server.messaging
         fill = rehearsal(session, program, messaging.tracking, messaging.language, messaging.renderer)
-    path = simulate.simulate(program, wanted.script, calendar, limits, fill)
+    path = simulate.simulate(program, body.script, calendar, limits, fill)
     return SimulationResult(
         entered=path.entered,
         why=path.why,
@@ -423,18 +423,18 @@ def _revision(if_match: str | None, present: int) -> int:
 
 @router.post("/journeys/{journey_id}/publish", summary="Publish the draft", responses=CHANGE)
 def publish_journey(
-    journey_id: KeyOrId, wanted: Publish, server: TheServer, actor: Annotated[Actor, needs("journey.change")]
+    journey_id: KeyOrId, body: Publish, server: TheServer, actor: Annotated[Actor, needs("journey.change")]
 ) -> VersionDetail:
     """Freezes the draft as the next version and makes it live. Contacts inside stay on their version. 422 lists every problem."""
     with server.engine.db.write() as session:
         journey = get_journey(session, journey_id, locked=True)
-        if wanted.revision is not None and journey.revision != wanted.revision:
+        if body.revision is not None and journey.revision != body.revision:
             raise Conflict(
                 "Someone else saved this journey in the meantime. Review it before you save.",
                 revision=journey.revision,
                 by=journey.updated_by,
             )
-        version = publish.publish(server.engine, session, journey.id, actor.id, wanted.note, server.engine.clock.now())
+        version = publish.publish(server.engine, session, journey.id, actor.id, body.note, server.engine.clock.now())
         return VersionDetail.model_validate(version)
 
 
@@ -494,7 +494,7 @@ def put_away(journey_id: KeyOrId, place: Labels, server: TheServer, actor: Annot
 
 @router.post("/journeys/{journey_id}/rollback", summary="Back to an earlier version", responses=CHANGE)
 def go_back(
-    journey_id: KeyOrId, wanted: RollbackRequest, server: TheServer, actor: Annotated[Actor, needs("journey.change")]
+    journey_id: KeyOrId, body: RollbackRequest, server: TheServer, actor: Annotated[Actor, needs("journey.change")]
 ) -> RollbackResult:
     """Publishes an earlier version once more under the next number. Contacts inside stay on theirs; history stays as it is."""
     engine = server.engine
@@ -503,11 +503,11 @@ def go_back(
             engine,
             session,
             journey_id,
-            wanted.version,
+            body.version,
             actor.id,
             engine.clock.now(),
-            revision=wanted.revision,
-            unpublished=wanted.unpublished,
+            revision=body.revision,
+            unpublished=body.unpublished,
         )
         return RollbackResult(version=VersionDetail.model_validate(made.version), copy_key=made.copy_key)
 
@@ -555,19 +555,19 @@ def what_differs(
 
 @router.post("/journeys/{journey_id}/migrations/preview", summary="Preview a migration", responses=CHANGE)
 async def preview_migration(
-    journey_id: KeyOrId, wanted: MigrationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
+    journey_id: KeyOrId, body: MigrationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
 ) -> MigrationPreview:
     """How many runs wait where, where they would go, and who has no target; who would get which message at once, and who leaves. Of more than
     1,000 runs 500 are judged, drawn at random. One preview at a time for each person."""
     async with server.turns.of(actor.id):
-        return await run_in_threadpool(_previewed_move, server, journey_id, wanted)
+        return await run_in_threadpool(_previewed_move, server, journey_id, body)
 
 
-def _previewed_move(server: Server, journey_id: str, wanted: MigrationRequest) -> MigrationPreview:
+def _previewed_move(server: Server, journey_id: str, body: MigrationRequest) -> MigrationPreview:
     engine = server.engine
     with engine.db.read() as session:
         journey = get_journey(session, journey_id)
-        where = (journey.id, wanted.from_version, wanted.to_version, wanted.node_map)
+        where = (journey.id, body.from_version, body.to_version, body.node_map)
         found = migrate.preview(engine, session, *where)
         ahead = Forecaster(engine, server.messaging).move(session, *where, engine.clock.now())
     return MigrationPreview(**asdict(found), forecast=shown(ahead))
@@ -575,15 +575,15 @@ def _previewed_move(server: Server, journey_id: str, wanted: MigrationRequest) -
 
 @router.post("/journeys/{journey_id}/migrations", summary="Migrate open runs", status_code=202, responses=CHANGE)
 def start_migration(
-    journey_id: KeyOrId, wanted: MigrationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
+    journey_id: KeyOrId, body: MigrationRequest, server: TheServer, actor: Annotated[Actor, needs("journey.move")]
 ) -> JobRow:
     """Starts a job that moves open runs in chunks; the time they have waited is kept. Its progress is at `/api/v1/jobs/{id}`."""
     engine = server.engine
     now = engine.clock.now()
     with engine.db.write() as session:
         journey = get_journey(session, journey_id)
-        found = migrate.preview(engine, session, journey.id, wanted.from_version, wanted.to_version, wanted.node_map)
-        begun = migrate.start(engine, session, journey.id, wanted.from_version, wanted.to_version, wanted.node_map, actor.id, now)
+        found = migrate.preview(engine, session, journey.id, body.from_version, body.to_version, body.node_map)
+        begun = migrate.start(engine, session, journey.id, body.from_version, body.to_version, body.node_map, actor.id, now)
         job = add_job(session, "migrate", f"journey:{journey.id}", {"migration_id": begun.id}, actor.id, now, total=found.open_runs)
         return JobRow.model_validate(job)
 
@@ -633,15 +633,15 @@ def _migration(session: Session, migration_id: str) -> MigrationDetail:
     )
 
 
-def _document_to_try(session: Session, wanted: SimulationRequest) -> Mapping[str, Any]:
-    if wanted.document is not None:
-        return wanted.document
-    if wanted.journey is None:
+def _document_to_try(session: Session, body: SimulationRequest) -> Mapping[str, Any]:
+    if body.document is not None:
+        return body.document
+    if body.journey is None:
         raise Invalid(
             "Expected a document or a journey.", [Issue(code="missing", text="Expected a document or a journey.", field="document")]
         )
-    journey = get_journey(session, wanted.journey)
-    return get_version(session, journey.id, wanted.version).document if wanted.version else journey.draft
+    journey = get_journey(session, body.journey)
+    return get_version(session, journey.id, body.version).document if body.version else journey.draft
 
 
 def _change(server: Server, journey_id: str, by: str, act: Any) -> JourneyRow:

@@ -116,7 +116,7 @@ def list_messages(
 ) -> Page[MessageRow]:
     """Newest first by `planned_at`, whatever the provider; every filter that is given must fit. `uncertain`: possibly lost, a person decides."""
     with server.engine.db.read() as session:
-        wanted = messages.MessageFilter(
+        filter = messages.MessageFilter(
             since=since,
             run_id=run_id,
             status="uncertain" if undecided else status,
@@ -128,7 +128,7 @@ def list_messages(
             before=cursor,
             limit=limit,
         )
-        rows, following = messages.page(session, wanted)
+        rows, following = messages.page(session, filter)
         return Page(items=[MessageRow.model_validate(row) for row in rows], next=following)
 
 

@@ -112,8 +112,8 @@ def list_runs(
     with server.engine.db.read() as session:
         journey_id = get_journey(session, journey).id if journey else None
         contact_id = person_of(session, contact_id) if contact_id else None
-        wanted = operations.RunFilter(journey_id, contact_id, status, node, version, cursor, limit)
-        rows = operations.list_runs(session, wanted)
+        filter = operations.RunFilter(journey_id, contact_id, status, node, version, cursor, limit)
+        rows = operations.list_runs(session, filter)
         return Page(items=[RunRow.model_validate(row) for row in rows], next=rows[-1]["id"] if len(rows) == limit else None)
 
 
@@ -166,12 +166,12 @@ def resume_all(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, n
 
 
 @router.post("/journeys/{journey_id}/enrol", summary="Enrol a contact", responses=CHANGE)
-def enrol_one(journey_id: KeyOrId, wanted: Enrol, server: TheServer, actor: Annotated[Actor, needs("run.start")]) -> Enrolled:
+def enrol_one(journey_id: KeyOrId, body: Enrol, server: TheServer, actor: Annotated[Actor, needs("run.start")]) -> Enrolled:
     """Under the journey's entry rules; the answer says why if the contact may not enter."""
     engine = server.engine
     with engine.db.write() as session:
         journey = get_journey(session, journey_id)
-        answer = manual.enrol_contact(engine, session, journey.id, wanted.contact_id, wanted.data, engine.clock.now(), actor.id)
+        answer = manual.enrol_contact(engine, session, journey.id, body.contact_id, body.data, engine.clock.now(), actor.id)
     if isinstance(answer, Refused):
         return Enrolled(entered=False, reason=answer.reason, detail=answer.detail)
     server.wake(answer.wakeups)
@@ -179,19 +179,19 @@ def enrol_one(journey_id: KeyOrId, wanted: Enrol, server: TheServer, actor: Anno
 
 
 @router.post("/journeys/{journey_id}/enrol/preview", summary="Preview a bulk enrolment", responses=CHANGE)
-async def preview_bulk(journey_id: KeyOrId, wanted: Whom, server: TheServer, actor: Annotated[Actor, needs("run.start")]) -> BulkPreview:
+async def preview_bulk(journey_id: KeyOrId, body: Whom, server: TheServer, actor: Annotated[Actor, needs("run.start")]) -> BulkPreview:
     """How many fit the rule, how many would enter, why the others would not, who would get which message at once, and who not and why. Of more
     than 1,000 people 500 are judged, drawn at random. Writes nothing. One preview at a time for each person."""
     async with server.turns.of(actor.id):
-        return await run_in_threadpool(_previewed, server, journey_id, wanted)
+        return await run_in_threadpool(_previewed, server, journey_id, body)
 
 
-def _previewed(server: Server, journey_id: str, wanted: Whom) -> BulkPreview:
+def _previewed(server: Server, journey_id: str, body: Whom) -> BulkPreview:
     engine = server.engine
     with engine.db.read() as session:
         journey = get_journey(session, journey_id)
         version = manual.published(engine, session, journey.id).version_number
-        found = Forecaster(engine, server.messaging).enrolment(session, journey.id, wanted.rule, engine.clock.now())
+        found = Forecaster(engine, server.messaging).enrolment(session, journey.id, body.rule, engine.clock.now())
     named: list[tuple[str, str | None]] = [(id, None) for id in found.named.get("begins", [])]
     named += [(id, reason) for reason in found.refused for id in found.named[f"refused:{reason}"]]
     return BulkPreview(
@@ -206,7 +206,7 @@ def _previewed(server: Server, journey_id: str, wanted: Whom) -> BulkPreview:
 
 
 @router.post("/journeys/{journey_id}/enrol/bulk", summary="Enrol everyone for whom a rule holds", status_code=202, responses=CHANGE)
-def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Annotated[Actor, needs("run.start_many")]) -> JobRow:
+def enrol_bulk(journey_id: KeyOrId, body: Bulk, server: TheServer, actor: Annotated[Actor, needs("run.start_many")]) -> JobRow:
     """Starts a job that enrols page by page; its progress is at `/api/v1/jobs/{id}`."""
     engine = server.engine
     now = engine.clock.now()
@@ -214,8 +214,8 @@ def enrol_bulk(journey_id: KeyOrId, wanted: Bulk, server: TheServer, actor: Anno
         journey = get_journey(session, journey_id)
         if journey.state != "live":
             raise Conflict("The journey is not live; publish it or resume it first.", state=journey.state)
-        manual.published(engine, session, journey.id, wanted.version)
-        total = manual.count_of(session, wanted.rule, now)
-        rule = wanted.model_dump(mode="json", by_alias=True)["rule"]
+        manual.published(engine, session, journey.id, body.version)
+        total = manual.count_of(session, body.rule, now)
+        rule = body.model_dump(mode="json", by_alias=True)["rule"]
         job = add_job(session, "bulk_enrol", f"journey:{journey.id}", {"journey_id": journey.id, "rule": rule}, actor.id, now, total)
         return JobRow.model_validate(job)

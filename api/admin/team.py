@@ -190,14 +190,14 @@ def login_link(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("
 
 
 @router.post("/members/{member_id}/password-link", summary="Mint a link to choose a password", responses=CHANGE)
-def password_link(member_id: Id, wanted: WantedLink, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> PasswordLink:
+def password_link(member_id: Id, body: WantedLink, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> PasswordLink:
     """An invitation (good for three days) for whoever has no password yet, else a reset (one hour). Works once, is shown once; with `send` it
     goes out by e-mail, too. The link before stays good until it expires or one of them was used."""
     now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         member, purpose, path = team.password_link(session, member_id, actor.id, now)
     url = server.settings.public_url + path
-    sent = wanted.send and send_link(server, member, purpose, url, now)
+    sent = body.send and send_link(server, member, purpose, url, now)
     return PasswordLink(url=url, purpose=purpose, expires_at=now + sessions.LINK_LIFE[purpose], sent=sent)
 
 

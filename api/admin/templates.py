@@ -238,22 +238,22 @@ def _version_of(session: Session, key: str) -> dict[str, Any]:
 
 @router.put("/templates/{key}", summary="Save a template", responses=CHANGE)
 def save_template(
-    key: Key, wanted: Save, server: TheServer, actor: Annotated[Actor, needs("template.change")], response: Response
+    key: Key, body: Save, server: TheServer, actor: Annotated[Actor, needs("template.change")], response: Response
 ) -> TemplateDetail:
     """Compiles first: 422 lists every problem with its place and stores nothing. A changed text becomes the next version."""
     engine = server.engine
     saved = library.save(
         engine.db,
         key,
-        wanted.variants,
-        name=wanted.name,
-        kind=wanted.kind,
-        message_class=wanted.message_class,
+        body.variants,
+        name=body.name,
+        kind=body.kind,
+        message_class=body.message_class,
         actor=actor.id,
         now=engine.clock.now(),
-        revision=wanted.revision,
-        folder=wanted.folder,
-        tags=wanted.tags,
+        revision=body.revision,
+        folder=body.folder,
+        tags=body.tags,
         renderer=server.messaging.renderer,
     )
     response.headers["etag"] = f'"{saved.template.revision}"'
@@ -289,20 +289,20 @@ def list_uses(key: Key, server: TheServer, actor: Annotated[Actor, needs("templa
 
 
 @router.post("/templates/update-partials", summary="Bring templates up to the newest partials", responses=CHANGE)
-def update_partials(wanted: UpdatePartials, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> UpdatedPartials:
+def update_partials(body: UpdatePartials, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> UpdatedPartials:
     """A new version of each template, of the text that its newest version has; drafts stay drafts. What cannot be compiled stays as it was and is
     listed. Live journeys keep the versions they have. At most 100 at once."""
     engine = server.engine
     with engine.db.read() as session:
-        for key in (wanted.partial, wanted.template):
+        for key in (body.partial, body.template):
             if key is not None:
                 library.get(session, key)
     found = partials.update(
         engine.db,
         actor=actor.id,
         now=engine.clock.now(),
-        partial=wanted.partial,
-        template=wanted.template,
+        partial=body.partial,
+        template=body.template,
         renderer=server.messaging.renderer,
     )
     translate = translator(actor.locale)
@@ -339,23 +339,23 @@ def one_version(key: Key, number: Number, server: TheServer, actor: Annotated[Ac
 
 
 @router.post("/templates/{key}/corrections", summary="Correct a running version", status_code=204, responses=CHANGE)
-def correct(key: Key, wanted: Correction, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> Response:
+def correct(key: Key, body: Correction, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> Response:
     """Lets a version that is running send a corrected text, to everybody inside as well. Stands in the audit trail."""
     engine = server.engine
     with engine.db.write() as session:
-        journey = publish.get_journey(session, wanted.journey)
-        publish.update_pinned_template(session, journey.id, wanted.version, key, wanted.template_version, actor.id, engine.clock.now())
+        journey = publish.get_journey(session, body.journey)
+        publish.update_pinned_template(session, journey.id, body.version, key, body.template_version, actor.id, engine.clock.now())
     return Response(status_code=204)
 
 
 @router.post("/templates/{key}/preview", summary="Preview a template", responses=CHANGE)
-async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: Annotated[Actor, needs("template.read")]) -> Previewed:
+async def preview_template(key: Key, body: Preview, server: TheServer, actor: Annotated[Actor, needs("template.read")]) -> Previewed:
     """Renders the stored template; or, for those who may change templates, the `variants` at hand before they are saved. One preview at a
     time for each person."""
-    if wanted.variants is not None:
+    if body.variants is not None:
         actor.require("template.change")
     async with server.turns.of(actor.id):
-        rendered = await run_in_threadpool(_previewed, server, key, wanted)
+        rendered = await run_in_threadpool(_previewed, server, key, body)
     return Previewed(
         subject=rendered.subject,
         html=rendered.html,
@@ -366,30 +366,30 @@ async def preview_template(key: Key, wanted: Preview, server: TheServer, actor: 
     )
 
 
-def _previewed(server: Server, key: str, wanted: Preview) -> Rendered:
+def _previewed(server: Server, key: str, body: Preview) -> Rendered:
     engine, renderer = server.engine, server.messaging.renderer
     with engine.db.read() as session:
         template = library.get(session, key)
-        if wanted.variants is None:
-            compiled = library.load(session, key, wanted.version)
+        if body.variants is None:
+            compiled = library.load(session, key, body.version)
         else:
-            compiled = library.compile_draft(session, renderer, template, wanted.variants)
+            compiled = library.compile_draft(session, renderer, template, body.variants)
         return library.preview(
             session,
             server.messaging,
             compiled,
             engine.clock.now(),
-            contact_id=wanted.contact_id,
-            locale=wanted.locale,
+            contact_id=body.contact_id,
+            locale=body.locale,
             message_class=template.message_class,
-            trigger=wanted.trigger,
+            trigger=body.trigger,
         )
 
 
 @router.post("/templates/{key}/test-send", summary="Send a test to oneself", status_code=201, responses=CHANGE)
-def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> MessageRow:
+def test_send(key: Key, body: TestSend, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> MessageRow:
     """Goes to the member's own address and to nobody else; passes no gate and counts nowhere."""
-    member_id = wanted.member_id if actor.member is None else actor.member.id
+    member_id = body.member_id if actor.member is None else actor.member.id
     if member_id is None:
         raise Invalid(
             "Expected member_id.", [Issue(code="missing", text="An admin key does not belong to a member: name one.", field="member_id")]
@@ -401,8 +401,8 @@ def test_send(key: Key, wanted: TestSend, server: TheServer, actor: Annotated[Ac
         key,
         member_id=member_id,
         now=server.engine.clock.now(),
-        contact_id=wanted.contact_id,
-        number=wanted.version,
-        trigger=wanted.trigger,
+        contact_id=body.contact_id,
+        number=body.version,
+        trigger=body.trigger,
     )
     return MessageRow.model_validate(message)

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from builder_ui.builder.draft import Draft
 from journeys.nodes import Palette
 from journeys.nodes.node import LAST_MESSAGE
 from journeys.nodes.send import Send
+
+from builder_ui.builder.draft import Draft
 
 
 def last_message(draft: Draft, palette: Palette, id: str) -> str | None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from builder_ui.builder import bundle, canvas_texts, cards
-from builder_ui.builder.session import Editor
+from builder_ui.builder.editor import Editor
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component
 

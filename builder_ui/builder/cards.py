@@ -8,12 +8,6 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from builder_ui.builder.draft import Draft
-from builder_ui.builder.protocol import ENTRY
-from builder_ui.kit import components, labels
-from builder_ui.kit.i18n import Translator
 from journeys.document import Entry
 from journeys.document import Journey as Document
 from journeys.errors import PfadwerkError
@@ -24,8 +18,20 @@ from journeys.nodes.send import Send
 from journeys.timing import earliest
 from journeys.triggers import AnyTrigger, Trigger
 from journeys.upgrade import upgrade
+from pydantic import TypeAdapter, ValidationError
 
-GROUPS = {"time": "Time", "paths": "Paths", "messages": "Messages", "contact": "Contact and sales", "code": "Code"}
+from builder_ui.builder.draft import Draft
+from builder_ui.builder.protocol import ENTRY
+from builder_ui.kit import components, labels
+from builder_ui.kit.i18n import Translator
+
+GROUPS = {
+    "time": "Time",
+    "paths": "Paths",
+    "messages": "Messages",
+    "contact": "Contact and sales",
+    "code": "Code",
+}
 LONGEST_SUMMARY = 160
 
 View = dict[str, Any]
@@ -35,51 +41,94 @@ Hints = dict[str, list[str]]
 DAY = timedelta(days=1)
 
 
-def view_of(t: Translator, palette: Palette, node_id: str, raw: Mapping[str, Any], names: labels.Names, before: View | None = None) -> View:
+def view_of(
+    t: Translator,
+    palette: Palette,
+    node_id: str,
+    raw: Mapping[str, Any],
+    names: labels.Names,
+    before: View | None = None,
+) -> View:
     """The card of a step. A step that cannot be read has the outlets that it names, else those of the card `before`."""
-    node, label, name = palette.parse(node_id, raw), labels.kind_of(t, palette, raw), labels.own_name(raw)
+    node, label, name = (
+        palette.parse(node_id, raw),
+        labels.kind_of(t, palette, raw),
+        labels.own_name(raw),
+    )
     called = {"label": label, "name": name, "called": names.get(node_id) or name or label}
     if isinstance(node, Node):
         outlets = _outlets(t, node)
-        return {**called, "summary": _summary(t, node, names), "icon": node.icon, "group": node.group, "outlets": outlets}
-    kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
+        return {
+            **called,
+            "summary": _summary(t, node, names),
+            "icon": node.icon,
+            "group": node.group,
+            "outlets": outlets,
+        }
+    kind = (
+        palette[raw["kind"]]
+        if isinstance(raw.get("kind"), str) and raw["kind"] in palette
+        else None
+    )
     return {
         **called,
         "summary": t("Not complete yet"),
         "icon": kind.icon if kind else "alert",
         "group": kind.group if kind else "code",
-        "outlets": _outlets_named(t, kind, raw) or (before["outlets"] if before else _outlets_of_kind(t, kind)),
+        "outlets": _outlets_named(t, kind, raw)
+        or (before["outlets"] if before else _outlets_of_kind(t, kind)),
     }
 
 
 def _outlets(t: Translator, node: Node) -> list[list[Any]]:
-    return [[name, labels.coded(t, labels.OUTLETS, name), node.fallback(name) is not None] for name in dict.fromkeys(node.outlets())]
+    return [
+        [name, labels.coded(t, labels.OUTLETS, name), node.fallback(name) is not None]
+        for name in dict.fromkeys(node.outlets())
+    ]
 
 
-def _outlets_named(t: Translator, kind: type[Node] | None, raw: Mapping[str, Any]) -> list[list[Any]]:
+def _outlets_named(
+    t: Translator, kind: type[Node] | None, raw: Mapping[str, Any]
+) -> list[list[Any]]:
     """The outlets of a step that is not complete, asked of its fields as they are; none where these do not say."""
     if kind is None:
         return []
-    given = {name: None if field.is_required() else field.get_default() for name, field in kind.model_fields.items()}
+    given = {
+        name: None if field.is_required() else field.get_default()
+        for name, field in kind.model_fields.items()
+    }
     sketch: Any = _sketch({**given, **raw}, kind)
     try:
-        names = [name for name in dict.fromkeys(kind.outlets(sketch)) if isinstance(name, str) and name]
+        names = [
+            name for name in dict.fromkeys(kind.outlets(sketch)) if isinstance(name, str) and name
+        ]
     except (AttributeError, TypeError):
         return []
-    return [[name, labels.coded(t, labels.OUTLETS, name), kind.fallback(sketch, name) is not None] for name in names]
+    return [
+        [name, labels.coded(t, labels.OUTLETS, name), kind.fallback(sketch, name) is not None]
+        for name in names
+    ]
 
 
 def _sketch(value: Any, kind: type[Node] | None = None) -> Any:
     """JSON as an object with attributes, lists as tuples; that of a step has its kind's too."""
     if isinstance(value, Mapping):
-        own = {name: getattr(kind, name) for name in ("ways_out",) if kind is not None and hasattr(kind, name)}
+        own = {
+            name: getattr(kind, name)
+            for name in ("ways_out",)
+            if kind is not None and hasattr(kind, name)
+        }
         return SimpleNamespace(**own, **{str(name): _sketch(one) for name, one in value.items()})
     return tuple(_sketch(one) for one in value) if isinstance(value, list | tuple) else value
 
 
 def _outlets_of_kind(t: Translator, kind: type[Node] | None) -> list[list[Any]]:
     node = Palette([kind]).parse("x", {"kind": kind.kind, **kind.example}) if kind else None
-    return _outlets(t, node) if isinstance(node, Node) else [["next", labels.coded(t, labels.OUTLETS, "next"), False]]
+    return (
+        _outlets(t, node)
+        if isinstance(node, Node)
+        else [["next", labels.coded(t, labels.OUTLETS, "next"), False]]
+    )
 
 
 def _summary(t: Translator, node: Node, names: labels.Names) -> str:
@@ -109,7 +158,11 @@ def _entry_in_words(t: Translator, raw: Any) -> list[str]:
         entry = Entry.model_validate(raw)
     except ValueError:
         triggers = raw.get("triggers") if isinstance(raw, Mapping) else None
-        whole = [one for each in triggers or () if (one := _trigger(each)) is not None] if isinstance(triggers, list | tuple) else []
+        whole = (
+            [one for each in triggers or () if (one := _trigger(each)) is not None]
+            if isinstance(triggers, list | tuple)
+            else []
+        )
         return [*(labels.trigger(t, one) for one in whole), t("Not complete yet")]
     return labels.entry(t, entry) if entry.triggers else [t("No one enters yet: choose a trigger.")]
 
@@ -132,13 +185,28 @@ def _joined(said: Iterable[str]) -> str:
 
 def palette_of(t: Translator, palette: Palette) -> dict[str, Any]:
     """The palette for the canvas: groups in order, kinds with the step they begin as, each followed by its ready steps, and the icons."""
-    kinds = [offer for kind in palette for offer in (_offer(t, palette, kind), *(_ready(t, palette, kind, one) for one in kind.ready))]
-    return {"groups": [[group, t(title)] for group, title in GROUPS.items()], "kinds": kinds, "icons": dict(components.ICONS)}
+    kinds = [
+        offer
+        for kind in palette
+        for offer in (
+            _offer(t, palette, kind),
+            *(_ready(t, palette, kind, one) for one in kind.ready),
+        )
+    ]
+    return {
+        "groups": [[group, t(title)] for group, title in GROUPS.items()],
+        "kinds": kinds,
+        "icons": dict(components.ICONS),
+    }
 
 
 def _offer(t: Translator, palette: Palette, kind: type[Node]) -> dict[str, Any]:
     words = _words(t, kind.label, kind.keywords, *kind.help())
-    return {"id": kind.kind, **_begun(t, palette, kind, kind.label, kind.help()[0], beginning(kind)), "words": words}
+    return {
+        "id": kind.kind,
+        **_begun(t, palette, kind, kind.label, kind.help()[0], beginning(kind)),
+        "words": words,
+    }
 
 
 def _ready(t: Translator, palette: Palette, kind: type[Node], ready: Ready) -> dict[str, Any]:
@@ -150,7 +218,9 @@ def _ready(t: Translator, palette: Palette, kind: type[Node], ready: Ready) -> d
     }
 
 
-def _begun(t: Translator, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]) -> dict[str, Any]:
+def _begun(
+    t: Translator, palette: Palette, kind: type[Node], label: str, help: str, raw: dict[str, Any]
+) -> dict[str, Any]:
     view = view_of(t, palette, kind.kind, raw, {})
     text = components.plain(t(help))
     return {
@@ -197,7 +267,11 @@ def hints(t: Translator, palette: Palette, document: Mapping[str, Any]) -> Hints
 
 def _hint(t: Translator, after: timedelta) -> list[str]:
     short = t("Day {number}", number=t.number(after // DAY + 1))
-    full = t("At the earliest {span} after entry", span=t.span(after)) if after else t("No earlier than entry")
+    full = (
+        t("At the earliest {span} after entry", span=t.span(after))
+        if after
+        else t("No earlier than entry")
+    )
     return [short, full]
 
 
@@ -205,7 +279,10 @@ def drawing(t: Translator, palette: Palette, draft: Draft) -> dict[str, Any]:
     """A whole journey as the canvas takes it."""
     names = labels.names_in(t, palette, draft.nodes)
     nodes = {ENTRY: {"raw": draft.parts, "view": entry_view(t, draft)}}
-    nodes |= {id: {"raw": raw, "view": view_of(t, palette, id, raw, names)} for id, raw in draft.nodes.items()}
+    nodes |= {
+        id: {"raw": raw, "view": view_of(t, palette, id, raw, names)}
+        for id, raw in draft.nodes.items()
+    }
     return graph_of(draft, nodes)
 
 
@@ -214,7 +291,12 @@ def graph_of(draft: Draft, nodes: Mapping[str, dict[str, Any]]) -> dict[str, Any
     placed = {id: {**node, **_place(draft, id)} for id, node in nodes.items()}
     edges = [[source, outlet, to] for (source, outlet), to in draft.edges.items()]
     notes = {id: note.model_dump() for id, note in draft.notes.items()}
-    return {"nodes": placed, "edges": edges, "notes": notes, "laid": bool(draft.ui.get("laid_out")) or not draft.places}
+    return {
+        "nodes": placed,
+        "edges": edges,
+        "notes": notes,
+        "laid": bool(draft.ui.get("laid_out")) or not draft.places,
+    }
 
 
 def _place(draft: Draft, id: str) -> dict[str, float]:

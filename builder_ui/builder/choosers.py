@@ -27,30 +27,66 @@ def recipients(form: Form, path: Path) -> Element:
 
         return changed
 
-    rows = [html.div({"key": f"{place}.{one}"}, _person(form, path, place, one, people, keep(place))) for place, one in enumerate(present)]
+    rows = [
+        html.div({"key": f"{place}.{one}"}, _person(form, path, place, one, people, keep(place)))
+        for place, one in enumerate(present)
+    ]
     if not form.editable:
         return html.div({"className": "pfb-item"}, rows)
     others = [one for one in people if one[0] not in present]
-    address = {"type": "email", "key": form.key(path) + "/new", "onBlur": keep(len(present)), "maxLength": 320, "autoComplete": "off"}
+    address = {
+        "type": "email",
+        "key": form.key(path) + "/new",
+        "onBlur": keep(len(present)),
+        "maxLength": 320,
+        "autoComplete": "off",
+    }
     return html.div(
         {"className": "pfb-item"},
         rows,
         _person(form, path, len(present), "", others, keep(len(present))),
-        html.input({**address, "placeholder": t("or an e-mail address"), "aria-label": t("E-mail address")}),
+        html.input(
+            {**address, "placeholder": t("or an e-mail address"), "aria-label": t("E-mail address")}
+        ),
     )
 
 
-def _person(form: Form, path: Path, place: int, present: str, people: Sequence[Choice], changed: Callable[[Any], None]) -> Element:
+def _person(
+    form: Form,
+    path: Path,
+    place: int,
+    present: str,
+    people: Sequence[Choice],
+    changed: Callable[[Any], None],
+) -> Element:
     """One recipient, with what is wrong about them; the empty choice takes them out."""
     t = form.t
     shown = [("", "–" if present else t("Add a member")), *people]
     if present not in {key for key, _ in shown}:
         shown.append((present, present))
     key = f"{form.key(path)}/{place}/{present}"
-    attributes = {"id": form.id((*path, place)), "value": present, "onChange": changed, "disabled": not form.editable, "key": key}
+    attributes = {
+        "id": form.id((*path, place)),
+        "value": present,
+        "onChange": changed,
+        "disabled": not form.editable,
+        "key": key,
+    }
     options = [html.option({"key": id, "value": id}, name) for id, name in shown]
-    wrong = [alert(form, issue) for issue in form.issues.get(".".join(str(one) for one in (*path, place)), ())] if present else []
-    return html._(html.select({**attributes, "aria-label": t("Recipient {number}", number=place + 1)}, options), *wrong)
+    wrong = (
+        [
+            alert(form, issue)
+            for issue in form.issues.get(".".join(str(one) for one in (*path, place)), ())
+        ]
+        if present
+        else []
+    )
+    return html._(
+        html.select(
+            {**attributes, "aria-label": t("Recipient {number}", number=place + 1)}, options
+        ),
+        *wrong,
+    )
 
 
 def look(form: Form, hint: str, value: Any) -> Element:
@@ -62,11 +98,17 @@ def look(form: Form, hint: str, value: Any) -> Element:
     new = {"target": "_blank", "rel": "noopener"}
     return html.div(
         {"className": "pfb-look"},
-        html.span({"className": "tpl-thumb", "key": found.picture}, components.picture(found.picture)) if found and found.picture else None,
+        html.span(
+            {"className": "tpl-thumb", "key": found.picture}, components.picture(found.picture)
+        )
+        if found and found.picture
+        else None,
         html.div(
             html.p(found.text(t.language)) if found else None,
             html.a({"href": found.address, **new}, t("Edit the template")) if found else None,
-            html.a({"href": maker, **new}, t(MAKER_WORDS.get(hint, "New template"))) if maker else None,
+            html.a({"href": maker, **new}, t(MAKER_WORDS.get(hint, "New template")))
+            if maker
+            else None,
         ),
     )
 
@@ -92,7 +134,11 @@ def secret(form: Form, path: Path, optional: bool, keep: Callable[[str, str], No
     ]  # fmt: skip
     return html.div(
         picker(form, path, form.lookups.offered("secret", {}), optional, label=t("Secret")),
-        html.details({"key": form.key(path)}, html.summary(t("New secret")), html.div({"className": "pfb-row"}, *fields))
+        html.details(
+            {"key": form.key(path)},
+            html.summary(t("New secret")),
+            html.div({"className": "pfb-row"}, *fields),
+        )
         if form.editable
         else None,
     )

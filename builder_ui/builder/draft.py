@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Note
 from journeys import unfinished
 from journeys.document import MAX_EDGES, MAX_NODES
 from journeys.errors import Invalid, TooLarge
 from journeys.reading import read
 from journeys.unfinished import PARTS
+from pydantic import ValidationError
+
+from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS, MAX_NOTES, Changes, Note
 
 START = (ENTRY, "next")
 
@@ -33,7 +33,10 @@ class Draft:
         self.key: str = data["key"]
         self.good: dict[str, Any] = {name: data[name] for name in PARTS if name in data}
         self.nodes: dict[str, dict[str, Any]] = data.get("nodes") or {}
-        self.edges: Edges = {(edge["from"], edge.get("outlet", "next")): edge["to"] for edge in data.get("edges") or ()}
+        self.edges: Edges = {
+            (edge["from"], edge.get("outlet", "next")): edge["to"]
+            for edge in data.get("edges") or ()
+        }
         if data.get("start"):
             self.edges = {START: data["start"], **self.edges}
         self.ui: dict[str, Any] = data.get("ui") or {}
@@ -44,8 +47,14 @@ class Draft:
     def document(self) -> dict[str, Any]:
         """What can be stored."""
         nodes = dict(self.nodes)
-        edges = [{"from": source, "outlet": outlet, "to": to} for (source, outlet), to in self.edges.items() if source != ENTRY]
-        places = {id: {"x": x, "y": y} for id, (x, y) in self.places.items() if id in nodes or id == ENTRY}
+        edges = [
+            {"from": source, "outlet": outlet, "to": to}
+            for (source, outlet), to in self.edges.items()
+            if source != ENTRY
+        ]
+        places = {
+            id: {"x": x, "y": y} for id, (x, y) in self.places.items() if id in nodes or id == ENTRY
+        }
         ui = {**self.ui, "positions": places}
         ui.pop("notes", None)
         ui.pop(unfinished.PLACE, None)
@@ -53,8 +62,17 @@ class Draft:
         if held:
             ui[unfinished.PLACE] = held
         if self.notes:
-            ui["notes"] = [{"id": id, **note.model_dump(mode="json")} for id, note in self.notes.items()]
-        document = {"spec": 1, "key": self.key, **self.good, "nodes": nodes, "edges": edges, "ui": ui}
+            ui["notes"] = [
+                {"id": id, **note.model_dump(mode="json")} for id, note in self.notes.items()
+            ]
+        document = {
+            "spec": 1,
+            "key": self.key,
+            **self.good,
+            "nodes": nodes,
+            "edges": edges,
+            "ui": ui,
+        }
         start = self.edges.get(START)
         return {**document, "start": start} if start else document
 
@@ -83,13 +101,30 @@ class Draft:
                 nodes[id] = step.raw
         edges = {place: to for place, to in edges.items() if place not in set(changes.cut)}
         edges |= {(source, outlet): to for source, outlet, to in changes.edges}
-        edges = {(source, outlet): to for (source, outlet), to in edges.items() if (source == ENTRY or source in nodes) and to in nodes}
+        edges = {
+            (source, outlet): to
+            for (source, outlet), to in edges.items()
+            if (source == ENTRY or source in nodes) and to in nodes
+        }
         if len(nodes) > MAX_NODES or len(edges) > MAX_EDGES:
-            raise TooLarge("A journey has at most {steps} steps and {connections} connections.", steps=MAX_NODES, connections=MAX_EDGES)
-        notes = {id: note for id, note in self.notes.items() if id not in set(changes.torn)} | changes.notes
+            raise TooLarge(
+                "A journey has at most {steps} steps and {connections} connections.",
+                steps=MAX_NODES,
+                connections=MAX_EDGES,
+            )
+        notes = {
+            id: note for id, note in self.notes.items() if id not in set(changes.torn)
+        } | changes.notes
         if len(notes) > MAX_NOTES:
             raise TooLarge("A journey has at most {limit} notes.", limit=MAX_NOTES)
-        read({"spec": 1, "key": self.key, "name": "x", "nodes": {id: nodes[id] for id in touched if id in nodes}})
+        read(
+            {
+                "spec": 1,
+                "key": self.key,
+                "name": "x",
+                "nodes": {id: nodes[id] for id in touched if id in nodes},
+            }
+        )
         self.nodes, self.edges, self.places, self.notes = nodes, edges, places, notes
         self.ui = {**self.ui, "laid_out": changes.laid}
         if parts is not None:
@@ -113,7 +148,12 @@ def _places(ui: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     found = {}
     for id, place in stored.items() if isinstance(stored, Mapping) else ():
         x, y = (place.get("x"), place.get("y")) if isinstance(place, Mapping) else (None, None)
-        if isinstance(x, int | float) and isinstance(y, int | float) and abs(x) < 1e7 and abs(y) < 1e7:
+        if (
+            isinstance(x, int | float)
+            and isinstance(y, int | float)
+            and abs(x) < 1e7
+            and abs(y) < 1e7
+        ):
             found[id] = (x, y)
     return found
 
@@ -128,7 +168,9 @@ def _notes(ui: Mapping[str, Any]) -> dict[str, Note]:
         note = _note(one)
         id = one.get("id")
         if note is not None:
-            found[id if isinstance(id, str) and _NOTE_ID.match(id) and id not in found else f"note{n}"] = note
+            found[
+                id if isinstance(id, str) and _NOTE_ID.match(id) and id not in found else f"note{n}"
+            ] = note
     return found
 
 
@@ -138,7 +180,9 @@ _NOTE_ID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 def _note(one: Mapping[str, Any]) -> Note | None:
     text = one.get("text")
     try:
-        return Note.model_validate({**one, "text": text[:MAX_NOTE_CHARACTERS] if isinstance(text, str) else ""})
+        return Note.model_validate(
+            {**one, "text": text[:MAX_NOTE_CHARACTERS] if isinstance(text, str) else ""}
+        )
     except ValidationError:
         return None
 

@@ -11,7 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from builder_ui.builder.widgets import Form, Path, as_number, entered, plain
 from builder_ui.kit.reactpy_compat import Element, html
 
-UNITS = (("W", "weeks", 604_800), ("D", "days", 86_400), ("H", "hours", 3_600), ("M", "minutes", 60), ("S", "seconds", 1))
+UNITS = (
+    ("W", "weeks", 604_800),
+    ("D", "days", 86_400),
+    ("H", "hours", 3_600),
+    ("M", "minutes", 60),
+    ("S", "seconds", 1),
+)
 _span: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
 
@@ -64,7 +70,10 @@ def in_units(value: Any) -> tuple[int | float | None, str, bool]:
     if seconds is None:
         return None, "D", False
     size = abs(seconds)
-    code, unit = next(((code, unit) for code, _, unit in UNITS if size and size % unit == 0), ("D", 86_400) if not size else ("S", 1))
+    code, unit = next(
+        ((code, unit) for code, _, unit in UNITS if size and size % unit == 0),
+        ("D", 86_400) if not size else ("S", 1),
+    )
     return (int(size / unit) if size % unit == 0 else size / unit), code, seconds < 0
 
 

@@ -25,7 +25,9 @@ AS_THEY_ARE = frozenset({"POST", "PUT", "PATCH", "GET", "DELETE"})
 
 def title(path: Path, schema: Mapping[str, Any]) -> str:
     """A message id; the name of the field where its schema has none."""
-    return str(schema.get("title") or next((one for one in reversed(path) if isinstance(one, str)), ""))
+    return str(
+        schema.get("title") or next((one for one in reversed(path) if isinstance(one, str)), "")
+    )
 
 
 def description(schema: Mapping[str, Any]) -> str:
@@ -52,7 +54,11 @@ def is_clock(schema: Mapping[str, Any]) -> bool:
 
 def fresh_of_type(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """What a new entry of a type begins as: nothing is filled in, and what is missing is told as a problem."""
-    texts = [one for one in schema.get("required", ()) if schema["properties"][one].get("type") == "string"]
+    texts = [
+        one
+        for one in schema.get("required", ())
+        if schema["properties"][one].get("type") == "string"
+    ]
     return {"type": name, **dict.fromkeys(texts, "")}
 
 
@@ -62,7 +68,11 @@ def fresh(path: Path, item: Mapping[str, Any], present: list[Any]) -> dict[str, 
     made: dict[str, Any] = {}
     if "name" in properties:
         taken = {one.get("name") for one in present if isinstance(one, dict)}
-        made["name"] = next(name for n in range(len(present), 1_000) if (name := chr(97 + n) if n < 26 else f"way_{n}") not in taken)
+        made["name"] = next(
+            name
+            for n in range(len(present), 1_000)
+            if (name := chr(97 + n) if n < 26 else f"way_{n}") not in taken
+        )
     if "percent" in properties:
         made["percent"] = 0
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builder_ui.builder import viewer, widgets
-from builder_ui.builder.session import Editor
+from builder_ui.builder.editor import Editor
 from builder_ui.kit import components, run_timeline
 from builder_ui.kit import forms as plain_forms
 from builder_ui.kit.labels import RUN_STATES
@@ -21,7 +21,13 @@ def way(editor: Editor) -> Element:
     use_topics(editor, "path")
     path = editor.path
     if path is None or path.story is None:
-        return html.div({"className": "pfb-sheet empty"}, html.p(editor.t("Choose a run on the right."))) if path else None
+        return (
+            html.div(
+                {"className": "pfb-sheet empty"}, html.p(editor.t("Choose a run on the right."))
+            )
+            if path
+            else None
+        )
     return viewer.viewer(
         editor.context,
         f"path-{path.run_id}-{path.story.story['run']['version_number']}",
@@ -48,13 +54,22 @@ def story(editor: Editor) -> Element:
 
     field = {"id": "pfb-whom", "type": "search", "defaultValue": path.text, "maxLength": 200}
     return html._(
-        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("user")), t("Path of a contact")),
+        html.h2(
+            html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("user")),
+            t("Path of a contact"),
+        ),
         html.form(
             {"className": "pfb-field", "role": "search", "onSubmit": submitted(sent)},
             html.label({"htmlFor": "pfb-whom"}, t("Name or e-mail")),
-            html.div({"className": "pfb-row"}, html.input(field), html.button({"className": "pfb-small"}, t("Find"))),
+            html.div(
+                {"className": "pfb-row"},
+                html.input(field),
+                html.button({"className": "pfb-small"}, t("Find")),
+            ),
         ),
-        html.p({"className": "pfb-wrong", "role": "alert"}, components.icon("alert"), path.wrong) if path.wrong else None,
+        html.p({"className": "pfb-wrong", "role": "alert"}, components.icon("alert"), path.wrong)
+        if path.wrong
+        else None,
         _candidates(editor, path),
         _told(editor, path) if path.story else None,
     )
@@ -77,18 +92,31 @@ def _runs(t: Any, path: Any) -> Element:
     title = t("Runs of “{name}”", name=path.text) if path.text else t("Newest runs")
     lines = [html.li({"key": run["id"]}, _candidate(t, path, run)) for run in path.runs]
     return html.details(
-        {"className": "pfb-candidates", "open": path.story is None or bool(path.text), "key": f"{path.text}/{path.run_id}"},
+        {
+            "className": "pfb-candidates",
+            "open": path.story is None or bool(path.text),
+            "key": f"{path.text}/{path.run_id}",
+        },
         html.summary(title),
-        html.ul(lines) if lines else html.p({"className": "quiet"}, t("No contact of that name was in this journey.")),
+        html.ul(lines)
+        if lines
+        else html.p({"className": "quiet"}, t("No contact of that name was in this journey.")),
     )
 
 
 def _candidate(t: Any, path: Any, run: dict[str, Any]) -> Element:
     state = RUN_STATES[run["status"]]
-    attributes = {"type": "button", "className": "pfb-problem", "value": run["id"], "aria-pressed": str(run["id"] == path.run_id).lower()}
+    attributes = {
+        "type": "button",
+        "className": "pfb-problem",
+        "value": run["id"],
+        "aria-pressed": str(run["id"] == path.run_id).lower(),
+    }
     name = path.names.get(run["contact_id"]) or t("Contact {id}", id=run["contact_id"][-6:])
     return html.button(
-        attributes, html.span(html.b(name), html.br(), t.moment(run["started_at"])), components.badge(t(state[0]), *state[1:])
+        attributes,
+        html.span(html.b(name), html.br(), t.moment(run["started_at"])),
+        components.badge(t(state[0]), *state[1:]),
     )
 
 
@@ -101,7 +129,11 @@ def _told(editor: Editor, path: Any) -> Element:
     upcoming = run_timeline.next_line(context, data)
     return html.section(
         {"key": path.run_id, "aria-label": t("What happened")},
-        html.h3(data.name or data.story["contact"]["email"] or t("Contact {id}", id=run["contact_id"][-6:])),
+        html.h3(
+            data.name
+            or data.story["contact"]["email"]
+            or t("Contact {id}", id=run["contact_id"][-6:])
+        ),
         html.p(
             {"className": "quiet"},
             t("Version {number}", number=run["version_number"]),
@@ -110,13 +142,21 @@ def _told(editor: Editor, path: Any) -> Element:
             " · ",
             html.a({"href": f"/ui/contacts/{run['contact_id']}"}, t("Contact")),
         ),
-        html.ol({"className": "timeline pfb-chapters"}, [_chapter_of(editor, path, one, n) for n, one in enumerate(chapters, 1)], upcoming),
+        html.ol(
+            {"className": "timeline pfb-chapters"},
+            [_chapter_of(editor, path, one, n) for n, one in enumerate(chapters, 1)],
+            upcoming,
+        ),
     )
 
 
 def _chapter_of(editor: Editor, path: Any, chapter: Any, number: int) -> Element:
 
-    jump = widgets.small(str(number), lambda _event: path.show(chapter.node), editor.t("Show visit {number} on the canvas", number=number))
+    jump = widgets.small(
+        str(number),
+        lambda _event: path.show(chapter.node),
+        editor.t("Show visit {number} on the canvas", number=number),
+    )
     here = " here" if chapter.node == path.focus[1] else ""
     item = run_timeline.chapter_item(editor.context, path.story, chapter, str(number))
     return html.li({"key": str(number), "className": f"pfb-visit{here}"}, jump, html.ol(item))

@@ -13,8 +13,11 @@ from builder_ui.builder import fields, schedule
 from builder_ui.builder.choosers import look, recipients, secret
 from builder_ui.builder.durations import duration
 from builder_ui.builder.journey_form import DEFINITIONS
+from builder_ui.builder.json_field import code
 from builder_ui.builder.pairs import headers, pairs
 from builder_ui.builder.rule_editor import rule_field
+from builder_ui.builder.several import weekdays, words_list
+from builder_ui.builder.shares import even, share_field, total
 from builder_ui.builder.suggestions import names_list, paths, properties, suggested
 from builder_ui.builder.widgets import (
     Form,
@@ -22,27 +25,31 @@ from builder_ui.builder.widgets import (
     Schema,
     alert,
     area,
-    as_number,
     checkbox,
-    code,
     entered,
     example_of,
     explained,
     number,
     picker,
-    plain,
     scalar,
     select,
     small,
     stored_or_default,
     text,
-    weekdays,
-    words_list,
 )
-from builder_ui.kit import components
 from builder_ui.kit.reactpy_compat import Element, html
 
-PICKERS = ("template", "pool", "journey", "secret", "user", "purpose", "score_group", "cap_class", "sender")
+PICKERS = (
+    "template",
+    "pool",
+    "journey",
+    "secret",
+    "user",
+    "purpose",
+    "score_group",
+    "cap_class",
+    "sender",
+)
 LISTED = {"tags": "pfb-tags", "field_names": "pfb-fields"}
 """Widget of a list of names -> the suggestions for each of them."""
 FILLED = ("input",)
@@ -80,13 +87,22 @@ def labelled(form: Form, path: Path, schema: Schema, needed: bool) -> Element:
     t = form.t
     title = t(fields.title(path, inner))
     help_text = fields.description(inner)
-    wrong = [alert(form, issue) for issue in form.issues.get(".".join(str(one) for one in path), ())]
+    wrong = [
+        alert(form, issue) for issue in form.issues.get(".".join(str(one) for one in path), ())
+    ]
     key = {"key": form.key(path) + "/field", "className": "pfb-field bad" if wrong else "pfb-field"}
     if inner.get("type") == "boolean":
-        return html.div(key, checkbox(form, path, bool(stored_or_default(form, path, inner)), title), explained(t, help_text), *wrong)
+        return html.div(
+            key,
+            checkbox(form, path, bool(stored_or_default(form, path, inner)), title),
+            explained(t, help_text),
+            *wrong,
+        )
     hint = inner.get("widget", "")
     widget = _widget(Field(form, path, inner, optional and not needed, title, hint))
-    legend = html.label({"htmlFor": form.id(path)}, title, html.small(" ", t("(optional)")) if optional else None)
+    legend = html.label(
+        {"htmlFor": form.id(path)}, title, html.small(" ", t("(optional)")) if optional else None
+    )
     return html.div(key, legend, widget, explained(t, help_text), *wrong)
 
 
@@ -102,7 +118,9 @@ def _inner(form: Form, schema: Schema) -> tuple[bool, Schema]:
 
 def _is_rule(schema: Schema) -> bool:
     options = schema.get("oneOf") or ()
-    return schema.get("widget") == "rule" or any(str(one.get("$ref", "")).endswith("/Group") for one in options)
+    return schema.get("widget") == "rule" or any(
+        str(one.get("$ref", "")).endswith("/Group") for one in options
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +141,19 @@ class Field:
 
 def _picked(field: Field) -> Element:
     form, path, hint = field.form, field.path, field.hint
-    chosen = picker(form, path, form.lookups.offered(hint, field.schema), field.optional, value=field.value)
+    chosen = picker(
+        form, path, form.lookups.offered(hint, field.schema), field.optional, value=field.value
+    )
     return html.div({"className": "pfb-picked"}, chosen, look(form, hint, form.value(path)))
 
 
 def _node(field: Field) -> Element:
     kinds = field.form.kinds
-    steps = [(id, field.form.names.get(id, id)) for id, kind in kinds.items() if kind == field.schema.get("kind", kind)]
+    steps = [
+        (id, field.form.names.get(id, id))
+        for id, kind in kinds.items()
+        if kind == field.schema.get("kind", kind)
+    ]
     return picker(field.form, field.path, steps, field.optional)
 
 
@@ -146,7 +170,9 @@ def _secret(field: Field) -> Element:
 
 
 def _duration(field: Field) -> Element:
-    return duration(field.form, field.path, field.value, signed=field.path[-1] == "offset", label=field.title)
+    return duration(
+        field.form, field.path, field.value, signed=field.path[-1] == "offset", label=field.title
+    )
 
 
 def _choice(field: Field) -> Element:
@@ -161,7 +187,14 @@ def _number(field: Field) -> Element:
 def _text(field: Field) -> Element:
     form, schema = field.form, field.schema
     kind = "time" if field.hint == "time" or fields.is_clock(schema) else "text"
-    return text(form, field.path, kind=kind, most=schema.get("maxLength"), default=schema.get("default"), example=example_of(form, schema))
+    return text(
+        form,
+        field.path,
+        kind=kind,
+        most=schema.get("maxLength"),
+        default=schema.get("default"),
+        example=example_of(form, schema),
+    )
 
 
 def _object(field: Field) -> Element:
@@ -169,7 +202,9 @@ def _object(field: Field) -> Element:
 
 
 def _area(field: Field) -> Element:
-    return area(field.form, field.path, field.schema.get("maxLength"), example_of(field.form, field.schema))
+    return area(
+        field.form, field.path, field.schema.get("maxLength"), example_of(field.form, field.schema)
+    )
 
 
 Draw = Callable[[Field], Element]
@@ -193,13 +228,22 @@ HINTED: Mapping[str, Draw] = {
 SHAPED: Sequence[tuple[Callable[[Schema], bool], Draw]] = (
     (lambda schema: schema.get("format") == "duration", _duration),
     (lambda schema: "enum" in schema, _choice),
-    (lambda schema: "discriminator" in schema, lambda field: variants(field.form, field.path, field.schema)),
-    (lambda schema: schema.get("type") == "array", lambda field: _array(field.form, field.path, field.schema)),
+    (
+        lambda schema: "discriminator" in schema,
+        lambda field: variants(field.form, field.path, field.schema),
+    ),
+    (
+        lambda schema: schema.get("type") == "array",
+        lambda field: _array(field.form, field.path, field.schema),
+    ),
     (lambda schema: schema.get("type") in ("integer", "number"), _number),
     (lambda schema: schema.get("type") == "string", _text),
     (lambda schema: schema.get("type") == "object" and bool(schema.get("properties")), _object),
     (lambda schema: _is_texts(schema), lambda field: pairs(field.form, field.path, copies=False)),
-    (lambda schema: not schema.get("type") and not schema.get("anyOf"), lambda field: scalar(field.form, field.path)),
+    (
+        lambda schema: not schema.get("type") and not schema.get("anyOf"),
+        lambda field: scalar(field.form, field.path),
+    ),
     (lambda _schema: True, lambda field: code(field.form, field.path)),
 )
 """(whether a schema without a hint is of this shape, what draws it): the first that fits."""
@@ -218,7 +262,11 @@ def _by_shape(schema: Schema) -> Draw:
 def _is_texts(schema: Schema) -> bool:
     """An object of any names whose values are texts."""
     more = schema.get("additionalProperties")
-    return schema.get("type") == "object" and isinstance(more, Mapping) and more.get("type") == "string"
+    return (
+        schema.get("type") == "object"
+        and isinstance(more, Mapping)
+        and more.get("type") == "string"
+    )
 
 
 def _array(form: Form, path: Path, schema: Schema) -> Element:
@@ -243,17 +291,31 @@ def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
         return lambda _event: keep([*value[:place], *value[place + 1 :]])
 
     def up(place: int) -> Callable[[Any], None]:
-        return lambda _event: keep([*value[: place - 1], value[place], value[place - 1], *value[place + 1 :]])
+        return lambda _event: keep(
+            [*value[: place - 1], value[place], value[place - 1], *value[place + 1 :]]
+        )
 
     cards = []
     for place in range(len(value)):
         buttons = [
-            small(t("Up"), up(place), t("Move entry {number} up", number=place + 1)) if place and form.editable else None,
-            small(t("Remove"), remove(place), t("Remove entry {number}", number=place + 1), "danger") if form.editable else None,
+            small(t("Up"), up(place), t("Move entry {number} up", number=place + 1))
+            if place and form.editable
+            else None,
+            small(
+                t("Remove"), remove(place), t("Remove entry {number}", number=place + 1), "danger"
+            )
+            if form.editable
+            else None,
         ]
-        top = html.div({"className": "pfb-item-head"}, html.span(f"{place + 1}."), html.span({"className": "pfb-row"}, *buttons))
+        top = html.div(
+            {"className": "pfb-item-head"},
+            html.span(f"{place + 1}."),
+            html.span({"className": "pfb-row"}, *buttons),
+        )
         body = _item(form, (*path, place), item, value, shares)
-        cards.append(html.div({"key": f"{place}/{form.state(path)}", "className": "pfb-item"}, top, *body))
+        cards.append(
+            html.div({"key": f"{place}/{form.state(path)}", "className": "pfb-item"}, top, *body)
+        )
     return html.div(
         {"className": "pfb-list", "id": form.id(path)},
         html._(cards),
@@ -262,7 +324,14 @@ def items(form: Form, path: Path, schema: Schema, item: Schema) -> Element:
     )
 
 
-def _more(form: Form, path: Path, schema: Schema, item: Schema, value: list[Any], keep: Callable[[list[Any]], None]) -> Element:
+def _more(
+    form: Form,
+    path: Path,
+    schema: Schema,
+    item: Schema,
+    value: list[Any],
+    keep: Callable[[list[Any]], None],
+) -> Element:
     """The button that adds an entry; of a list of several types, one to choose from."""
     t = form.t
     if not form.editable or len(value) >= schema.get("maxItems", 1_000):
@@ -279,7 +348,9 @@ def _more(form: Form, path: Path, schema: Schema, item: Schema, value: list[Any]
         return lambda _event: keep([*value, fields.fresh_of_type(name, types[name])])
 
     said = {name: t(str(one["title"])) for name, one in types.items()}
-    buttons = [small(f"+ {said[name]}", add(name), t("Add: {entry}", entry=said[name])) for name in types]
+    buttons = [
+        small(f"+ {said[name]}", add(name), t("Add: {entry}", entry=said[name])) for name in types
+    ]
     return html.div({"className": "pfb-row pfb-adding"}, *buttons)
 
 
@@ -293,51 +364,8 @@ def _item(form: Form, path: Path, item: Schema, value: list[Any], shares: bool) 
     if types:
         return _variant(form, path, types)
     if shares:
-        return [_share(form, path, value), *_fields(form, item, path, ("percent",))]
+        return [share_field(form, path, value), *_fields(form, item, path, ("percent",))]
     return _fields(form, item, path)
-
-
-def _share(form: Form, path: Path, value: list[Any]) -> Element:
-    """The share of an arm; of two arms the other one takes the rest."""
-    place = int(path[-1])
-    present = value[place].get("percent") if isinstance(value[place], dict) else None
-
-    def left(event: Mapping[str, Any]) -> None:
-        said = as_number(entered(event))
-        new = [dict(one) for one in value]
-        new[place]["percent"] = said
-        if len(new) == 2 and isinstance(said, int | float) and 0 <= said <= 100:
-            new[1 - place]["percent"] = round(100 - said, 3)
-        form.edit(path[:-1], new, False)
-
-    attributes = {
-        "key": f"{form.key(path)}/{present}", "id": form.id((*path, "percent")), "type": "number", "min": 0, "max": 100, "step": "any",
-        "defaultValue": "" if present is None else plain(present), "onBlur": left, "disabled": not form.editable,
-    }  # fmt: skip
-    title = form.t("Share in percent")
-    return html.div({"className": "pfb-field"}, html.label({"htmlFor": form.id((*path, "percent"))}, title), html.input(attributes))
-
-
-def total(form: Form, path: Path, value: list[Any]) -> Element:
-    """Whether shares add up, and the way to make them."""
-    t = form.t
-    whole = sum(share for one in value if isinstance(one, dict) and isinstance(share := one.get("percent"), int | float))
-    good = abs(whole - 100) <= 0.01 * max(1, len(value))
-    said = t("Together {total} %", total=t.number(round(whole, 2)))
-    return html.div(
-        {"className": "pfb-row"},
-        html.span({"className": "pfb-total" if good else "pfb-wrong"}, components.icon("check" if good else "alert"), " ", said),
-        small(t("Share evenly"), lambda _event: form.edit(path, even(value), True)) if form.editable and value else None,
-    )
-
-
-def even(value: list[Any]) -> list[Any]:
-    """Equal shares that add up to exactly 100; the first takes what rounding leaves."""
-    if not value:
-        return value
-    each = round(100 / len(value), 2)
-    first = round(100 - each * (len(value) - 1), 2)
-    return [{**one, "percent": first if place == 0 else each} for place, one in enumerate(value)]
 
 
 def variants(form: Form, path: Path, schema: Schema) -> Element:
@@ -352,7 +380,18 @@ def _variant(form: Form, path: Path, types: Mapping[str, Schema]) -> list[Elemen
         if entered(event) in types:
             form.edit(path, fields.fresh_of_type(entered(event), types[entered(event)]), True)
 
-    options = [html.option({"key": name, "value": name}, t(str(one["title"]))) for name, one in types.items()]
-    attributes = {"value": present or "", "onChange": changed, "aria-label": t("Type"), "disabled": not form.editable}
+    options = [
+        html.option({"key": name, "value": name}, t(str(one["title"])))
+        for name, one in types.items()
+    ]
+    attributes = {
+        "value": present or "",
+        "onChange": changed,
+        "aria-label": t("Type"),
+        "disabled": not form.editable,
+    }
     schema = types.get(str(present))
-    return [html.select(attributes, options), *(_fields(form, schema, path, ("type",)) if schema else ())]
+    return [
+        html.select(attributes, options),
+        *(_fields(form, schema, path, ("type",)) if schema else ()),
+    ]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.open_builders import Present
+
 from builder_ui.builder import bundle
 from builder_ui.builder.canvas import CANVAS_ID
 from builder_ui.builder.disputes import disputes
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.others import initials, tone
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.review import review
-from builder_ui.builder.session import Editor
 from builder_ui.kit import components, state_line
 from builder_ui.kit.labels import JOURNEY_STATES
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html
-from engine.open_builders import Present
 
 _STATUS = {
     "saved": ("Saved", "good", "check"),
@@ -37,19 +38,31 @@ def head(editor: Editor) -> Element:
         text, tone, symbol = "View only", "", "ban"
     actions = [*_views(editor), _more(editor)]
     if editor.path is not None:
-        actions = [components.button(t("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main")]
+        actions = [
+            components.button(
+                t("Back to canvas"), lambda _event: editor.back_to_drawing(), "pencil", "main"
+            )
+        ]
     elif editor.editable:
         look_over = lambda _event: editor.spawn(editor.look_over)  # noqa: E731
-        actions.append(components.button(t("Publish …"), look_over, "play", "main", id="pfb-publish"))
+        actions.append(
+            components.button(t("Publish …"), look_over, "play", "main", id="pfb-publish")
+        )
     return html.header(
         {"className": "pfb-head"},
-        _jump(t("Skip to canvas"), "canvas") if editor.path is None and not editor.outlined else None,
+        _jump(t("Skip to canvas"), "canvas")
+        if editor.path is None and not editor.outlined
+        else None,
         _jump(t("Skip to form"), "form") if editor.path is None else None,
         html.a({"className": "back", "href": f"/ui/journeys/{key}"}, "← ", t("Journey")),
         html.h1(str(editor.draft.parts.get("name") or editor.journey.name)),
         components.badge(t(state[0]), *state[1:]),
-        components.badge(t("Unpublished changes"), "warn", "pencil") if editor.unpublished else html.span({"hidden": True}),
-        bundle.status()(state_line.props(CANVAS_ID, t, (text, tone, symbol), _lasts(editor), editor.hear)),
+        components.badge(t("Unpublished changes"), "warn", "pencil")
+        if editor.unpublished
+        else html.span({"hidden": True}),
+        bundle.status()(
+            state_line.props(CANVAS_ID, t, (text, tone, symbol), _lasts(editor), editor.hear)
+        ),
         _people(editor),
         # Keys: what comes and goes before them would have them drawn anew, and an open menu would close under the hand.
         html.div({"className": "actions", "key": "actions"}, *actions),
@@ -70,7 +83,9 @@ def _people(editor: Editor) -> Element:
     shown = [html.li({"key": one.id}, _person(editor, one)) for one in editor.people[:MOST_PEOPLE]]
     more = len(editor.people) - MOST_PEOPLE
     if more > 0:
-        shown.append(html.li({"key": "more"}, html.span({"className": "pfb-person more"}, f"+{more}")))
+        shown.append(
+            html.li({"key": "more"}, html.span({"className": "pfb-person more"}, f"+{more}"))
+        )
     return html.ul({"className": "pfb-people", "aria-label": editor.t("Also inside")}, shown)
 
 
@@ -114,7 +129,11 @@ def _views(editor: Editor) -> list[Element]:
     counting = editor.figures is not None
     return [
         outline,
-        components.button(t("Hide metrics") if counting else t("Metrics"), lambda _event: editor.toggle_counts(), "people"),
+        components.button(
+            t("Hide metrics") if counting else t("Metrics"),
+            lambda _event: editor.toggle_counts(),
+            "people",
+        ),
         _counted_version(editor) if counting else None,
         components.button(t("Follow a contact"), lambda _event: editor.follow_somebody(), "user"),
     ]
@@ -132,7 +151,10 @@ def _counted_version(editor: Editor) -> Element:
     for number in editor.versions:
         said = t("Version {number}", number=number)
         options.append(
-            html.option({"key": str(number), "value": str(number)}, f"{said} ({t('live')})" if number == editor.live_version else said)
+            html.option(
+                {"key": str(number), "value": str(number)},
+                f"{said} ({t('live')})" if number == editor.live_version else said,
+            )
         )
     attributes = {
         "aria-label": t("Metrics for version"),
@@ -156,10 +178,25 @@ def _more(editor: Editor) -> Element:
         html.summary({"className": "button"}, t("More")),
         html.div(
             {"className": "question"},
-            html.a({"className": "button", "href": f"/api/v1/journeys/{key}/document", "download": f"{key}.json"}, t("Export as a file")),
-            html.button({"type": "button", "className": "button", "data-picture": "svg"}, t("Picture (SVG)")),
-            html.button({"type": "button", "className": "button", "data-picture": "png"}, t("Picture (PNG)")),
-            html.a({"className": "button", "href": f"/ui/journeys/{key}/diff"}, t("Compare versions")) if editor.live_version else None,
+            html.a(
+                {
+                    "className": "button",
+                    "href": f"/api/v1/journeys/{key}/document",
+                    "download": f"{key}.json",
+                },
+                t("Export as a file"),
+            ),
+            html.button(
+                {"type": "button", "className": "button", "data-picture": "svg"}, t("Picture (SVG)")
+            ),
+            html.button(
+                {"type": "button", "className": "button", "data-picture": "png"}, t("Picture (PNG)")
+            ),
+            html.a(
+                {"className": "button", "href": f"/ui/journeys/{key}/diff"}, t("Compare versions")
+            )
+            if editor.live_version
+            else None,
             duplicate if editor.editable else None,
         ),
     )
@@ -171,10 +208,21 @@ def _conflict(editor: Editor) -> Element:
     t = editor.t
     by = editor.by or t("Somebody")
     return html.div(
-        {"className": "pfb-notice bad", "role": "alertdialog", "aria-label": t("Two people changed this journey")},
-        html.p(t("{name} saved this journey while you were editing it. Your changes are safe as long as this page is open.", name=by)),
+        {
+            "className": "pfb-notice bad",
+            "role": "alertdialog",
+            "aria-label": t("Two people changed this journey"),
+        },
+        html.p(
+            t(
+                "{name} saved this journey while you were editing it. Your changes are safe as long as this page is open.",
+                name=by,
+            )
+        ),
         components.button(t("Take theirs"), lambda _event: editor.spawn(editor.take_theirs)),
-        components.button(t("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"),
+        components.button(
+            t("Keep mine"), lambda _event: editor.spawn(editor.keep_mine), tone="danger"
+        ),
     )
 
 

@@ -23,7 +23,14 @@ JOURNEY_FORM: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("exit_when", "Who exits early", _chapter("exit_when")),
     ("goal", "Goal", _chapter("goal")),
     ("settings", "Settings", _chapter("settings")),
-    ("about", "Name and description", {"type": "object", "properties": {"name": _chapter("name"), "description": _chapter("description")}}),
+    (
+        "about",
+        "Name and description",
+        {
+            "type": "object",
+            "properties": {"name": _chapter("name"), "description": _chapter("description")},
+        },
+    ),
 )
 """(part, title, schema); `about` gathers the parts that are plain texts."""
 

@@ -7,20 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import String, cast, literal, union_all
-from sqlalchemy.orm import Session
-from sqlmodel import col, select
-
 from activities.rendering.kinds import HTML, PARTIAL
 from activities.templates import listing
-from builder_ui.kit.i18n import Translator
-from builder_ui.templates.frames import address
 from crm import catalogue
 from crm.people import tags
 from engine.engine import JOURNEYS
 from journeys.catalogue import Catalogue
 from models import Freshness, Journey, Member, Rotation, Secret, Template
+from sqlalchemy import String, cast, literal, union_all
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
 from workspace import listed_names, secrets, settings
+
+from builder_ui.kit.i18n import Translator
+from builder_ui.kit.template_frames import address
 
 MAKERS = {
     "template": "/ui/new-template",
@@ -33,7 +33,9 @@ Choice = tuple[str, str]
 Stamp = tuple[tuple[str, str, str], ...]
 TOPICS = ("templates", catalogue.TOPIC, settings.TOPIC, JOURNEYS)
 _offered = union_all(
-    select(literal("topic"), col(Freshness.topic), cast(col(Freshness.number), String)).where(col(Freshness.topic).in_(TOPICS)),
+    select(literal("topic"), col(Freshness.topic), cast(col(Freshness.number), String)).where(
+        col(Freshness.topic).in_(TOPICS)
+    ),
     select(literal("member"), col(Member.id), col(Member.name)).where(col(Member.active)),
     select(literal("rotation"), col(Rotation.pool), col(Rotation.name)),
     select(literal("secret"), col(Secret.name), literal("")),
@@ -71,7 +73,11 @@ class Lookups:
         """The choices of a field with that widget; templates only of its channel."""
         found = self.choices.get(widget, [])
         channel = hints.get("channel")
-        return [one for one in found if self.kinds.get(one[0]) == channel] if widget == "template" and channel else found
+        return (
+            [one for one in found if self.kinds.get(one[0]) == channel]
+            if widget == "template" and channel
+            else found
+        )
 
 
 def stamp(session: Session) -> Stamp:
@@ -83,11 +89,19 @@ def stamp(session: Session) -> Stamp:
 def load(session: Session, t: Translator) -> Lookups:
     """`t`: how the reader calls purposes and scores."""
     seen = stamp(session)
-    sendable = select(Template).where(col(Template.archived_at).is_(None), Template.kind != "partial")
+    sendable = select(Template).where(
+        col(Template.archived_at).is_(None), Template.kind != "partial"
+    )
     templates = session.scalars(sendable.order_by(col(Template.name))).all()
     pools = session.scalars(select(Rotation).order_by(col(Rotation.name))).all()
-    journeys = session.execute(select(Journey.key, Journey.name).where(col(Journey.archived_at).is_(None)).order_by(Journey.name)).all()
-    members = session.execute(select(Member.id, Member.name).where(col(Member.active)).order_by(Member.name)).all()
+    journeys = session.execute(
+        select(Journey.key, Journey.name)
+        .where(col(Journey.archived_at).is_(None))
+        .order_by(Journey.name)
+    ).all()
+    members = session.execute(
+        select(Member.id, Member.name).where(col(Member.active)).order_by(Member.name)
+    ).all()
     choices: dict[str, list[Choice]] = {
         "template": [(one.key, one.name) for one in templates],
         "pool": [(one.pool, one.name) for one in pools],
@@ -97,22 +111,39 @@ def load(session: Session, t: Translator) -> Lookups:
         "purpose": _listed(session, t, "purposes"),
         "score_group": _listed(session, t, "score_groups"),
         "tag": [(name, name) for name in tags.known(session)],
-        "sender": [(one.key, one.name or one.email) for one in settings.load(session, settings.Senders).senders],
-        "cap_class": [(name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())],
+        "sender": [
+            (one.key, one.name or one.email)
+            for one in settings.load(session, settings.Senders).senders
+        ],
+        "cap_class": [
+            (name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())
+        ],
     }
-    kinds, looks = {one.key: one.kind for one in templates}, {"template": _looks(session, templates)}
+    kinds, looks = (
+        {one.key: one.kind for one in templates},
+        {"template": _looks(session, templates)},
+    )
     return Lookups(catalogue.load_catalogue(session), choices, kinds, looks, MAKERS, seen)
 
 
 def _listed(session: Session, t: Translator, name: str) -> list[Choice]:
-    return [(key, t(label)) for key, label in listed_names.labels(session, name, t.language).items()]
+    return [
+        (key, t(label)) for key, label in listed_names.labels(session, name, t.language).items()
+    ]
 
 
 def _looks(session: Session, templates: Iterable[Template]) -> dict[str, Look]:
     numbers = listing.numbers(session)
     looks = {}
     for one in templates:
-        texts = {locale: str(parts.get("subject") or parts.get("text") or "")[:200] for locale, parts in one.variants.items()}
-        picture = address(one.key, r=str(numbers.get(one.key, 0))) if one.kind != PARTIAL and one.kind in HTML else ""
+        texts = {
+            locale: str(parts.get("subject") or parts.get("text") or "")[:200]
+            for locale, parts in one.variants.items()
+        }
+        picture = (
+            address(one.key, r=str(numbers.get(one.key, 0)))
+            if one.kind != PARTIAL and one.kind in HTML
+            else ""
+        )
         looks[one.key] = Look(f"/ui/templates/{one.key}", picture, texts)
     return looks

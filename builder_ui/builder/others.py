@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from engine import open_builders
+from engine.open_builders import Present
+from journeys.errors import PfadwerkError, where
+from models import Journey, OpenBuilder
 from sqlmodel import select
 
 from builder_ui.app.screen import allowed
 from builder_ui.builder import lookups
 from builder_ui.kit.context import PageContext
-from engine import open_builders
-from engine.open_builders import Present
-from journeys.errors import PfadwerkError, where
-from models import Journey, OpenBuilder
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -27,7 +27,7 @@ TONES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sighting:
     """What one look found. `live`: the journey's state and the version that is live."""
 
     people: tuple[Present, ...]
@@ -42,17 +42,24 @@ class Others:
 
     def __init__(self, context: PageContext, id: str, journey_id: str) -> None:
         self._context = context
-        self._page = OpenBuilder(id=id, journey_id=journey_id, member_id=context.member.id, process_id=context.engine.process_id)
+        self._page = OpenBuilder(
+            id=id,
+            journey_id=journey_id,
+            member_id=context.member.id,
+            process_id=context.engine.process_id,
+        )
         self._entered = self._closed = False
         self._writing = threading.Lock()
         self.former = ""
         """The page that this one goes on from, after a lost connection."""
 
-    async def watch(self, place: Callable[[], str], seen: Callable[[Seen | None], None]) -> None:
+    async def watch(
+        self, place: Callable[[], str], seen: Callable[[Sighting | None], None]
+    ) -> None:
         """Tells again and again what there is, None where nothing can be found out now; says where this page is whenever that is another place."""
         while not self._closed:
             try:
-                found: Seen | None = await asyncio.to_thread(self.look, place())
+                found: Sighting | None = await asyncio.to_thread(self.look, place())
             except PfadwerkError:
                 found = None
             except Exception as error:  # noqa: BLE001 - a database that is away for a moment: nobody is seen until it is back
@@ -62,7 +69,7 @@ class Others:
                 seen(found)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    def look(self, place: str) -> Seen:
+    def look(self, place: str) -> Sighting:
         """One look; the database is written to only when something of this page changed.
 
         Raises: NotAllowed; Unauthorized.
@@ -76,10 +83,12 @@ class Others:
         self._say(place)
         with context.engine.db.read() as session:
             people, self._entered = open_builders.others(session, page, context.app.real_now())
-            wanted = select(Journey.revision, Journey.state, Journey.live_version).where(Journey.id == page.journey_id)
+            wanted = select(Journey.revision, Journey.state, Journey.live_version).where(
+                Journey.id == page.journey_id
+            )
             revision, *live = session.execute(wanted).one()
             offered = lookups.stamp(session)
-        return Seen(tuple(people), revision, (live[0], live[1]), offered)
+        return Sighting(tuple(people), revision, (live[0], live[1]), offered)
 
     def _say(self, place: str) -> None:
         with self._writing:  # a page that closes meanwhile leaves after this, and one that is closed says nothing more

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from builder_ui.builder import cards, widgets
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.panel import follow
 from builder_ui.builder.protocol import ENTRY, MAX_NOTE_CHARACTERS
-from builder_ui.builder.session import Editor
 from builder_ui.kit import components
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html
@@ -26,7 +26,9 @@ def outline(editor: Editor) -> Element:
     )
     lines = [_line(editor, id, place) for place, id in enumerate([ENTRY, *order])]
     steps = html.ol({"aria-label": t("Steps")}, lines)
-    return html.div({"className": "pfb-outline"}, undo if editor.editable else None, steps, _notes(editor))
+    return html.div(
+        {"className": "pfb-outline"}, undo if editor.editable else None, steps, _notes(editor)
+    )
 
 
 def _notes(editor: Editor) -> Element:
@@ -34,9 +36,20 @@ def _notes(editor: Editor) -> Element:
     t, notes = editor.t, editor.draft.notes
     if not notes and not editor.editable:
         return None
-    lines = [_note(editor, id, note.text, place) for place, (id, note) in enumerate(notes.items(), 1)]
-    add = widgets.small(t("Add a note"), lambda _event: editor.add_note()) if editor.editable else None
-    return html.section({"aria-label": t("Notes")}, html.h3(t("Notes")), html.ol({"className": "pfb-notes"}, lines), add)
+    lines = [
+        _note(editor, id, note.text, place) for place, (id, note) in enumerate(notes.items(), 1)
+    ]
+    add = (
+        widgets.small(t("Add a note"), lambda _event: editor.add_note())
+        if editor.editable
+        else None
+    )
+    return html.section(
+        {"aria-label": t("Notes")},
+        html.h3(t("Notes")),
+        html.ol({"className": "pfb-notes"}, lines),
+        add,
+    )
 
 
 def _note(editor: Editor, id: str, text: str, place: int) -> Element:
@@ -45,12 +58,22 @@ def _note(editor: Editor, id: str, text: str, place: int) -> Element:
     def left(event: Any) -> None:
         editor.put_note(id, str(event["target"].get("value") or ""))
 
-    field = {"aria-label": t("Note {number}", number=place), "defaultValue": text, "rows": 3, "maxLength": MAX_NOTE_CHARACTERS}
+    field = {
+        "aria-label": t("Note {number}", number=place),
+        "defaultValue": text,
+        "rows": 3,
+        "maxLength": MAX_NOTE_CHARACTERS,
+    }
     return html.li(
         {"key": f"{id}/{text}", "className": "pfb-line"},
         html.span({"className": "pfb-card-icon"}, components.icon("pencil")),
         html.textarea({**field, "onBlur": left, "disabled": not editor.editable}),
-        widgets.small(t("Delete"), lambda _event: editor.tear_note(id), t("Delete note {number}", number=place), "danger")
+        widgets.small(
+            t("Delete"),
+            lambda _event: editor.remove_note(id),
+            t("Delete note {number}", number=place),
+            "danger",
+        )
         if editor.editable
         else None,
     )
@@ -68,7 +91,9 @@ def _line(editor: Editor, id: str, place: int) -> Element:
     }
     return html.li(
         {"key": id, "className": "pfb-line here" if here else "pfb-line"},
-        html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, components.icon(view["icon"])),
+        html.span(
+            {"className": f"pfb-card-icon pfb-g-{view['group']}"}, components.icon(view["icon"])
+        ),
         html.div(
             html.button(name, f"{place}. " if place else "", view["called"]),
             html.p(
@@ -77,10 +102,23 @@ def _line(editor: Editor, id: str, place: int) -> Element:
                 " · " if view["name"] and view["summary"] else None,
                 view["summary"],
             ),
-            html.p({"className": f"pfb-wrong {badge['severity']}"}, components.icon("alert"), badge["text"]) if badge else None,
+            html.p(
+                {"className": f"pfb-wrong {badge['severity']}"},
+                components.icon("alert"),
+                badge["text"],
+            )
+            if badge
+            else None,
         ),
-        widgets.small(t("Delete"), lambda _event: editor.remove(id), t("Delete step {number}", number=place), "danger")
+        widgets.small(
+            t("Delete"),
+            lambda _event: editor.remove(id),
+            t("Delete step {number}", number=place),
+            "danger",
+        )
         if editor.editable and id != ENTRY
         else html.span(),
-        html.div({"className": "pfb-ways"}, [follow(editor, id, *outlet) for outlet in view["outlets"]]),
+        html.div(
+            {"className": "pfb-ways"}, [follow(editor, id, *outlet) for outlet in view["outlets"]]
+        ),
     )

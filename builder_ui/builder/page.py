@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.versions.publish import get_journey
+
 from builder_ui.builder import bundle
 from builder_ui.builder.canvas import bridge, canvas
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.followed import story, way
 from builder_ui.builder.head import head
 from builder_ui.builder.metric_panel import figures
@@ -17,11 +20,10 @@ from builder_ui.builder.offers import suggestions
 from builder_ui.builder.outline import outline
 from builder_ui.builder.panel import panel, ways
 from builder_ui.builder.problems import problems
-from builder_ui.builder.session import Editor, Stored, fetch
+from builder_ui.builder.stored import Stored, fetch
 from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_ref, use_state
-from engine.versions.publish import get_journey
 
 
 class Opening:
@@ -82,7 +84,13 @@ def work(editor: Editor, drawing: Element, news: Element) -> Element:
 
     use_effect(begin, [])
     place = {"className": f"pfb-work {shown}".strip()}
-    return html.div(place, drawing, news, outline(editor) if shown == "outlined" else None, way(editor) if shown == "followed" else None)
+    return html.div(
+        place,
+        drawing,
+        news,
+        outline(editor) if shown == "outlined" else None,
+        way(editor) if shown == "followed" else None,
+    )
 
 
 @component
@@ -106,4 +114,13 @@ def name(context: PageContext) -> str:
         return get_journey(session, context.arguments["key"]).name
 
 
-PAGE = Page("/ui/journeys/{key}/edit", "Builder", "journeys", "journey.read", fetch, view, name=name, assets=bundle.assets())
+PAGE = Page(
+    "/ui/journeys/{key}/edit",
+    "Builder",
+    "journeys",
+    "journey.read",
+    fetch,
+    view,
+    name=name,
+    assets=bundle.assets(),
+)

@@ -17,10 +17,18 @@ def pairs(form: Form, path: Path, copies: bool) -> Element:
     rows = [_pair(form, path, value, name, copies, place) for place, name in enumerate(value)]
 
     def add(_event: Any) -> None:
-        fresh = next(name for n in range(1, 1_000) if (name := f"field_{n}" if copies else f"X-Header-{n}") not in value)
+        fresh = next(
+            name
+            for n in range(1, 1_000)
+            if (name := f"field_{n}" if copies else f"X-Header-{n}") not in value
+        )
         form.edit(path, {**value, fresh: ""}, True)
 
-    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(t("Add"), add) if form.editable else None)
+    return html.div(
+        {"className": "pfb-list", "id": form.id(path)},
+        html._(rows),
+        small(t("Add"), add) if form.editable else None,
+    )
 
 
 def headers(form: Form, path: Path) -> Element:
@@ -33,7 +41,11 @@ def headers(form: Form, path: Path) -> Element:
         fresh = next(name for n in range(1, 1_000) if (name := f"X-Header-{n}") not in value)
         form.edit(path, {**value, fresh: ""}, True)
 
-    return html.div({"className": "pfb-list", "id": form.id(path)}, html._(rows), small(t("Add"), add) if form.editable else None)
+    return html.div(
+        {"className": "pfb-list", "id": form.id(path)},
+        html._(rows),
+        small(t("Add"), add) if form.editable else None,
+    )
 
 
 def _header(form: Form, path: Path, value: Mapping[str, Any], name: str, place: int) -> Element:
@@ -42,7 +54,9 @@ def _header(form: Form, path: Path, value: Mapping[str, Any], name: str, place: 
     def rename(event: Mapping[str, Any]) -> None:
         said = entered(event).strip()
         if said and said not in value:
-            form.edit(path, {said if one == name else one: kept for one, kept in value.items()}, True)
+            form.edit(
+                path, {said if one == name else one: kept for one, kept in value.items()}, True
+            )
 
     def turn(event: Mapping[str, Any]) -> None:
         named = {"secret": "", "prefix": "Bearer " if name.lower() == "authorization" else ""}
@@ -56,14 +70,36 @@ def _header(form: Form, path: Path, value: Mapping[str, Any], name: str, place: 
         html.option({"key": "text", "value": "text"}, t("Text")),
         html.option({"key": "secret", "value": "secret"}, t("Secret")),
     ]
-    called = {"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename}
+    called = {
+        "key": key + "/n",
+        "id": form.id((*path, place, "name")),
+        "type": "text",
+        "defaultValue": name,
+        "onBlur": rename,
+    }
     return html.div(
         {"key": key, "className": "pfb-row"},
         html.input({**called, "aria-label": t("Header"), "maxLength": 64, **disabled}),
-        html.select({"value": "secret" if named else "text", "onChange": turn, "aria-label": t("Text or secret"), **disabled}, ways),
-        *(_named_header(form, (*path, name)) if named else [_header_text(form, (*path, name), "Value")]),
+        html.select(
+            {
+                "value": "secret" if named else "text",
+                "onChange": turn,
+                "aria-label": t("Text or secret"),
+                **disabled,
+            },
+            ways,
+        ),
+        *(
+            _named_header(form, (*path, name))
+            if named
+            else [_header_text(form, (*path, name), "Value")]
+        ),
         small("×", remove, t("Remove “{name}”", name=name), "danger") if form.editable else None,
-        *(alert(form, issue) for one in ((), ("secret",), ("prefix",)) for issue in form.issues.get(_dotted(*path, name, *one), ())),
+        *(
+            alert(form, issue)
+            for one in ((), ("secret",), ("prefix",))
+            for issue in form.issues.get(_dotted(*path, name, *one), ())
+        ),
     )
 
 
@@ -77,7 +113,9 @@ def _named_header(form: Form, path: Path) -> list[Element]:
     keep = form.keep_secret
     return [
         _header_text(form, (*path, "prefix"), "Prefix"),
-        secret(form, chosen, False, keep) if keep else picker(form, chosen, offered, False, label=form.t("Secret")),
+        secret(form, chosen, False, keep)
+        if keep
+        else picker(form, chosen, offered, False, label=form.t("Secret")),
     ]
 
 
@@ -87,22 +125,44 @@ def _header_text(form: Form, path: Path, label: str) -> Element:
     def left(event: Mapping[str, Any]) -> None:
         form.edit(path, entered(event), False)
 
-    attributes = {"key": form.key(path) + "/v", "id": form.id(path), "type": "text", "defaultValue": form.value(path) or "", "onBlur": left}
-    return html.input({**attributes, "aria-label": form.t(label), "maxLength": 500, "autoComplete": "off", "disabled": not form.editable})
+    attributes = {
+        "key": form.key(path) + "/v",
+        "id": form.id(path),
+        "type": "text",
+        "defaultValue": form.value(path) or "",
+        "onBlur": left,
+    }
+    return html.input(
+        {
+            **attributes,
+            "aria-label": form.t(label),
+            "maxLength": 500,
+            "autoComplete": "off",
+            "disabled": not form.editable,
+        }
+    )
 
 
-def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: bool, place: int) -> Element:
+def _pair(
+    form: Form, path: Path, value: Mapping[str, Any], name: str, copies: bool, place: int
+) -> Element:
     t, present = form.t, value[name]
     copied = isinstance(present, dict)
 
     def rename(event: Mapping[str, Any]) -> None:
         said = entered(event).strip()
         fits = bool(said) and (said == name or said not in value)
-        form.edit(path, {said if fits and one == name else one: kept for one, kept in value.items()}, True)
+        form.edit(
+            path, {said if fits and one == name else one: kept for one, kept in value.items()}, True
+        )
 
     def keep(event: Mapping[str, Any]) -> None:
         said = entered(event).strip()
-        form.edit(path, {**value, name: {"from": said} if copied else as_scalar(said) if copies else said}, False)
+        form.edit(
+            path,
+            {**value, name: {"from": said} if copied else as_scalar(said) if copies else said},
+            False,
+        )
 
     def turn(event: Mapping[str, Any]) -> None:
         form.edit(path, {**value, name: {"from": ""} if entered(event) == "copy" else ""}, True)
@@ -121,7 +181,10 @@ def _pair(form: Form, path: Path, value: Mapping[str, Any], name: str, copies: b
         else str(present)
     )
     disabled = {"disabled": not form.editable}
-    ways = [html.option({"key": "is", "value": "is"}, t("set to")), html.option({"key": "copy", "value": "copy"}, t("copy from"))]
+    ways = [
+        html.option({"key": "is", "value": "is"}, t("set to")),
+        html.option({"key": "copy", "value": "copy"}, t("copy from")),
+    ]
     return html.div(
         {"key": f"{place}/{key}", "className": "pfb-row"},
         html.input({"key": key + "/n", "id": form.id((*path, place, "name")), "type": "text", "defaultValue": name, "onBlur": rename, "aria-label": t("Field"), "list": "pfb-fields" if copies else "", "maxLength": 120, **disabled}),

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from journeys.errors import Issue
+
 from builder_ui.builder import bundle, widgets
 from builder_ui.builder.before import last_message
 from builder_ui.builder.canvas import CANVAS_ID
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.form import draw_object, draw_part
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.redrawing import use_mark
-from builder_ui.builder.session import Editor
 from builder_ui.builder.widgets import Form
 from builder_ui.kit import components
 from builder_ui.kit.labels import OUTLETS, coded
 from builder_ui.kit.reactpy_compat import Element, component, html
-from journeys.errors import Issue
 
 
 @component
@@ -40,11 +41,19 @@ def ways(editor: Editor) -> Element:
     if len(chosen) > 1 or (id != ENTRY and id not in editor.draft.nodes):
         return None
     outlets = editor.views[id]["outlets"]
-    remove = widgets.small(t("Delete step"), lambda _event: editor.remove(id), tone="danger") if editor.editable and id != ENTRY else None
+    remove = (
+        widgets.small(t("Delete step"), lambda _event: editor.remove(id), tone="danger")
+        if editor.editable and id != ENTRY
+        else None
+    )
     return html.section(
         {"key": id, "className": "pfb-part", "data-step": id},
         html.h3(t("What follows")) if outlets else None,
-        html.div({"className": "pfb-form"}, html._([follow(editor, id, *outlet) for outlet in outlets]), remove),
+        html.div(
+            {"className": "pfb-form"},
+            html._([follow(editor, id, *outlet) for outlet in outlets]),
+            remove,
+        ),
     )
 
 
@@ -54,7 +63,9 @@ def many(editor: Editor, count: int) -> Element:
         html.h2(t("{count} steps selected", count=count)),
         html.p(
             {"className": "pfb-help"},
-            t("Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form."),
+            t(
+                "Ctrl+C copies them, Ctrl+D duplicates them, Delete deletes them. Choose one to see its form."
+            ),
         ),
     )
 
@@ -87,20 +98,39 @@ def step_panel(editor: Editor, id: str) -> Element:
     """The form of one step: its kind's fields, what follows, and its problems."""
     t, palette = editor.t, editor.context.engine.palette
     view, raw = editor.views[id], editor.raw(id) or {}
-    kind = palette[raw["kind"]] if isinstance(raw.get("kind"), str) and raw["kind"] in palette else None
-    body = draw_object(_form(editor, id), kind.form()) if kind else html.p(t("This kind of step is not installed here."))
+    kind = (
+        palette[raw["kind"]]
+        if isinstance(raw.get("kind"), str) and raw["kind"] in palette
+        else None
+    )
+    body = (
+        draw_object(_form(editor, id), kind.form())
+        if kind
+        else html.p(t("This kind of step is not installed here."))
+    )
     return html.div(
         {"key": f"step/{id}", "className": "pfb-step", "data-step": id},
-        html.h2(html.span({"className": f"pfb-card-icon pfb-g-{view['group']}"}, components.icon(view["icon"])), view["label"]),
+        html.h2(
+            html.span(
+                {"className": f"pfb-card-icon pfb-g-{view['group']}"}, components.icon(view["icon"])
+            ),
+            view["label"],
+        ),
         help_of(t, kind) if kind else None,
-        html._(general(editor, id)),  # one place, however many: what comes behind keeps its own, and with it its handlers and its focus
+        html._(
+            general(editor, id)
+        ),  # one place, however many: what comes behind keeps its own, and with it its handlers and its focus
         body,
     )
 
 
 def general(editor: Editor, id: str) -> list[Element]:
     """Problems of a step that belong to none of its fields."""
-    here = [issue for issue in editor.issues if issue.node_id == id and (not issue.field or issue.code == "missing_edge")]
+    here = [
+        issue
+        for issue in editor.issues
+        if issue.node_id == id and (not issue.field or issue.code == "missing_edge")
+    ]
     return [
         html.p(
             {"key": f"general{n}", "className": f"pfb-wrong {issue.severity}", "role": "alert"},
@@ -115,7 +145,11 @@ def help_of(t: Any, kind: Any) -> Element:
     first, *more = [components.marked(t(paragraph)) for paragraph in kind.help()]
     if not more:
         return html.p({"className": "pfb-help"}, *first)
-    return html.details({"className": "pfb-help"}, html.summary(*first), [html.p({"key": str(n)}, *one) for n, one in enumerate(more)])
+    return html.details(
+        {"className": "pfb-help"},
+        html.summary(*first),
+        [html.p({"key": str(n)}, *one) for n, one in enumerate(more)],
+    )
 
 
 def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Element:
@@ -161,7 +195,9 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
         html.div(
             {"className": "pfb-row"},
             bundle.follow()(attributes),
-            widgets.small(t("Set"), go, t("Set what follows “{outlet}”", outlet=label)) if editor.editable else None,
+            widgets.small(t("Set"), go, t("Set what follows “{outlet}”", outlet=label))
+            if editor.editable
+            else None,
         ),
     )
 
@@ -171,12 +207,19 @@ def journey_panel(editor: Editor) -> Element:
     t, form = editor.t, _form(editor, ENTRY)
     issues = [issue for issue in editor.issues if issue.node_id is None and not issue.field]
     wrong = [
-        html.p({"key": str(n), "className": f"pfb-wrong {one.severity}"}, components.icon("alert"), one.say(t.translate))
+        html.p(
+            {"key": str(n), "className": f"pfb-wrong {one.severity}"},
+            components.icon("alert"),
+            one.say(t.translate),
+        )
         for n, one in enumerate(issues)
     ]
     return html.div(
         {"key": "journey", "className": "pfb-step", "data-step": ENTRY},
-        html.h2(html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("play")), t("Journey")),
+        html.h2(
+            html.span({"className": "pfb-card-icon pfb-g-entry"}, components.icon("play")),
+            t("Journey"),
+        ),
         html.p({"className": "pfb-help"}, t("Choose a step on the canvas to see its form.")),
         html._(wrong),
         [_part(editor, form, name, title, schema) for name, title, schema in JOURNEY_FORM],
@@ -187,7 +230,11 @@ def _part(editor: Editor, form: Form, name: str, title: str, schema: Any) -> Ele
     """One chapter of the journey's form. A closed one is a button and nothing else: forms are long."""
     t, opened = form.t, editor.chapter == name
     wrong = any(path == name or path.startswith(f"{name}.") for path in form.issues)
-    said = html.span({"className": "pfb-wrong"}, components.icon("alert"), t("not complete")) if wrong else None
+    said = (
+        html.span({"className": "pfb-wrong"}, components.icon("alert"), t("not complete"))
+        if wrong
+        else None
+    )
     attributes = {
         "type": "button",
         "className": "pfb-chapter",
@@ -209,5 +256,11 @@ def _chapter(form: Form, name: str, schema: Any) -> Element:
     if not isinstance(form.raw.get("goal"), dict):
         begin: Callable[[Any], None] = lambda _event: form.edit(("goal",), {"event": ""}, True)  # noqa: E731
         return widgets.small(t("Set a goal"), begin) if form.editable else html.p(t("No goal"))
-    drop = widgets.small(t("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger") if form.editable else None
+    drop = (
+        widgets.small(
+            t("Remove the goal"), lambda _event: form.edit(("goal",), None, True), tone="danger"
+        )
+        if form.editable
+        else None
+    )
     return html._(draw_part(form, schema, (name,)), drop)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from journeys.errors import Issue
+
+from builder_ui.builder.board import counted
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.session import Editor, counted
 from builder_ui.kit import components
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html
-from journeys.errors import Issue
 
 MOST_SHOWN = 200
 
@@ -36,4 +38,8 @@ def problem(editor: Editor, issue: Issue) -> Element:
     name = editor.names.get(place, editor.t("Journey"))
     jump: Callable[[Any], None] = lambda _event: editor.go_to(issue)  # noqa: E731
     attributes = {"type": "button", "className": f"pfb-problem {issue.severity}", "onClick": jump}
-    return html.button(attributes, components.icon("alert"), html.span(html.b(name), ": ", issue.say(editor.t.translate)))
+    return html.button(
+        attributes,
+        components.icon("alert"),
+        html.span(html.b(name), ": ", issue.say(editor.t.translate)),
+    )

@@ -9,10 +9,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
 from journeys.document import MAX_DOCUMENT_BYTES, MAX_EDGES, MAX_NODES
 from journeys.types import Key, NodeId
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 ENTRY = "$entry"
 """The card that stands for the journey itself; its edge leads to the first step."""
@@ -127,7 +126,9 @@ class Piece(Message):
 
 
 Spoken = Ops | Resync | Select | Seen | Save | Ping | Back | Writing
-_messages: TypeAdapter[Spoken | Piece] = TypeAdapter(Annotated[Spoken | Piece, Field(discriminator="type")])
+_messages: TypeAdapter[Spoken | Piece] = TypeAdapter(
+    Annotated[Spoken | Piece, Field(discriminator="type")]
+)
 
 
 class MessageReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from builder_ui.builder.session import Editor
+from builder_ui.builder.editor import Editor
 from builder_ui.kit.reactpy_compat import use_effect, use_ref, use_state
 
 

@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from journeys.rules import parse_rule
+from journeys.rules.model import is_group
+from journeys.rules.terms import TERMS
 from pydantic import ValidationError
 
 from builder_ui.builder import widgets
@@ -18,9 +21,6 @@ from builder_ui.builder.term_widgets import Change, Place, draw, fresh_on_event
 from builder_ui.builder.widgets import Form, Path, small
 from builder_ui.kit import components, labels
 from builder_ui.kit.reactpy_compat import Element, html
-from journeys.rules import parse_rule
-from journeys.rules.model import is_group
-from journeys.rules.terms import TERMS
 
 GROUP = "Group of conditions"
 NEW_GROUP: Mapping[str, Any] = {"combinator": "or", "rules": []}
@@ -44,7 +44,11 @@ def rule_field(form: Form, path: Path, optional: bool) -> Element:
 
     scope = _scope(form, path)
     inner_form = _Inner(form, path, root, change)
-    drop = small(t("Remove the rule"), lambda _event: form.edit(path, None, True), tone="danger") if optional and form.editable else None
+    drop = (
+        small(t("Remove the rule"), lambda _event: form.edit(path, None, True), tone="danger")
+        if optional and form.editable
+        else None
+    )
     return html.div(
         {"className": "pfb-field", "id": form.id(path)},
         html.p({"className": "pfb-sentence", "aria-live": "polite"}, *_sentence(form, rule)),
@@ -64,23 +68,39 @@ def _none_yet(form: Form, path: Path, optional: bool) -> Element:
         return html.p({"className": "quiet"}, t("No condition"))
     if _scope(form, path) is not None:
         return small(t("Add a condition"), lambda _event: begin(fresh_on_event()))
-    buttons = html.div({"className": "pfb-row pfb-adding", "id": form.id(path)}, *_adding(form, None, 0, begin))
+    buttons = html.div(
+        {"className": "pfb-row pfb-adding", "id": form.id(path)}, *_adding(form, None, 0, begin)
+    )
     if not optional:
         return buttons
-    return html.details({"className": "pfb-begin"}, html.summary({"className": "pfb-small"}, t("Add a condition")), buttons)
+    return html.details(
+        {"className": "pfb-begin"},
+        html.summary({"className": "pfb-small"}, t("Add a condition")),
+        buttons,
+    )
 
 
-def _adding(form: Form, scope: str | None, depth: int, add: Callable[[Mapping[str, Any]], None]) -> list[Element]:
+def _adding(
+    form: Form, scope: str | None, depth: int, add: Callable[[Mapping[str, Any]], None]
+) -> list[Element]:
     """The buttons that add a condition; in front what was done with the last message before, ready to be asked."""
     t = form.t
 
     def button(text: str, fresh: Mapping[str, Any]) -> Element:
-        return small("+ " + text, lambda _event: add(fresh), t("Add a condition: {kind}", kind=text))
+        return small(
+            "+ " + text, lambda _event: add(fresh), t("Add a condition: {kind}", kind=text)
+        )
 
-    offered = {t(term.label): term.beginning(form.last_message) for term in TERMS if scope is None or term.on_event}
+    offered = {
+        t(term.label): term.beginning(form.last_message)
+        for term in TERMS
+        if scope is None or term.on_event
+    }
     groups = {t(GROUP): NEW_GROUP} if depth < DEEPEST else {}
     ready = {} if scope is not None else _ready(form)
-    return [button(text, fresh) for text, fresh in (*ready.items(), *offered.items(), *groups.items())]
+    return [
+        button(text, fresh) for text, fresh in (*ready.items(), *offered.items(), *groups.items())
+    ]
 
 
 def _ready(form: Form) -> dict[str, Mapping[str, Any]]:
@@ -88,7 +108,11 @@ def _ready(form: Form) -> dict[str, Mapping[str, Any]]:
     if not form.last_message:
         return {}
     name = form.names.get(form.last_message, "")
-    return {form.t(text, name=name): asked for term in TERMS for text, asked in term.ready(form.last_message).items()}
+    return {
+        form.t(text, name=name): asked
+        for term in TERMS
+        for text, asked in term.ready(form.last_message).items()
+    }
 
 
 class _Inner:
@@ -97,7 +121,15 @@ class _Inner:
     def __init__(self, form: Form, path: Path, root: Any, change: Change) -> None:
         self.outer, self.path, self.root, self.change, self.t = form, path, root, change, form.t
         target = f"{form.target}-{'-'.join(map(str, path))}"
-        self.form = replace(form, target=target, raw=root, edit=change, definitions={}, issues={}, fresh={(): form.times(path)})
+        self.form = replace(
+            form,
+            target=target,
+            raw=root,
+            edit=change,
+            definitions={},
+            issues={},
+            fresh={(): form.times(path)},
+        )
 
 
 def _sentence(form: Form, rule: Mapping[str, Any]) -> list[Element]:
@@ -125,7 +157,9 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
         inner.change((*path, "rules", len(rules)), dict(fresh), True)
 
     def remove(place: int) -> Callable[[Any], None]:
-        return lambda _event: inner.change((*path, "rules"), [*rules[:place], *rules[place + 1 :]], True)
+        return lambda _event: inner.change(
+            (*path, "rules"), [*rules[:place], *rules[place + 1 :]], True
+        )
 
     adding = _adding(form, scope, depth, add)
     links = [("and", "all of these hold"), ("or", "any of these holds")]
@@ -133,7 +167,14 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
         html.div(
             {"key": f"{place}/{form.state(path)}", "className": "pfb-term"},
             _term(inner, (*path, "rules", place), scope, depth),
-            small(t("Remove"), remove(place), t("Remove condition {number}", number=place + 1), "danger") if form.editable else None,
+            small(
+                t("Remove"),
+                remove(place),
+                t("Remove condition {number}", number=place + 1),
+                "danger",
+            )
+            if form.editable
+            else None,
         )
         for place in range(len(rules))
     ]
@@ -141,7 +182,13 @@ def _group(inner: _Inner, path: Path, scope: str | None, depth: int) -> Element:
         {"className": "pfb-rule", "role": "group", "aria-label": t("Conditions")},
         html.div(
             {"className": "pfb-row"},
-            widgets.select(form, (*path, "combinator"), links, group.get("combinator", "and"), label=t("All or any")),
+            widgets.select(
+                form,
+                (*path, "combinator"),
+                links,
+                group.get("combinator", "and"),
+                label=t("All or any"),
+            ),
             widgets.checkbox(form, (*path, "not"), bool(group.get("not")), t("not")),
         ),
         html._(terms),

@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from crm.people import contacts
+from engine.runs.operations import RunFilter, list_runs
+from engine.versions.publish import get_version
+from journeys.errors import NotFound, PfadwerkError
 from sqlalchemy.orm import Session
 
 from builder_ui.builder import cards
@@ -21,10 +25,6 @@ from builder_ui.kit import run_timeline
 from builder_ui.kit.actor_names import contact_names
 from builder_ui.kit.context import PageContext
 from builder_ui.kit.labels import MESSAGE_STATES, OUTLETS, REASONS, coded
-from crm.people import contacts
-from engine.runs.operations import RunFilter, list_runs
-from engine.versions.publish import get_version
-from journeys.errors import NotFound, PfadwerkError
 
 LOOK_EVERY_SECONDS = 3.0
 MOST_RUNS = 20
@@ -33,7 +33,13 @@ MOST_RUNS = 20
 class RunPath:
     """What the page shows in place of the editor. `story` is the data of the run's page, None until a run is chosen; `runs` are those to choose from."""
 
-    def __init__(self, context: PageContext, journey_id: str, tell: Callable[[], None], spawn: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        context: PageContext,
+        journey_id: str,
+        tell: Callable[[], None],
+        spawn: Callable[..., None],
+    ) -> None:
         self.context, self.journey_id = context, journey_id
         self.tell, self.spawn = tell, spawn
         self.text = ""
@@ -68,8 +74,16 @@ class RunPath:
     def _runs(self, session: Session, text: str) -> Iterable[dict[str, Any]]:
         if not text:
             return list_runs(session, RunFilter(self.journey_id, limit=MOST_RUNS))
-        people = contacts.search(session, contacts.ContactFilter(text=text), limit=MOST_RUNS).contacts
-        return [run for one in people for run in list_runs(session, RunFilter(self.journey_id, contact_id=one.id, limit=MOST_RUNS))]
+        people = contacts.search(
+            session, contacts.ContactFilter(text=text), limit=MOST_RUNS
+        ).contacts
+        return [
+            run
+            for one in people
+            for run in list_runs(
+                session, RunFilter(self.journey_id, contact_id=one.id, limit=MOST_RUNS)
+            )
+        ]
 
     async def choose(self, run_id: str) -> None:
         """Draws the way of a run, and again whenever it moves."""
@@ -84,7 +98,10 @@ class RunPath:
                     return
                 mark = now
             except PfadwerkError:
-                self.story, self.wrong = None, self.context.t("There is no such run in this journey.")
+                self.story, self.wrong = (
+                    None,
+                    self.context.t("There is no such run in this journey."),
+                )
                 self.tell()
                 return
             await asyncio.sleep(LOOK_EVERY_SECONDS)
@@ -94,7 +111,9 @@ class RunPath:
         if turn != self._turn:
             return False
         self.story, self.graph, self.wrong = story, graph, ""
-        self.marks = marks(context, story, {(source, outlet) for source, outlet, _ in graph["edges"]})
+        self.marks = marks(
+            context, story, {(source, outlet) for source, outlet, _ in graph["edges"]}
+        )
         self.tell()
         return True
 
@@ -104,7 +123,9 @@ class RunPath:
         if story.story["journey"]["id"] != self.journey_id:
             raise NotFound("This run belongs to another journey.")
         with context.engine.db.read() as session:
-            document = get_version(session, self.journey_id, story.story["run"]["version_number"]).document
+            document = get_version(
+                session, self.journey_id, story.story["run"]["version_number"]
+            ).document
         return story, cards.drawing(context.t, context.engine.palette, Draft(document))
 
     def show(self, node: str) -> None:

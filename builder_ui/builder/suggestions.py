@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from journeys.rules.terms import TERMS
+from journeys.runkeys import paths_of
+
 from builder_ui.builder.lookups import Lookups
 from builder_ui.builder.widgets import Form, Path, entered
 from builder_ui.kit import labels
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, datalist, html
-from journeys.rules.terms import TERMS
-from journeys.runkeys import paths_of
 
 MOST_OFFERED = 400
 
@@ -20,7 +21,11 @@ MOST_OFFERED = 400
 def paths(form: Form, path: Path) -> Element:
     """A property, or several in order, separated by commas; what lets in and what ends has them."""
     triggers = form.value(("entry", "triggers"))
-    events = [one.get("event") for one in triggers if isinstance(one, Mapping)] if isinstance(triggers, list | tuple) else []
+    events = (
+        [one.get("event") for one in triggers if isinstance(one, Mapping)]
+        if isinstance(triggers, list | tuple)
+        else []
+    )
     id, listed = properties(form, path, [*events, form.value((*path[:-1], "event"))])
     shown = ", ".join(paths_of(form.value(path)))
 
@@ -28,14 +33,34 @@ def paths(form: Form, path: Path) -> Element:
         if entered(event).strip() != shown:
             form.edit(path, read_paths(entered(event)), False)
 
-    attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 1_000}
-    return html._(html.input({**attributes, "list": id, "autoComplete": "off", "spellCheck": False, "disabled": not form.editable}), listed)
+    attributes = {
+        "key": form.key(path),
+        "id": form.id(path),
+        "type": "text",
+        "defaultValue": shown,
+        "onBlur": left,
+        "maxLength": 1_000,
+    }
+    return html._(
+        html.input(
+            {
+                **attributes,
+                "list": id,
+                "autoComplete": "off",
+                "spellCheck": False,
+                "disabled": not form.editable,
+            }
+        ),
+        listed,
+    )
 
 
 def properties(form: Form, path: Path, events: Sequence[Any]) -> tuple[str, Element]:
     """The suggestions for properties of some events, those that are known: (id of the list, the list)."""
     known = [form.lookups.catalogue.event(name) for name in events if isinstance(name, str)]
-    names = list(dict.fromkeys(name for event in known if event for name in event.properties))[:MOST_OFFERED]
+    names = list(dict.fromkeys(name for event in known if event for name in event.properties))[
+        :MOST_OFFERED
+    ]
     id = f"{form.id(path)}-properties"
     return id, datalist({"id": id}, [html.option({"key": name, "value": name}) for name in names])
 
@@ -49,13 +74,31 @@ def names_list(form: Form, path: Path, offered: str) -> Element:
         def left(event: Mapping[str, Any]) -> None:
             said = entered(event).strip()
             if said != (present[place] if place < len(present) else ""):
-                form.edit(path, list(dict.fromkeys([*present[:place], *([said] if said else []), *present[place + 1 :]])), True)
+                form.edit(
+                    path,
+                    list(
+                        dict.fromkeys(
+                            [*present[:place], *([said] if said else []), *present[place + 1 :]]
+                        )
+                    ),
+                    True,
+                )
 
         return left
 
     def field(place: int, name: str) -> Element:
-        attributes = {"key": f"{form.key(path)}/{place}/{name}", "id": form.id((*path, place)) if name else form.id(path), "type": "text"}
-        label = t("Entry {number}", number=place + 1) if name else t("Add another") if present else t("Add")
+        attributes = {
+            "key": f"{form.key(path)}/{place}/{name}",
+            "id": form.id((*path, place)) if name else form.id(path),
+            "type": "text",
+        }
+        label = (
+            t("Entry {number}", number=place + 1)
+            if name
+            else t("Add another")
+            if present
+            else t("Add")
+        )
         return html.input({
             **attributes, "defaultValue": name, "list": offered, "onBlur": keep(place), "aria-label": None if not present else label,
             "placeholder": "" if name else t("Add another") if present else "", "maxLength": 120, "autoComplete": "off",
@@ -63,7 +106,11 @@ def names_list(form: Form, path: Path, offered: str) -> Element:
         })  # fmt: skip
 
     fields = [field(place, name) for place, name in enumerate(present)]
-    return html.div({"className": "pfb-item pfb-names"}, *fields, field(len(present), "") if form.editable or not present else None)
+    return html.div(
+        {"className": "pfb-item pfb-names"},
+        *fields,
+        field(len(present), "") if form.editable or not present else None,
+    )
 
 
 def read_paths(typed: str) -> str | list[str] | None:
@@ -86,10 +133,20 @@ def offers(t: Translator, lookups: Lookups, own: Suggestions = Suggestions()) ->
         html.option({"key": name, "value": name}, labels.field_name(t, name, {name: spec.title}))
         for name, spec in list(catalogue.fields.items())[:MOST_OFFERED]
     ]
-    fields += [html.option({"key": name, "value": name}, said) for name, said in own.fields[:MOST_OFFERED]]
-    events = [html.option({"key": name, "value": name}, spec.title or name) for name, spec in list(catalogue.events.items())[:MOST_OFFERED]]
-    lists = {noun: _names(lookups, noun) for noun in ("tag", *TERMS.offered())} | {"field": fields, "event": events}
-    return html.div(*(datalist({"key": noun, "id": suggested(noun)}, lists[noun]) for noun in lists))
+    fields += [
+        html.option({"key": name, "value": name}, said) for name, said in own.fields[:MOST_OFFERED]
+    ]
+    events = [
+        html.option({"key": name, "value": name}, spec.title or name)
+        for name, spec in list(catalogue.events.items())[:MOST_OFFERED]
+    ]
+    lists = {noun: _names(lookups, noun) for noun in ("tag", *TERMS.offered())} | {
+        "field": fields,
+        "event": events,
+    }
+    return html.div(
+        *(datalist({"key": noun, "id": suggested(noun)}, lists[noun]) for noun in lists)
+    )
 
 
 def _names(lookups: Lookups, noun: str) -> list[Element]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder_ui.builder import durations, suggestions, widgets
+from journeys.catalogue import FieldSpec
+from journeys.rules.terms import TERMS, Term, shape
+
+from builder_ui.builder import durations, several, suggestions, widgets
 from builder_ui.builder.draft import at
 from builder_ui.builder.widgets import Form, Path
 from builder_ui.kit.reactpy_compat import Element, html
-from journeys.catalogue import FieldSpec
-from journeys.rules.terms import TERMS, Term, shape
 
 Change = Callable[[Path, Any, bool], None]
 ANY = "*"
@@ -19,7 +20,18 @@ ANY = "*"
 _NUMBER = (*shape.COMPARE, "between", "in", "notIn", "null", "notNull")
 _DATE = ("before", "after", "withinLast", "withinNext", "between", "null", "notNull")
 _FITTING: Mapping[str, tuple[str, ...]] = {
-    "string": ("=", "!=", "contains", "doesNotContain", "beginsWith", "endsWith", "in", "notIn", "null", "notNull"),
+    "string": (
+        "=",
+        "!=",
+        "contains",
+        "doesNotContain",
+        "beginsWith",
+        "endsWith",
+        "in",
+        "notIn",
+        "null",
+        "notNull",
+    ),
     "number": _NUMBER,
     "boolean": ("=", "!=", "null", "notNull"),
     "datetime": _DATE,
@@ -69,7 +81,10 @@ def draw(place: Place, term: type[Term]) -> Element:
 def _row(place: Place, one: shape.Row | shape.Widget, number: int) -> Element:
     if not isinstance(one, tuple):
         return _widget(place, one)
-    return html.div({"key": f"row-{number}", "className": "pfb-row"}, *(_widget(place, widget) for widget in one))
+    return html.div(
+        {"key": f"row-{number}", "className": "pfb-row"},
+        *(_widget(place, widget) for widget in one),
+    )
 
 
 def _widget(place: Place, widget: shape.Widget) -> Element:
@@ -92,12 +107,16 @@ def _choose(place: Place, widget: shape.Choose) -> Element:
     stored, offered = place.present(widget.key, widget.default), [one for one, _ in widget.choices]
     former = [(one, text) for one, text in widget.former if one == stored and one not in offered]
     label = place.form.t(widget.label)
-    return widgets.select(place.form, place.inside(widget.key), [*widget.choices, *former], stored, label=label)
+    return widgets.select(
+        place.form, place.inside(widget.key), [*widget.choices, *former], stored, label=label
+    )
 
 
 def _write(place: Place, widget: shape.Write) -> Element:
     offered = suggestions.suggested(widget.offered) if widget.offered else ""
-    return widgets.text(place.form, place.inside(widget.key), offered=offered, label=place.form.t(widget.label))
+    return widgets.text(
+        place.form, place.inside(widget.key), offered=offered, label=place.form.t(widget.label)
+    )
 
 
 def _number(place: Place, widget: shape.Number) -> Element:
@@ -108,21 +127,32 @@ def _number(place: Place, widget: shape.Number) -> Element:
 
 def _span(place: Place, widget: shape.Span) -> Element:
     label = place.form.t(widget.label)
-    return durations.duration(place.form, place.inside(widget.key), place.present(widget.key), label=label)
+    return durations.duration(
+        place.form, place.inside(widget.key), place.present(widget.key), label=label
+    )
 
 
 def _tick(place: Place, widget: shape.Tick) -> Element:
-    return widgets.checkbox(place.form, place.inside(widget.key), bool(place.present(widget.key)), place.form.t(widget.text))
+    return widgets.checkbox(
+        place.form,
+        place.inside(widget.key),
+        bool(place.present(widget.key)),
+        place.form.t(widget.text),
+    )
 
 
 def _pick(place: Place, widget: shape.Pick) -> Element:
     offered, label = place.form.lookups.offered(widget.noun, {}), place.form.t(widget.label)
-    return widgets.picker(place.form, place.inside(widget.key), offered, False, value=widget.default, label=label)
+    return widgets.picker(
+        place.form, place.inside(widget.key), offered, False, value=widget.default, label=label
+    )
 
 
 def _pick_message(place: Place, widget: shape.PickMessage) -> Element:
     form, stored = place.form, place.present(widget.key)
-    steps = [(id, form.names.get(id, id)) for id, kind in form.kinds.items() if kind.startswith("send_")]
+    steps = [
+        (id, form.names.get(id, id)) for id, kind in form.kinds.items() if kind.startswith("send_")
+    ]
 
     def chosen(path: Path, value: Any, redraw: bool) -> None:
         place.change(path, None if value == ANY else value, redraw)
@@ -161,13 +191,18 @@ def _where(place: Place, widget: shape.Where) -> Element:
 
 def _comparison(place: Place, widget: shape.Comparison) -> Element:
     form, term = place.form, place.term
-    spec, operator = _spec(place, str(term.get(widget.field) or "")), str(term.get(widget.operator) or "=")
+    spec, operator = (
+        _spec(place, str(term.get(widget.field) or "")),
+        str(term.get(widget.operator) or "="),
+    )
     offered, listed = _fields(place)
 
     def chosen(_path: Path, value: Any, _redraw: bool) -> None:
         # Another kind of question needs another kind of answer.
         kept = {**term, widget.operator: value, widget.value: _blank(value, term.get(widget.value))}
-        place.change(place.path, {k: v for k, v in kept.items() if k != widget.value or v is not None}, True)
+        place.change(
+            place.path, {k: v for k, v in kept.items() if k != widget.value or v is not None}, True
+        )
 
     return html._(
         widgets.text(form, place.inside(widget.field), offered=offered, label=form.t("Field")),
@@ -186,7 +221,9 @@ def _fields(place: Place) -> tuple[str, Element]:
 
 def _operator(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Element:
     fitting = _FITTING.get(spec.type if spec else "any", tuple(shape.OPERATORS))
-    choices = [(one, text) for one, text in shape.OPERATORS.items() if one in fitting or one == operator]
+    choices = [
+        (one, text) for one, text in shape.OPERATORS.items() if one in fitting or one == operator
+    ]
     return widgets.select(form, path, choices, operator, label=form.t("Comparison"))
 
 
@@ -203,7 +240,11 @@ def _blank(operator: str, value: Any) -> Any:
     if operator in ("null", "notNull"):
         return None
     if operator == "between":
-        return value if isinstance(value, list) and len(value) == 2 else [value if not isinstance(value, list) else None, None]
+        return (
+            value
+            if isinstance(value, list) and len(value) == 2
+            else [value if not isinstance(value, list) else None, None]
+        )
     if operator in ("in", "notIn"):
         return value if isinstance(value, list) else [value] if value not in (None, "") else []
     if operator in ("withinLast", "withinNext"):
@@ -220,16 +261,20 @@ def _value(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Ele
     if operator in ("withinLast", "withinNext"):
         return durations.duration(form, path, form.value(path), label=t("Value"))
     if operator in ("in", "notIn"):
-        return widgets.words_list(form, path, form.value(path) or ())
+        return several.words_list(form, path, form.value(path) or ())
     if operator == "between":
-        return html._(_plain(form, (*path, 0), spec), html.span(t("and")), _plain(form, (*path, 1), spec))
+        return html._(
+            _plain(form, (*path, 0), spec), html.span(t("and")), _plain(form, (*path, 1), spec)
+        )
     return _plain(form, path, spec)
 
 
 def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
     label, kind = form.t("Value"), spec.type if spec else "any"
     if kind == "boolean":
-        return widgets.select(form, path, [(True, "yes"), (False, "no")], form.value(path), label=label)
+        return widgets.select(
+            form, path, [(True, "yes"), (False, "no")], form.value(path), label=label
+        )
     if kind == "number":
         return widgets.number(form, path, form.value(path), {}, label=label)
     if kind == "date":
@@ -237,7 +282,10 @@ def _plain(form: Form, path: Path, spec: FieldSpec | None) -> Element:
     if kind == "datetime":
         return widgets.instant(form, path, label)
     if spec and spec.values:
-        names = [(one, form.t.language_of(str(one)) if spec.name == "locale" else str(one)) for one in spec.values]
+        names = [
+            (one, form.t.language_of(str(one)) if spec.name == "locale" else str(one))
+            for one in spec.values
+        ]
         return widgets.select(form, path, names, form.value(path), label=label)
     if kind == "string":
         return widgets.text(form, path, label=label)

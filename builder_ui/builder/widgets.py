@@ -4,19 +4,19 @@ network loses some.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from builder_ui.builder.draft import at
-from builder_ui.builder.lookups import Lookups
-from builder_ui.kit import components, labels
-from builder_ui.kit.i18n import Translator
-from builder_ui.kit.reactpy_compat import Element, html
 from journeys.errors import Issue
 from journeys.rules import dates
+
+from builder_ui.builder.draft import at
+from builder_ui.builder.lookups import Lookups
+from builder_ui.kit import components
+from builder_ui.kit.i18n import Translator
+from builder_ui.kit.reactpy_compat import Element, html
 
 Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
@@ -77,7 +77,9 @@ def explained(t: Translator, text: str) -> Element:
 
 def alert(form: Form, issue: Issue) -> Element:
     tone = "pfb-wrong" if issue.severity == "error" else "pfb-wrong warning"
-    return html.p({"className": tone, "role": "alert"}, components.icon("alert"), issue.say(form.t.translate))
+    return html.p(
+        {"className": tone, "role": "alert"}, components.icon("alert"), issue.say(form.t.translate)
+    )
 
 
 def stored_or_default(form: Form, path: Path, schema: Schema) -> Any:
@@ -109,14 +111,31 @@ def text(
 
     def left(event: Mapping[str, Any]) -> None:
         said = entered(event).strip() if kind == "text" else entered(event)
-        form.edit(path, said or (None if value is None else "" if path[-1] in ("name", "description", "salt", "subject") else None), False)
+        form.edit(
+            path,
+            said
+            or (
+                None
+                if value is None
+                else ""
+                if path[-1] in ("name", "description", "salt", "subject")
+                else None
+            ),
+            False,
+        )
 
     attributes = {
         "key": form.key(path), "id": form.id(path), "type": kind, "defaultValue": "" if value is None else str(value), "onBlur": left,
         "disabled": not form.editable, "maxLength": most or 2_000, "autoComplete": "off",
         "placeholder": str(default or example),
     }  # fmt: skip
-    return html.input({**attributes, **({"list": offered} if offered else {}), **({"aria-label": label} if label else {})})
+    return html.input(
+        {
+            **attributes,
+            **({"list": offered} if offered else {}),
+            **({"aria-label": label} if label else {}),
+        }
+    )
 
 
 def example_of(form: Form, schema: Schema) -> str:
@@ -131,8 +150,21 @@ def area(form: Form, path: Path, most: int | None = None, example: str = "") -> 
     def left(event: Mapping[str, Any]) -> None:
         form.edit(path, entered(event) or None, False)
 
-    attributes = {"key": form.key(path), "id": form.id(path), "defaultValue": value or "", "rows": 4, "onBlur": left}
-    return html.textarea({**attributes, "disabled": not form.editable, "maxLength": most or 20_000, "placeholder": example})
+    attributes = {
+        "key": form.key(path),
+        "id": form.id(path),
+        "defaultValue": value or "",
+        "rows": 4,
+        "onBlur": left,
+    }
+    return html.textarea(
+        {
+            **attributes,
+            "disabled": not form.editable,
+            "maxLength": most or 20_000,
+            "placeholder": example,
+        }
+    )
 
 
 def instant(form: Form, path: Path, label: str) -> Element:
@@ -148,11 +180,34 @@ def instant(form: Form, path: Path, label: str) -> Element:
             form.edit(path, dates.normalise(found) if found else said or None, False)
 
     example = t.typed(date(2026, 12, 24))
-    attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 200}
-    return html.input({**attributes, "aria-label": label, "placeholder": example, "autoComplete": "off", "disabled": not form.editable})
+    attributes = {
+        "key": form.key(path),
+        "id": form.id(path),
+        "type": "text",
+        "defaultValue": shown,
+        "onBlur": left,
+        "maxLength": 200,
+    }
+    return html.input(
+        {
+            **attributes,
+            "aria-label": label,
+            "placeholder": example,
+            "autoComplete": "off",
+            "disabled": not form.editable,
+        }
+    )
 
 
-def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", label: str = "", typed: bool = False) -> Element:
+def number(
+    form: Form,
+    path: Path,
+    value: Any,
+    schema: Schema,
+    key: str = "",
+    label: str = "",
+    typed: bool = False,
+) -> Element:
     """`typed`: a placeholder may stand there instead, which a number field of the browser does not take."""
 
     def left(event: Mapping[str, Any]) -> None:
@@ -163,7 +218,11 @@ def number(form: Form, path: Path, value: Any, schema: Schema, key: str = "", la
         "inputMode": "decimal", "defaultValue": "" if value is None else plain(value), "onBlur": left,
         "step": "1" if schema.get("type") == "integer" else "any", "disabled": not form.editable, "className": "narrow",
     }  # fmt: skip
-    bounds = {name: schema[other] for name, other in (("min", "minimum"), ("max", "maximum")) if other in schema}
+    bounds = {
+        name: schema[other]
+        for name, other in (("min", "minimum"), ("max", "maximum"))
+        if other in schema
+    }
     return html.input({**attributes, **bounds, **({"aria-label": label} if label else {})})
 
 
@@ -178,7 +237,13 @@ def as_number(said: str) -> float | int | str | None:
         found = float(written.replace(",", "."))
     except ValueError:
         return written[:40]
-    return int(found) if found.is_integer() and abs(found) < 2**53 else found if abs(found) < 2**53 else written[:40]
+    return (
+        int(found)
+        if found.is_integer() and abs(found) < 2**53
+        else found
+        if abs(found) < 2**53
+        else written[:40]
+    )
 
 
 def plain(value: Any) -> str:
@@ -189,12 +254,26 @@ def checkbox(form: Form, path: Path, value: bool, title: str) -> Element:
     def changed(event: Mapping[str, Any]) -> None:
         form.edit(path, bool(event.get("target", {}).get("checked")), False)
 
-    box = html.input({"type": "checkbox", "id": form.id(path), "checked": value, "onChange": changed, "disabled": not form.editable})
+    box = html.input(
+        {
+            "type": "checkbox",
+            "id": form.id(path),
+            "checked": value,
+            "onChange": changed,
+            "disabled": not form.editable,
+        }
+    )
     return html.label({"className": "pfb-check", "htmlFor": form.id(path)}, box, title)
 
 
 def select(
-    form: Form, path: Path, choices: Sequence[tuple[Any, str]], value: Any, optional: bool = False, label: str = "", own: bool = False
+    form: Form,
+    path: Path,
+    choices: Sequence[tuple[Any, str]],
+    value: Any,
+    optional: bool = False,
+    label: str = "",
+    own: bool = False,
 ) -> Element:
     """One of a few; `own`: the names are people's own, which nobody translates. A value that is none of them is shown as it is, so that
     opening a form changes nothing."""
@@ -210,59 +289,31 @@ def select(
         said = entered(event)
         form.edit(path, next((stored for key, _, stored in shown if key == said), None), False)
 
-    attributes = {"id": form.id(path), "value": present, "onChange": changed, "disabled": not form.editable}
+    attributes = {
+        "id": form.id(path),
+        "value": present,
+        "onChange": changed,
+        "disabled": not form.editable,
+    }
     options = [html.option({"key": key, "value": key}, words_) for key, words_, _ in shown]
     return html.select({**attributes, **({"aria-label": label} if label else {})}, options)
 
 
-def picker(form: Form, path: Path, choices: Sequence[tuple[str, str]], optional: bool, *, value: Any = None, label: str = "") -> Element:
+def picker(
+    form: Form,
+    path: Path,
+    choices: Sequence[tuple[str, str]],
+    optional: bool,
+    *,
+    value: Any = None,
+    label: str = "",
+) -> Element:
     """One of what the workspace has; `value`: what holds where nothing is chosen."""
     named = [(key, name if name == key or not name else f"{name} ({key})") for key, name in choices]
     present = form.value(path)
-    return select(form, path, named, value if present is None else present, optional, label, own=True)
-
-
-def code(form: Form, path: Path) -> Element:
-    """JSON as text; what cannot be read stays in the field, with the place where reading ended."""
-    value, t = form.value(path), form.t
-
-    def left(event: Mapping[str, Any]) -> None:
-        said = entered(event).strip()
-        form.edit(path, _json(said) if said else None, False)
-
-    shown = value if isinstance(value, str) else "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
-    wrong = mistake(value) if isinstance(value, str) else None
-    attributes = {"key": form.key(path), "id": form.id(path), "className": "code", "rows": 6, "spellCheck": False, "defaultValue": shown}
-    field = html.textarea(
-        {**attributes, "onBlur": left, "disabled": not form.editable, "maxLength": 40_000, "aria-invalid": wrong is not None}
+    return select(
+        form, path, named, value if present is None else present, optional, label, own=True
     )
-    if wrong is None:
-        return field
-    line, column, text = wrong
-    said = t("This is not JSON: line {line}, column {column}.", line=line, column=column)
-    return html.div(
-        field, html.p({"className": "pfb-wrong", "role": "alert"}, components.icon("alert"), html.span(said, " ", html.code(text)))
-    )
-
-
-def _json(said: str) -> Any:
-    try:
-        return json.loads(said)
-    except (ValueError, RecursionError):
-        return said
-
-
-def mistake(said: str) -> tuple[int, int, str] | None:
-    """Where a text stops being JSON: line and column from 1, and that line; None if it is JSON."""
-    try:
-        json.loads(said)
-    except json.JSONDecodeError as error:
-        lines = said.splitlines() or [""]
-        line = min(error.lineno, len(lines))
-        return line, error.colno, lines[line - 1].strip()[:80]
-    except (ValueError, RecursionError):
-        return 1, 1, said[:80]
-    return None
 
 
 def scalar(form: Form, path: Path, offered: str = "", label: str = "") -> Element:
@@ -282,7 +333,12 @@ def scalar(form: Form, path: Path, offered: str = "", label: str = "") -> Elemen
         "disabled": not form.editable,
     }
     return html.input(
-        {**attributes, "maxLength": 2_000, **({"list": offered} if offered else {}), **({"aria-label": label} if label else {})}
+        {
+            **attributes,
+            "maxLength": 2_000,
+            **({"list": offered} if offered else {}),
+            **({"aria-label": label} if label else {}),
+        }
     )
 
 
@@ -290,42 +346,16 @@ def as_scalar(said: str) -> Any:
     said = said.strip()
     if said in ("true", "false"):
         return said == "true"
-    found = as_number(said) if said and (said.lstrip("-").replace(".", "", 1).isdigit()) and not said.startswith("0") else None
-    return found if found is not None else said or None
-
-
-def weekdays(form: Form, path: Path, value: Any) -> Element:
-    chosen = set(value or ())
-
-    def toggle(day: int) -> Callable[[Any], None]:
-        return lambda _event: form.edit(path, sorted(chosen ^ {day}), False)
-
-    boxes = [
-        html.label(
-            {"key": str(day), "className": "pfb-check"},
-            html.input({"type": "checkbox", "checked": day in chosen, "onChange": toggle(day), "disabled": not form.editable}),
-            form.t(name),
-        )
-        for day, name in enumerate(labels.WEEKDAYS)
-    ]
-    return html.div({"className": "pfb-days", "role": "group", "id": form.id(path)}, boxes)
-
-
-def words_list(form: Form, path: Path, value: Any) -> Element:
-    """Short texts, with commas between them."""
-
-    def left(event: Mapping[str, Any]) -> None:
-        form.edit(path, [one.strip() for one in entered(event).split(",") if one.strip()], False)
-
-    shown = ", ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
-    attributes = {"key": form.key(path), "id": form.id(path), "type": "text", "defaultValue": shown, "onBlur": left, "maxLength": 4_000}
-    return html.div(
-        {"className": "pfb-field"},
-        html.input({**attributes, "disabled": not form.editable}),
-        html.small(form.t("Separate several with commas.")),
+    found = (
+        as_number(said)
+        if said and (said.lstrip("-").replace(".", "", 1).isdigit()) and not said.startswith("0")
+        else None
     )
+    return found if found is not None else said or None
 
 
 def small(label: str, handler: Callable[[Any], None], title: str = "", tone: str = "") -> Element:
     attributes = {"type": "button", "className": f"pfb-small {tone}", "onClick": handler}
-    return html.button({**attributes, "aria-label": title, "title": title} if title else attributes, label)
+    return html.button(
+        {**attributes, "aria-label": title, "title": title} if title else attributes, label
+    )

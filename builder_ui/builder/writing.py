@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from builder_ui.builder import joining
-from builder_ui.builder.draft import Draft, at, replaced
 from journeys.conflicts import Saved
 from journeys.merge import Conflict
+
+from builder_ui.builder import joining
+from builder_ui.builder.draft import Draft, at, replaced
 
 Path = tuple[str | int, ...]
 
@@ -97,7 +98,9 @@ class Fields:
         """Another form is shown."""
         self.written, self.gone, self._meanwhile = "", None, {}
 
-    def dispute(self, id: str, path: Path, value: Any, present: Mapping[str, Any]) -> Dispute | None:
+    def dispute(
+        self, id: str, path: Path, value: Any, present: Mapping[str, Any]
+    ) -> Dispute | None:
         """`value` was written into a field; None: nobody else changed it meanwhile. `present` is the step as it is now."""
         self.written = ""
         held = self._meanwhile.get(id)

@@ -101,7 +101,7 @@ def Chosen(context: PageContext, live: Mapping[str, str], acts: Acts, ids: tuple
 
 
 @component
-def Everyone(context: PageContext, live: Mapping[str, str], acts: Acts, wanted: ContactFilter, count: int) -> Element:
+def Everyone(context: PageContext, live: Mapping[str, str], acts: Acts, filter: ContactFilter, count: int) -> Element:
     """The same for all whom the filters find, however many: the work goes on page by page when this page is long closed."""
     told, set_told = use_state(Told())
     t = context.t
@@ -115,20 +115,20 @@ def Everyone(context: PageContext, live: Mapping[str, str], acts: Acts, wanted: 
         return handler
 
     def tagging(added: bool) -> Callable[..., Any]:
-        return begun("contact.tag_many", lambda jobs: begin_tagging(wanted, acts.drafts.get("tag", ""), added, count, jobs))
+        return begun("contact.tag_many", lambda jobs: begin_tagging(filter, acts.drafts.get("tag", ""), added, count, jobs))
 
     async def look_ahead(*_event: Any) -> None:
         set_told(
             await looked(
                 context,
                 acts,
-                lambda ahead, session, journey: ahead.enrolment(session, journey, wanted, context.app.now()),
+                lambda ahead, session, journey: ahead.enrolment(session, journey, filter, context.app.now()),
             )
         )
 
     version = told.ahead.version if told.ahead else None
     sample = told.ahead is not None and not (told.ahead.forecast.is_exact and not told.ahead.forecast.at_least)
-    enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, wanted, count, jobs, version))
+    enrol = begun("run.start_many", lambda jobs: begin_enrolling(told.journey, filter, count, jobs, version))
     return html.div(
         {"className": "bulk", "role": "region", "aria-label": t("With selected")},
         html.b(all_of(t, count)),
@@ -137,17 +137,17 @@ def Everyone(context: PageContext, live: Mapping[str, str], acts: Acts, wanted: 
         else None,
         journey_field(context, live, acts, look_ahead) if context.may("run.start_many") else None,
         said(t, told),
-        counting(context, told, wanted, count) if sample else None,
+        counting(context, told, filter, count) if sample else None,
         components.button(t("Enrol now"), enrol, "route", "main") if told.journey else None,
         html.a({"className": "button", "href": "/ui/settings/work"}, t("View progress")) if told.job else None,
     )
 
 
-def counting(context: PageContext, told: Told, wanted: ContactFilter, count: int) -> Element:
+def counting(context: PageContext, told: Told, filter: ContactFilter, count: int) -> Element:
     """The exact count of what was estimated."""
     ahead = told.ahead
     assert ahead is not None
-    input = {"version": ahead.version, WANTED: wanted.kept()}
+    input = {"version": ahead.version, WANTED: filter.kept()}
     question = Question(ahead.journey_id, "run.start_many", input, count if count <= MAX_COUNTED else None)
 
     def tell(found: Forecast) -> list[consequences.Line]:
@@ -165,20 +165,20 @@ def all_of(t: Translator, count: int) -> str:
     return t("All {count} matching", count=t.number(count))
 
 
-def begin_tagging(wanted: ContactFilter, tag: str, added: bool, count: int, jobs: list[str]) -> Do:
+def begin_tagging(filter: ContactFilter, tag: str, added: bool, count: int, jobs: list[str]) -> Do:
     def do(context: PageContext) -> Wakeups:
-        input = {WANTED: wanted.kept(), "tag": profile.read_tag(tag), "added": added}
+        input = {WANTED: filter.kept(), "tag": profile.read_tag(tag), "added": added}
         return begin(context, "bulk_tag", "contacts", input, count, jobs)
 
     return do
 
 
-def begin_enrolling(journey_id: str, wanted: ContactFilter, count: int, jobs: list[str], looked_at: int | None) -> Do:
+def begin_enrolling(journey_id: str, filter: ContactFilter, count: int, jobs: list[str], looked_at: int | None) -> Do:
     """Refused where another version is live by now than was looked at."""
 
     def do(context: PageContext) -> Wakeups:
         still_live(context, journey_id, looked_at)
-        return begin(context, "bulk_enrol", f"journey:{journey_id}", {WANTED: wanted.kept(), "journey_id": journey_id}, count, jobs)
+        return begin(context, "bulk_enrol", f"journey:{journey_id}", {WANTED: filter.kept(), "journey_id": journey_id}, count, jobs)
 
     return do
 

@@ -31,9 +31,9 @@ SEEN = {
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """`wanted` is the question; `chips` say it: (sentence, names in the query that it stands for)."""
+    """`filter` is the question; `chips` say it: (sentence, names in the query that it stands for)."""
 
-    wanted: ContactFilter
+    filter: ContactFilter
     chips: list[tuple[str, tuple[str, ...]]]
 
 
@@ -78,8 +78,8 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, t: T
     journey = session.scalar(select(Journey).where(Journey.key == given("journey"))) if given("journey") else None
     if journey is not None:
         chip(t("In the journey “{name}”", name=journey.name), "journey")
-    wanted = ContactFilter(text or "", tag, stage, owner, equal, consent, score, after, before, since, journey.id if journey else None)
-    return Filters(wanted, chips)
+    filter = ContactFilter(text or "", tag, stage, owner, equal, consent, score, after, before, since, journey.id if journey else None)
+    return Filters(filter, chips)
 
 
 def _consent(query: Mapping[str, str]) -> tuple[str, str] | None:

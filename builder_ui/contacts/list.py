@@ -40,14 +40,14 @@ def load(context: PageContext) -> Data:
     query = context.query
     with context.engine.db.read() as session:
         filters = read_filters(session, query, context.app.now(), context.t)
-        page = search(session, filters.wanted, before=query.get("before"), sort=query.get("sort", "created"))
+        page = search(session, filters.filter, before=query.get("before"), sort=query.get("sort", "created"))
         journeys = (
             select(Journey.key, Journey.name, Journey.state).where(col(Journey.state).in_(JOURNEYS)).order_by(Journey.name).limit(200)
         )
         return Data(
             page,
             filters,
-            contacts.count(session, filters.wanted),
+            contacts.count(session, filters.filter),
             list_members(session, only_active=True),
             [(key, name, state) for key, name, state in session.execute(journeys)],
         )
@@ -217,7 +217,7 @@ def People(context: PageContext, data: Data, acts: Acts) -> Element:
     live = {key: name for key, name, state in data.journeys if state == "live"}
     bar = None
     if picked.everyone:
-        bar = Everyone(context, live, acts, data.filters.wanted, data.count)
+        bar = Everyone(context, live, acts, data.filters.filter, data.count)
     elif here:
         bar = Chosen(context, live, acts, here)
     return html._(

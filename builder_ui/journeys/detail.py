@@ -133,10 +133,10 @@ def _people(runs: list[dict[str, Any]]) -> list[str]:
 
 def _runs(session: Any, journey_id: str, context: PageContext) -> tuple[list[dict[str, Any]], str | None]:
     query = context.query
-    wanted = RunFilter(
+    filter = RunFilter(
         journey_id, status=query.get("status") or None, node=query.get("node") or None, before=query.get("before"), limit=PAGE_SIZE + 1
     )
-    found = list_runs(session, wanted)
+    found = list_runs(session, filter)
     return found[:PAGE_SIZE], found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None
 
 

@@ -54,7 +54,7 @@ class Data:
     """Journeys in which runs wait for a person (`workspace.notices.stuck`)."""
 
 
-def wanted(context: PageContext) -> listing.JourneyFilter:
+def filter_of(context: PageContext) -> listing.JourneyFilter:
     query = context.query
     folder = query.get("folder") or None
     return listing.JourneyFilter(
@@ -68,14 +68,14 @@ def wanted(context: PageContext) -> listing.JourneyFilter:
 
 
 def load(context: PageContext) -> Data:
-    asked = wanted(context)
+    filter = filter_of(context)
     with context.engine.db.read() as session:
-        found = listing.page(session, asked, after=context.query.get("before"), limit=PAGE_SIZE)
+        found = listing.page(session, filter, after=context.query.get("before"), limit=PAGE_SIZE)
         cards = _cards(context, session, found.journeys)
         archived = sum(listing.by_state(session, listing.JourneyFilter(archived=True)).values())
         not_loaded = {one.id: one.why for one in context.engine.index(session).broken}
         labels = listing.labels(session)
-        return Data(cards, listing.by_state(session, asked), archived, not_loaded, *labels, found.next_after, notices.stuck(session))
+        return Data(cards, listing.by_state(session, filter), archived, not_loaded, *labels, found.next_after, notices.stuck(session))
 
 
 def _cards(context: PageContext, session: Session, journeys: Sequence[Journey]) -> list[Card]:

@@ -27,7 +27,7 @@ class Data:
     next_before: str | None
 
 
-def wanted(reader: Member, query: Mapping[str, str], before: str | None, limit: int) -> Any:
+def items_of(reader: Member, query: Mapping[str, str], before: str | None, limit: int) -> Any:
     """The question behind the list: items that fit the search and that `reader` may see, newest first, before a number."""
     text = query.get("q", "").strip()[:100]
     statement = (
@@ -57,7 +57,7 @@ def wanted(reader: Member, query: Mapping[str, str], before: str | None, limit: 
 
 def load(context: PageContext) -> Data:
     with context.engine.db.read() as session:
-        found = list(session.execute(wanted(context.member, context.query, context.query.get("before"), PAGE_SIZE + 1)))
+        found = list(session.execute(items_of(context.member, context.query, context.query.get("before"), PAGE_SIZE + 1)))
     return Data(found[:PAGE_SIZE], str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None)
 
 

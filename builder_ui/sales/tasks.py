@@ -45,7 +45,7 @@ class Data:
     unassigned: int
 
 
-def wanted(session: Session, context: PageContext, after: str | None, limit: int = 50) -> tasks.TaskPage:
+def page_of(session: Session, context: PageContext, after: str | None, limit: int = 50) -> tasks.TaskPage:
     """The tasks this address asks for: those whose time runs out first before the others, done ones in the order they came."""
     query, only = context.query, context.query.get("only", "")
     owner = {"nobody": "", "all": None}.get(query.get("owner", ""), context.member.id)
@@ -66,7 +66,7 @@ def load(context: PageContext) -> Data:
     query, now = context.query, context.app.now()
     owner = {"nobody": "", "all": None}.get(query.get("owner", ""), context.member.id)
     with context.engine.db.read() as session:
-        page = wanted(session, context, query.get("before"))
+        page = page_of(session, context, query.get("before"))
         late = tasks.list_tasks(session, now, owner=owner, only_overdue=True, limit=200).tasks
         return Data(
             page,

@@ -38,7 +38,7 @@ class Data:
     details: Mapping[int, dict[str, Any]]
 
 
-def wanted(query: Any) -> dict[str, Any]:
+def filters_of(query: Any) -> dict[str, Any]:
     """The filters in an address, as `audit.list_lines` takes them."""
     before = query.get("before", "")
     return {
@@ -49,7 +49,7 @@ def wanted(query: Any) -> dict[str, Any]:
 
 def load(context: PageContext) -> Data:
     with context.engine.db.read() as session:
-        found = audit.list_lines(session, **wanted(context.query), limit=PAGE_SIZE + 1)
+        found = audit.list_lines(session, **filters_of(context.query), limit=PAGE_SIZE + 1)
         return Data(
             found[:PAGE_SIZE],
             str(found[PAGE_SIZE - 1].id) if len(found) > PAGE_SIZE else None,
@@ -210,7 +210,7 @@ def routes(app: AppContext) -> APIRouter:
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
         }
-        return StreamingResponse(rows_of(app, wanted(clean(request.query_params))), 200, headers, "text/csv; charset=utf-8")
+        return StreamingResponse(rows_of(app, filters_of(clean(request.query_params))), 200, headers, "text/csv; charset=utf-8")
 
     router.add_api_route("/ui/settings/audit.csv", download, methods=["GET"], **does("audit.read"))
     return router

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -36,11 +35,6 @@ _INVERTED = (
     "img, video, [style*='background-image'] { filter: invert(1) hue-rotate(180deg) }</style>"
 )
 _HEAD_END = re.compile(r"</head>", re.IGNORECASE)
-
-
-def address(key: str, **query: str) -> str:
-    """Where a frame finds a template. `state`: draft, or saved (the newest version); `locale`, `contact`, `dark`; `r` names the state of the text."""
-    return f"/ui/templates/{key}/frame?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def has_dark(html: str) -> bool:

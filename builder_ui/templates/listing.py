@@ -12,7 +12,7 @@ from activities.rendering.kinds import HTML, KINDS
 from activities.templates import library, listing, partials
 from activities.templates.listing import TemplateFilter, Use
 from activities.templates.partials import Behind, Inclusion
-from builder_ui.kit import components
+from builder_ui.kit import components, template_frames
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.templates import frames
@@ -40,7 +40,7 @@ class Data:
 
 def load(context: PageContext) -> Data:
     query = context.query
-    wanted = TemplateFilter(
+    filter = TemplateFilter(
         query.get("q", "").strip()[:120],
         query.get("kind", ""),
         query.get("folder", ""),
@@ -48,7 +48,7 @@ def load(context: PageContext) -> Data:
         query.get("state") == "archived",
     )
     with context.engine.db.read() as session:
-        found = listing.find(session, wanted, limit=PER_PAGE + 1, offset=_page(context) * PER_PAGE)
+        found = listing.find(session, filter, limit=PER_PAGE + 1, offset=_page(context) * PER_PAGE)
         including = partials.inclusions(session) if any(one.kind == "partial" for one in found) else {}
         more, older = len(found) > PER_PAGE, partials.behind(session)
         return Data(found[:PER_PAGE], listing.uses(session), listing.numbers(session), *listing.labels(session), more, older, including)
@@ -217,7 +217,7 @@ def thumbnail(context: PageContext, data: Data, one: Template) -> Element:
     if one.kind not in HTML:
         name = frames.choose(one.variants, "", context.t.language)
         return html.span({"className": "tpl-bubble"}, str(one.variants.get(name, {}).get("text") or "")[:160])
-    source = frames.address(one.key, state="saved", r=str(data.numbers.get(one.key, 0)))
+    source = template_frames.address(one.key, state="saved", r=str(data.numbers.get(one.key, 0)))
     return components.picture(source)
 
 

@@ -23,6 +23,7 @@ from activities.templates import library, listing, partials, samples
 from activities.templates.preview import Proof, proof, trigger_for
 from builder_ui.app.screen import allowed
 from builder_ui.builder.protocol import MessageReader, Ping, Save
+from builder_ui.kit import template_frames
 from builder_ui.kit.actor_names import called
 from builder_ui.kit.autosaving import AutosavingEditor, status_of
 from builder_ui.kit.context import PageContext
@@ -147,7 +148,9 @@ class Writing(AutosavingEditor):
         if shown is None and not self.stored.number:
             return ""
         query = {"locale": self.locale, "contact": self.person[0] if self.person else "", "dark": "1" if self.look == "dark" else ""}
-        return frames.address(self.stored.key, state="saved" if shown is None else "draft", r=str(shown or self.stored.number), **query)
+        return template_frames.address(
+            self.stored.key, state="saved" if shown is None else "draft", r=str(shown or self.stored.number), **query
+        )
 
     # What the fields say
 

@@ -149,12 +149,12 @@ def update(
     return update_fields(session, contact.id, fields, now, source, region=region)
 
 
-def search(session: Session, wanted: ContactFilter, *, before: str | None = None, limit: int = 50, sort: str = "created") -> ContactPage:
+def search(session: Session, filter: ContactFilter, *, before: str | None = None, limit: int = 50, sort: str = "created") -> ContactPage:
     """Contacts that fit, in pages: newest first, or by `name` or last `seen` where at most ten thousand fit."""
     limit = max(1, min(limit, MAX_PAGE))
-    if sort not in SORTS or count(session, wanted) > MAX_COUNTED:
+    if sort not in SORTS or count(session, filter) > MAX_COUNTED:
         sort = "created"
-    statement = _found(wanted, select(Contact))
+    statement = _found(filter, select(Contact))
     key, ascending = SORTS.get(sort, (None, False))
     order = col(Contact.id).asc() if ascending else col(Contact.id).desc()
     if key is None:
@@ -172,21 +172,21 @@ def search(session: Session, wanted: ContactFilter, *, before: str | None = None
     return ContactPage(page, page[-1].id if len(found) > limit else None, sort)
 
 
-def count(session: Session, wanted: ContactFilter, most: int = MAX_COUNTED) -> int:
+def count(session: Session, filter: ContactFilter, most: int = MAX_COUNTED) -> int:
     """How many fit; one more than `most` stands for more."""
-    some = _found(wanted, select(Contact.id)).limit(most + 1).subquery()
+    some = _found(filter, select(Contact.id)).limit(most + 1).subquery()
     return int(session.scalar(select(func.count()).select_from(some)) or 0)
 
 
-def ids(session: Session, wanted: ContactFilter, after_id: str = "", limit: int = MAX_PAGE) -> Sequence[str]:
+def ids(session: Session, filter: ContactFilter, after_id: str = "", limit: int = MAX_PAGE) -> Sequence[str]:
     """Ids of the next `limit` contacts after `after_id` that fit, in the order of ids; fewer than `limit` at the end."""
-    statement = _found(wanted, select(Contact.id)).where(col(Contact.id) > after_id)
+    statement = _found(filter, select(Contact.id)).where(col(Contact.id) > after_id)
     return session.scalars(statement.order_by(col(Contact.id)).limit(limit)).all()
 
 
-def some(session: Session, wanted: ContactFilter, size: int, of: int) -> Sequence[str]:
+def some(session: Session, filter: ContactFilter, size: int, of: int) -> Sequence[str]:
     """Ids of `size` contacts that fit, drawn by lot; `of` or more are known to be there."""
-    return session.scalars(sampling.drawn(_found(wanted, select(Contact.id)), col(Contact.id), size, of)).all()
+    return session.scalars(sampling.drawn(_found(filter, select(Contact.id)), col(Contact.id), size, of)).all()
 
 
 def equals(field: str, value: str) -> ColumnElement[bool]:
@@ -219,8 +219,8 @@ SORTS: Mapping[str, tuple[Any, bool]] = {
 """Order -> (what it goes by, None for the id, which grows with time; whether it ascends)."""
 
 
-def _found(wanted: ContactFilter, statement: Any) -> Any:
-    return statement.where(col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None), *_conditions(wanted))
+def _found(filter: ContactFilter, statement: Any) -> Any:
+    return statement.where(col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None), *_conditions(filter))
 
 
 def names_of(session: Session, contact_id: str) -> list[Name]:
@@ -230,29 +230,29 @@ def names_of(session: Session, contact_id: str) -> list[Name]:
     )
 
 
-def _conditions(wanted: ContactFilter) -> list[ColumnElement[bool]]:
-    conditions: list[Any] = [_starts(word) for word in clean_text(wanted.text).lower().split()[:MAX_WORDS]]
-    if wanted.tag is not None:
-        conditions.append(col(Contact.id).in_(select(Tag.contact_id).where(Tag.tag == wanted.tag)))
-    if wanted.lifecycle_stage is not None:
-        conditions.append(col(Contact.lifecycle_stage) == wanted.lifecycle_stage)
-    if wanted.owner is not None:
-        conditions.append(col(Contact.owner) == wanted.owner)
-    if wanted.field is not None:
-        conditions.append(equals(*wanted.field))
-    if wanted.newer_than is not None:
-        conditions.append(col(Contact.id) > wanted.newer_than)
-    if wanted.consent is not None:
-        conditions.append(_consent(*wanted.consent))
-    if wanted.score is not None:
-        group, least = wanted.score
+def _conditions(filter: ContactFilter) -> list[ColumnElement[bool]]:
+    conditions: list[Any] = [_starts(word) for word in clean_text(filter.text).lower().split()[:MAX_WORDS]]
+    if filter.tag is not None:
+        conditions.append(col(Contact.id).in_(select(Tag.contact_id).where(Tag.tag == filter.tag)))
+    if filter.lifecycle_stage is not None:
+        conditions.append(col(Contact.lifecycle_stage) == filter.lifecycle_stage)
+    if filter.owner is not None:
+        conditions.append(col(Contact.owner) == filter.owner)
+    if filter.field is not None:
+        conditions.append(equals(*filter.field))
+    if filter.newer_than is not None:
+        conditions.append(col(Contact.id) > filter.newer_than)
+    if filter.consent is not None:
+        conditions.append(_consent(*filter.consent))
+    if filter.score is not None:
+        group, least = filter.score
         conditions.append(col(Contact.id).in_(select(Score.contact_id).where(Score.score_group == group, col(Score.value) >= least)))
-    if wanted.journey_id is not None:
-        inside = select(Run.contact_id).where(Run.journey_id == wanted.journey_id, col(Run.ended_at).is_(None), Run.status != "held_out")
+    if filter.journey_id is not None:
+        inside = select(Run.contact_id).where(Run.journey_id == filter.journey_id, col(Run.ended_at).is_(None), Run.status != "held_out")
         conditions.append(col(Contact.id).in_(inside))
-    if wanted.ids:
-        conditions.append(col(Contact.id).in_(wanted.ids[:MAX_PAGE]))
-    return conditions + _times(wanted)
+    if filter.ids:
+        conditions.append(col(Contact.id).in_(filter.ids[:MAX_PAGE]))
+    return conditions + _times(filter)
 
 
 def _consent(channel: str, state: str) -> ColumnElement[bool]:
@@ -262,15 +262,15 @@ def _consent(channel: str, state: str) -> ColumnElement[bool]:
     return col(Contact.id).in_(said.where(ConsentState.state == state))
 
 
-def _times(wanted: ContactFilter) -> list[Any]:
+def _times(filter: ContactFilter) -> list[Any]:
     seen = col(Contact.last_seen_at)
     conditions: list[Any] = []
-    if wanted.seen_after is not None:
-        conditions.append(seen >= wanted.seen_after)
-    if wanted.seen_before is not None:
-        conditions.append(or_(seen < wanted.seen_before, seen.is_(None)))
-    if wanted.created_after is not None:
-        conditions.append(col(Contact.created_at) >= wanted.created_after)
+    if filter.seen_after is not None:
+        conditions.append(seen >= filter.seen_after)
+    if filter.seen_before is not None:
+        conditions.append(or_(seen < filter.seen_before, seen.is_(None)))
+    if filter.created_after is not None:
+        conditions.append(col(Contact.created_at) >= filter.created_after)
     return conditions
 
 

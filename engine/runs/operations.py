@@ -135,27 +135,27 @@ class RunFilter:
     limit: int = 50
 
 
-def list_runs(session: Session, wanted: RunFilter) -> list[dict[str, Any]]:
+def list_runs(session: Session, filter: RunFilter) -> list[dict[str, Any]]:
     """Runs, newest first, without their state."""
-    statement = _filtered(wanted).order_by(runs.c.id.desc()).limit(max(1, min(wanted.limit, 200)))
+    statement = _filtered(filter).order_by(runs.c.id.desc()).limit(max(1, min(filter.limit, 200)))
     return [_summary(row) for row in session.execute(statement)]
 
 
-def _filtered(wanted: RunFilter) -> Select[Any]:
+def _filtered(filter: RunFilter) -> Select[Any]:
     statement = select(runs)
     for column, value in (
-        (runs.c.journey_id, wanted.journey_id),
-        (runs.c.contact_id, wanted.contact_id),
-        (runs.c.node, wanted.node),
-        (runs.c.version_number, wanted.version_number),
+        (runs.c.journey_id, filter.journey_id),
+        (runs.c.contact_id, filter.contact_id),
+        (runs.c.node, filter.node),
+        (runs.c.version_number, filter.version_number),
     ):
         if value is not None:
             statement = statement.where(column == value)
-    if wanted.status == "open":
+    if filter.status == "open":
         statement = statement.where(runs.c.ended_at.is_(None))
-    elif wanted.status:
-        statement = statement.where(runs.c.status == wanted.status)
-    return statement.where(runs.c.id < wanted.before) if wanted.before else statement
+    elif filter.status:
+        statement = statement.where(runs.c.status == filter.status)
+    return statement.where(runs.c.id < filter.before) if filter.before else statement
 
 
 def _summary(row: Row[Any]) -> dict[str, Any]:

@@ -81,10 +81,10 @@ class Numbers:
         return {**{status: count for status, count in found.items() if count}, "goals": self.whole.goal}
 
 
-def page(session: Session, wanted: JourneyFilter, *, after: str | None = None, limit: int = 60) -> ShelfPage:
+def page(session: Session, filter: JourneyFilter, *, after: str | None = None, limit: int = 60) -> ShelfPage:
     """The next journeys after the one with the id `after`."""
-    compared, falling = ORDERS.get(wanted.order, ORDERS["name"])
-    statement: Select[Any] = select(Journey).where(*_fits(wanted)).options(defer(Journey.draft))  # type: ignore[arg-type]
+    compared, falling = ORDERS.get(filter.order, ORDERS["name"])
+    statement: Select[Any] = select(Journey).where(*_fits(filter)).options(defer(Journey.draft))  # type: ignore[arg-type]
     if after:
         statement = statement.where(_behind(session, compared, falling, after))
     order = (compared.desc(), col(Journey.id).desc()) if falling else (compared, col(Journey.id))
@@ -102,26 +102,26 @@ def _behind(session: Session, compared: ColumnElement[Any], falling: bool, after
     return or_(compared > value, and_(compared == value, col(Journey.id) > after))
 
 
-def by_state(session: Session, wanted: JourneyFilter) -> dict[str, int]:
+def by_state(session: Session, filter: JourneyFilter) -> dict[str, int]:
     """How many journeys fit, by state, whatever state is wanted."""
-    fits = _fits(wanted, any_state=True)
+    fits = _fits(filter, any_state=True)
     counted = select(col(Journey.state), func.count()).where(*fits).group_by(col(Journey.state))
     return {str(state): int(count) for state, count in session.execute(counted)}
 
 
-def _fits(wanted: JourneyFilter, *, any_state: bool = False) -> list[Any]:
+def _fits(filter: JourneyFilter, *, any_state: bool = False) -> list[Any]:
     archived = col(Journey.archived_at)
-    fits: list[Any] = [archived.is_not(None) if wanted.archived else archived.is_(None)]
-    if wanted.text:
+    fits: list[Any] = [archived.is_not(None) if filter.archived else archived.is_(None)]
+    if filter.text:
         fits.append(
-            or_(col(Journey.name).icontains(wanted.text, autoescape=True), col(Journey.key).icontains(wanted.text, autoescape=True))
+            or_(col(Journey.name).icontains(filter.text, autoescape=True), col(Journey.key).icontains(filter.text, autoescape=True))
         )
-    if wanted.state and not any_state:
-        fits.append(col(Journey.state) == wanted.state)
-    if wanted.folder is not None:
-        fits.append(col(Journey.folder) == wanted.folder)
-    if wanted.tag:
-        fits.append(has_text(table(Journey).c.tags, wanted.tag))
+    if filter.state and not any_state:
+        fits.append(col(Journey.state) == filter.state)
+    if filter.folder is not None:
+        fits.append(col(Journey.folder) == filter.folder)
+    if filter.tag:
+        fits.append(has_text(table(Journey).c.tags, filter.tag))
     return fits
 
 

@@ -109,8 +109,8 @@ def test_everyone_whom_filters_find_is_tagged_and_untagged(engine: Engine, peopl
         told = session.scalars(select(Event).where(Event.contact_id == people[9])).all()
     assert [(event.name, event.properties["tags_added"], event.routed) for event in told] == [("Contact Changed", ["fair"], True)]
     with engine.db.write() as session:
-        wanted = contacts.ContactFilter(tag="fair").kept()  # whoever loses the tag fits no longer, and nobody is passed over for it
-        untag = add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": False, WANTED: wanted}, "tests", now)
+        filter = contacts.ContactFilter(tag="fair").kept()  # whoever loses the tag fits no longer, and nobody is passed over for it
+        untag = add_job(session, "bulk_tag", "contacts", {"tag": "fair", "added": False, WANTED: filter}, "tests", now)
     assert through(engine, untag.id).counts == {"changed": MANY - 1}
     assert tagged(engine, "fair") == set()
 

@@ -18,10 +18,12 @@ from activities.sending.messages import MessageSettings as Sender
 from activities.tracking import Tracking
 from builder_ui.builder import canvas_texts, durations, lookups, widgets
 from builder_ui.builder.draft import Draft, at, replaced
-from builder_ui.builder.form import draw_object, even
+from builder_ui.builder.editor import Editor
+from builder_ui.builder.form import draw_object
 from builder_ui.builder.panel import panel
 from builder_ui.builder.protocol import ENTRY, MessageReader, Ops
-from builder_ui.builder.session import Editor, fetch
+from builder_ui.builder.shares import even
+from builder_ui.builder.stored import fetch
 from builder_ui.kit.context import AppContext, PageContext, Post
 from builder_ui.kit.i18n import translator_for, translator_of
 from builder_ui.kit.reactpy_compat import serve

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from builder_ui.builder import cards, metrics, widgets
+from builder_ui.builder import cards, json_field, metrics
 from builder_ui.builder.draft import Draft
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.protocol import ENTRY, MAX_NOTES
-from builder_ui.builder.session import Editor
 from builder_ui.journeys import compare
 from builder_ui.kit.i18n import Translator
 from engine.versions import publish
@@ -263,7 +263,7 @@ def test_an_administrator_stores_a_secret_where_it_is_needed_and_nobody_else_doe
 
 
 def test_json_that_is_none_is_told_with_its_line() -> None:
-    assert widgets.mistake('{"a": 1}') is None
-    assert widgets.mistake('{\n  "a": 1,\n  b: 2\n}') == (3, 3, "b: 2")
-    assert widgets.mistake("") == (1, 1, "")
-    assert widgets.mistake("[" * 100_000) is not None
+    assert json_field.mistake('{"a": 1}') is None
+    assert json_field.mistake('{\n  "a": 1,\n  b: 2\n}') == (3, 3, "b: 2")
+    assert json_field.mistake("") == (1, 1, "")
+    assert json_field.mistake("[" * 100_000) is not None

@@ -11,11 +11,11 @@ import pytest
 
 from builder_ui.builder import before, cards, fields, widgets
 from builder_ui.builder.draft import Draft
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.journey_form import JOURNEY_FORM
 from builder_ui.builder.lookups import Lookups
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rule_editor import GROUP, NEW_GROUP, rule_field
-from builder_ui.builder.session import Editor
 from builder_ui.kit.i18n import Translator, translator_of
 from crm.catalogue import load_catalogue
 from engine.versions import publish
@@ -182,7 +182,7 @@ def test_what_is_not_finished_is_stored_as_it_was_typed_and_cannot_be_published(
     assert document["ui"]["unfinished"]["goal"] == {"event": ""}
     assert "goal" not in document
     context = context_of(town, "marketer", "survey")
-    from builder_ui.builder.session import fetch
+    from builder_ui.builder.stored import fetch
 
     again = Editor(context, fetch(context))
     assert again.draft.parts["entry"]["triggers"] == [{"type": "event", "event": ""}, {"type": "manual"}]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from builder_ui.builder import widgets
+from builder_ui.builder.editor import Editor
 from builder_ui.builder.fields import fresh_of_type
 from builder_ui.builder.form import draw_object, draw_part
 from builder_ui.builder.journey_form import JOURNEY_FORM
@@ -17,7 +18,6 @@ from builder_ui.builder.lookups import load
 from builder_ui.builder.offers import suggestions
 from builder_ui.builder.protocol import ENTRY
 from builder_ui.builder.rule_editor import NEW_GROUP, rule_field
-from builder_ui.builder.session import Editor
 from builder_ui.kit.i18n import translator_for
 from builder_ui.kit.reactpy_compat import serve
 from crm.people import tags

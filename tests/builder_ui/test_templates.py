@@ -23,6 +23,7 @@ from activities.templates.preview import MADE_UP, Trigger, invented
 from activities.tracking import Tracking
 from builder_ui.builder import lookups
 from builder_ui.builder.protocol import MessageReader
+from builder_ui.kit import template_frames
 from builder_ui.kit.context import AppContext, PageContext, Post
 from builder_ui.kit.i18n import translator_of
 from builder_ui.templates import frames, listing, makers, page, snippets
@@ -572,7 +573,7 @@ def test_a_copy_begins_with_the_newest_version(log_in: Any, town: Any, ours: dic
 
 def test_a_frame_shows_the_mail_and_lets_nothing_run(log_in: Any, town: Any) -> None:
     client = log_in("marketer")
-    answer = client.get(frames.address(KEY, locale="en", contact=town.people["Carla"], state="draft"))
+    answer = client.get(template_frames.address(KEY, locale="en", contact=town.people["Carla"], state="draft"))
     assert answer.status_code == 200
     assert "Hello Carla" in re.sub(r"\s+", " ", answer.text)
     policy = answer.headers["content-security-policy"]
@@ -580,8 +581,8 @@ def test_a_frame_shows_the_mail_and_lets_nothing_run(log_in: Any, town: Any) -> 
     assert "script-src" not in policy
     assert "allow-scripts" not in policy
     assert answer.headers["cache-control"] == "no-store"
-    assert client.get(frames.address("nothing")).status_code == 404
-    assert client.get(frames.address(KEY, contact="0" * 32)).status_code == 404
+    assert client.get(template_frames.address("nothing")).status_code == 404
+    assert client.get(template_frames.address(KEY, contact="0" * 32)).status_code == 404
     assert client.get("/ui/new-template/frame/newsletter?locale=de").status_code == 200
     assert client.get("/ui/new-template/frame/nothing").status_code == 404
 
@@ -590,12 +591,12 @@ def test_a_draft_with_a_mistake_shows_the_newest_version(log_in: Any, town: Any)
     with town.db.write() as session:
         broken = {**stored(town).variants, "en": {"subject": "x", "mjml": "<mjml>"}}
         library.save_draft(session, KEY, broken, 1, town.now)
-    answer = log_in("viewer").get(frames.address(KEY, locale="en", state="draft"))
+    answer = log_in("viewer").get(template_frames.address(KEY, locale="en", state="draft"))
     assert "Hello" in answer.text
 
 
 def test_a_stranger_sees_no_frame(client: Any) -> None:
-    assert client.get(frames.address(KEY)).status_code == 401
+    assert client.get(template_frames.address(KEY)).status_code == 401
     assert client.get("/ui/new-template/frame/newsletter").status_code == 401
 
 

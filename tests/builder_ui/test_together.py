@@ -15,9 +15,11 @@ import pytest
 from sqlalchemy import event
 
 from builder_ui.builder import disputes, head, panel
+from builder_ui.builder.editor import Editor
+from builder_ui.builder.merging import MOST_UNSEEN
 from builder_ui.builder.others import Others, initials
 from builder_ui.builder.protocol import ENTRY
-from builder_ui.builder.session import MOST_UNSEEN, Editor, fetch
+from builder_ui.builder.stored import fetch
 from builder_ui.kit.i18n import translator_of
 from engine.presence import SILENT_AFTER, Presence
 from engine.versions import drafts

@@ -92,7 +92,7 @@ def people(session: Session, make_contact: Make, now: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("filter", "found"),
     [
         (ContactFilter(), ["3", "2", "1"]),
         (ContactFilter(text="ANNA"), ["2", "1"]),
@@ -109,8 +109,8 @@ def people(session: Session, make_contact: Make, now: datetime) -> None:
     ],
 )
 @pytest.mark.usefixtures("people")
-def test_search(session: Session, wanted: ContactFilter, found: list[str]) -> None:
-    assert [contact.id for contact in contacts.search(session, wanted).contacts] == found
+def test_search(session: Session, filter: ContactFilter, found: list[str]) -> None:
+    assert [contact.id for contact in contacts.search(session, filter).contacts] == found
 
 
 def test_ids_come_in_their_order_and_in_pages(session: Session, people: None) -> None:
@@ -120,14 +120,14 @@ def test_ids_come_in_their_order_and_in_pages(session: Session, people: None) ->
 
 
 def test_filters_are_kept_as_json_and_read_again(now: datetime) -> None:
-    wanted = ContactFilter(
+    filter = ContactFilter(
         "anna", "vip", "lead", "m1", ("plan", "pro"), ("email", "granted"), ("fit", 3.5), now, now, now, "j1", ("1", "2"), "0"
     )
-    kept = json.loads(json.dumps(wanted.kept()))
-    assert contacts.contact_filter(kept) == wanted
+    kept = json.loads(json.dumps(filter.kept()))
+    assert contacts.contact_filter(kept) == filter
     assert ContactFilter().kept() == {}
     assert contacts.contact_filter({}) == ContactFilter()
-    assert "anna" not in repr(wanted), "what people search for stays out of logs"
+    assert "anna" not in repr(filter), "what people search for stays out of logs"
 
 
 def test_pages(session: Session, make_contact: Make, now: datetime) -> None:
