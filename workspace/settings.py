@@ -12,7 +12,17 @@ from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -55,6 +65,19 @@ USUAL_CAP_CLASS = "default"
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _in_days(span: timedelta) -> str:
+    """ISO 8601 without years and months, which have no fixed length: `P760D`, `PT20H`. Source: RFC 3339, appendix A."""
+    hours, seconds = divmod(span.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    clock = "".join(f"{count}{unit}" for count, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if count)
+    days = f"{span.days}D" if span.days or not clock else ""
+    return f"P{days}" + (f"T{clock}" if clock else "")
+
+
+Span = Annotated[timedelta, PlainSerializer(_in_days, return_type=str, when_used="json"), Field(json_schema_extra={"format": "duration"})]
+"""How long; in JSON an ISO 8601 duration of days and less."""
 
 
 class Setting(BaseModel):
@@ -160,7 +183,7 @@ class FrequencyCap(Setting):
 
     cap_class: Annotated[str, AfterValidator(_one_line)] = Field(USUAL_CAP_CLASS, max_length=64)
     count: int = Field(ge=1, le=1_000)
-    per: timedelta = Field(gt=timedelta(0), le=timedelta(days=366))
+    per: Span = Field(gt=timedelta(0), le=timedelta(days=366))
     channel: AnySendable = ""
     purpose: Annotated[str, AfterValidator(lambda text: _purpose(text) if text else "")] = Field("", max_length=64)
 
@@ -181,7 +204,7 @@ class ChannelRule(Setting):
     """No marketing on `channel` within `after` of an event of a message on `of_channel`."""
 
     channel: SendableChannel = SENDABLE[-1]
-    after: timedelta = Field(gt=timedelta(0), le=timedelta(days=31))
+    after: Span = Field(gt=timedelta(0), le=timedelta(days=31))
     event: Literal["sent", "opened", "clicked"] = "opened"
     of_channel: SendableChannel = DEFAULT
 
@@ -347,9 +370,9 @@ class Appearance(Setting):
 class Access(Setting):
     """How long a log-in holds, and who has to log in with a second factor."""
 
-    idle: timedelta = Field(timedelta(hours=12), ge=timedelta(minutes=15), le=timedelta(days=14))
+    idle: Span = Field(timedelta(hours=12), ge=timedelta(minutes=15), le=timedelta(days=14))
     """A browser that nobody uses is logged out after so long."""
-    proof: timedelta = Field(timedelta(minutes=15), ge=timedelta(minutes=1), le=timedelta(hours=12))
+    proof: Span = Field(timedelta(minutes=15), ge=timedelta(minutes=1), le=timedelta(hours=12))
     """So long after a proof (log-in, password, code) nobody is asked for another before keys, secrets, members and erasure."""
     second_factor: Literal["nobody", "admins", "everybody"] = "nobody"
 
@@ -361,7 +384,7 @@ class Notices(Setting):
     """A mail to each active member who has one of the `roles`."""
     roles: tuple[Literal["admin", "marketer", "engineer", "tester"], ...] = ("admin", "marketer", "engineer", "tester")
     """Those that may mend runs. Where nobody has one of them, admins are told."""
-    at_most_every: timedelta = Field(timedelta(hours=1), ge=timedelta(minutes=5), le=timedelta(days=7))
+    at_most_every: Span = Field(timedelta(hours=1), ge=timedelta(minutes=5), le=timedelta(days=7))
     """Of the stuck runs of one journey."""
     webhook: Annotated[str, AfterValidator(partial(web_address, schemes=("https", "http")))] = Field("", max_length=2_000)
     """Called with each notice; empty: none. Where it leads is judged when it is called (`activities.webhooks.address_guard`)."""
@@ -374,11 +397,11 @@ class DoubleOptIn(Setting):
 
     template: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=64)
     """The key of a transactional e-mail template that has `confirm_url`; empty: the one that is built in."""
-    expires: timedelta = Field(timedelta(days=7), ge=timedelta(hours=1), le=timedelta(days=60))
+    expires: Span = Field(timedelta(days=7), ge=timedelta(hours=1), le=timedelta(days=60))
     """How long the link in the mail works."""
     remind: bool = True
     """Once, half way to the link's end."""
-    purge: timedelta = Field(timedelta(days=30), ge=timedelta(days=1), le=timedelta(days=366))
+    purge: Span = Field(timedelta(days=30), ge=timedelta(days=1), le=timedelta(days=366))
     """So long after it was asked an address that did not confirm is deleted."""
     mails_a_day: int = Field(3, ge=1, le=20)
     """To one address, whoever asks."""
@@ -425,15 +448,15 @@ class Complaints(Setting):
 class Retention(Setting):
     """How long what was stored about contacts is kept; older data is deleted or emptied by a daily job (`crm.privacy.retention`)."""
 
-    bodies: timedelta = Field(timedelta(days=90), ge=timedelta(days=30), le=timedelta(days=3_660))
+    bodies: Span = Field(timedelta(days=90), ge=timedelta(days=30), le=timedelta(days=3_660))
     """Texts of messages."""
-    hits: timedelta = Field(timedelta(days=760), ge=timedelta(days=30), le=timedelta(days=3_660))
+    hits: Span = Field(timedelta(days=760), ge=timedelta(days=30), le=timedelta(days=3_660))
     """Single opens and clicks, with the program that fetched; that a message was opened stays."""
-    refusals: timedelta = Field(timedelta(days=180), ge=timedelta(days=30), le=timedelta(days=3_660))
+    refusals: Span = Field(timedelta(days=180), ge=timedelta(days=30), le=timedelta(days=3_660))
     """Why somebody did not enter a journey."""
-    runs: timedelta = Field(timedelta(days=760), ge=timedelta(days=90), le=timedelta(days=3_660))
+    runs: Span = Field(timedelta(days=760), ge=timedelta(days=90), le=timedelta(days=3_660))
     """What a run remembered, counted from its end; its row stays."""
-    events: timedelta = Field(timedelta(days=760), ge=timedelta(days=90), le=timedelta(days=3_660))
+    events: Span = Field(timedelta(days=760), ge=timedelta(days=90), le=timedelta(days=3_660))
     """What contacts did. Conditions and segments no longer know of it."""
 
 

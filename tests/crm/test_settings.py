@@ -13,7 +13,7 @@ from models import Audit, WorkspaceSetting
 from storage.freshness import bump
 from workspace import logo, settings
 from workspace.calendar import Calendars, build, load_calendar
-from workspace.settings import SETTINGS, FrequencyCaps, QuietHours, WorkCalendar
+from workspace.settings import SETTINGS, Complaints, FrequencyCaps, QuietHours, Retention, WorkCalendar
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
@@ -101,3 +101,11 @@ def test_calendars_are_kept_until_a_setting_or_the_year_changes(session: Session
     assert second == load_calendar(session, now)
     assert (second.hours, second.days_off) == ({0: (time(9), time(12))}, frozenset({"2026-12-24"}))
     assert known.get(session, datetime(2027, 1, 1, tzinfo=UTC)) is not second
+
+
+def test_a_span_is_written_in_days_and_less() -> None:
+    """A year has no fixed length, and `P2Y30D` is no duration of RFC 3339."""
+    written = Retention(events="P2Y30D", hits="P31DT90M").model_dump(mode="json")
+    assert (written["events"], written["hits"], written["refusals"]) == ("P760D", "P31DT1H30M", "P180D")
+    assert Retention.model_validate(written).events == timedelta(days=760)
+    assert Complaints.model_validate({}).model_dump(mode="json") == {"everywhere": False}
