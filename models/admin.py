@@ -162,7 +162,10 @@ class CatalogueEvent(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """Who did what, chained: `digest` covers the row and the digest before it. `key_id` names the key of an HMAC; lines from before have none."""
+    """Who did what, chained: `digest` covers the row and the digest before it. `key_id` names the key of an HMAC; lines from before have none.
+
+    `at` is real time.
+    """
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_subject", "subject", "id"),)
@@ -188,7 +191,7 @@ class AuditNote(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """One process holds a named duty until `until`; others wait."""
+    """One process holds a named duty until `until` (real time); others wait."""
 
     __tablename__ = "lease"
 
@@ -286,13 +289,13 @@ class Stamp(SQLModel, table=True):
     workspace: str = Field(max_length=16)
     namespace: str = Field(max_length=64)
     clock: dict[str, Any] = json_field()
-    """Staging only: {"factor", "real_anchor", "virtual_anchor"}"""
+    """Staging only: {"factor", "real_anchor", "virtual_anchor"}. Instants of rows are the product's unless their model says real time."""
     created_at: datetime
 
 
 class Upload(SQLModel, table=True):
     """A file somebody sends, until its work is done; in the database, because any web server may go on with it. It comes in parts of
-    `part_bytes` (the last may be shorter); `parts` are there so far. `import_id`: what became of it."""
+    `part_bytes` (the last may be shorter); `parts` are there so far. `import_id`: what became of it. It ages by real time."""
 
     __tablename__ = "upload"
 
