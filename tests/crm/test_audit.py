@@ -31,7 +31,7 @@ def chain(session: Session) -> list[Audit]:
 
 
 def with_keys(session: Session, *keys: bytes) -> None:
-    session.info["pfadwerk.audit"] = audit.Keys(keys)
+    session.info["pfadwerk.audit"] = audit.Sealing(audit.Keys(keys), lambda: datetime.now(UTC))
 
 
 def found(session: Session, logged: audit.Head | None = None) -> tuple[int | None, str]:
@@ -113,12 +113,12 @@ def test_a_line_without_a_seal_among_sealed_ones_is_found(session: Session, chai
 
 
 @pytest.mark.parametrize("cut", [1, 3, 5])
-def test_lines_cut_off_at_the_end_are_found_with_a_logged_head(session: Session, chain: list[Audit], now: datetime, cut: int) -> None:
+def test_lines_cut_off_at_the_end_are_found_with_a_logged_head(session: Session, chain: list[Audit], cut: int) -> None:
     logged = audit.head(session)
     session.execute(delete(Audit).where(col(Audit.id) > 5 - cut))
     assert found(session) == (None, ""), "a shorter chain is valid in itself"
     assert found(session, logged) == (6 - cut, "cut")
-    add(session, now + timedelta(days=1))
+    add(session)
     assert found(session, logged) == (5, "other_head"), "also when it has grown again"
 
 
@@ -284,7 +284,7 @@ def test_a_reason_can_go_and_cannot_be_changed(session: Session) -> None:
 
 def keeps_seals(problem: Callable[..., str], noted: Callable[..., str], compared: Callable[..., str]) -> bool:
     """Whether these three tell a line that holds from one that does not."""
-    keys, strange = audit.Keys([b"k" * 32, b"o" * 32]), audit.Keys([b"s" * 32])
+    keys, strange = audit.Sealing(audit.Keys([b"k" * 32, b"o" * 32]), audit.Keys([b"s" * 32]), lambda: datetime.now(UTC))
     at = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
     def line(key: str, detail: dict[str, Any], by: audit.Keys = keys) -> Audit:
