@@ -284,7 +284,7 @@ def test_a_reason_can_go_and_cannot_be_changed(session: Session) -> None:
 
 def keeps_seals(problem: Callable[..., str], noted: Callable[..., str], compared: Callable[..., str]) -> bool:
     """Whether these three tell a line that holds from one that does not."""
-    keys, strange = audit.Sealing(audit.Keys([b"k" * 32, b"o" * 32]), audit.Keys([b"s" * 32]), lambda: datetime.now(UTC))
+    keys, strange = audit.Keys([b"k" * 32, b"o" * 32]), audit.Keys([b"s" * 32])
     at = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
     def line(key: str, detail: dict[str, Any], by: audit.Keys = keys) -> Audit:
