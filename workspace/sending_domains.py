@@ -66,7 +66,7 @@ def note(session: Session, account: str, domain: str, marks: Sequence[Mapping[st
     return row
 
 
-def allow(session: Session, account: str, domain: str, by: str, now: datetime) -> None:
+def allow(session: Session, account: str, domain: str, by: str) -> None:
     """Lets the domain carry marketing with the red marks that it has now, and with no others.
 
     Raises: NotFound: it was never checked for the account.
