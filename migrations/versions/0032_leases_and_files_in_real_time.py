@@ -1,6 +1,6 @@
 """Leases of calls and the age of files by real time
 
-Revision 0032, after 0034. Where the workspace has a clock of its own (staging), theirs were stamped by it: they become the instants that it
+Revision 0032, after 0038. Where the workspace has a clock of its own (staging), theirs were stamped by it: they become the instants that it
 stands for.
 """
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0032"
-down_revision = "0034"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 
