@@ -191,7 +191,7 @@ def build_engine(settings: Settings, db: Database, customs: list[CustomActivity]
         new_journey=NewJourney(settings.time_zone, settings.hold_at_most),
     )
     with db.write() as session:
-        audit.take_over(session, clock.now())
+        audit.take_over(session)
     return engine
 
 

@@ -37,7 +37,7 @@ def add(accounts: Accounts, provider: str, name: str, values: Mapping[str, Any],
     if not re.fullmatch(rows.NAME, name):
         raise Invalid("{problem}", [problem := _issue("name", "Expected letters, digits, dots, - and _, at most 64.")], problem=problem)
     config, given = setup.read(kind, values)
-    _must_work(accounts, kind, rows.account_of(provider, name), config, by, now)
+    _must_work(accounts, kind, rows.account_of(provider, name), config, by)
     with accounts.db.write() as session:
         row = rows.add(session, accounts.keys, name, given, by, now)
         rows.note_test(session, row.account, "", now)
@@ -53,7 +53,7 @@ def change(accounts: Accounts, account: str, values: Mapping[str, Any], revision
         row = rows.find_at(session, account, revision)
     kind = kind_of(accounts, row.provider)
     config, given = setup.changed(kind, accounts.keys, row, values)
-    _must_work(accounts, kind, account, config, by, now)
+    _must_work(accounts, kind, account, config, by)
     with accounts.db.write() as session:
         row = rows.change(session, accounts.keys, account, given, revision, by, now)
         rows.note_test(session, account, "", now)
@@ -64,7 +64,7 @@ def try_out(accounts: Accounts, account: str, by: str, now: datetime) -> str:
     """Tests what is stored; returns the code, empty if all is well. Raises: NotFound; Invalid."""
     with accounts.db.write() as session:
         row = rows.find(session, account)
-        rows.begin_test(session, account, by, now)
+        rows.begin_test(session, account, by)
     code = _tested(accounts, row)
     with accounts.db.write() as session:
         rows.note_test(session, account, code, now)
@@ -137,9 +137,9 @@ def _tested(accounts: Accounts, row: ProviderAccount) -> str:
         return setup.UNFIT
 
 
-def _must_work(accounts: Accounts, kind: Kind, account: str, config: Any, by: str, now: datetime) -> None:
+def _must_work(accounts: Accounts, kind: Kind, account: str, config: Any, by: str) -> None:
     with accounts.db.write() as session:
-        rows.begin_test(session, account, by, now)
+        rows.begin_test(session, account, by)
     if code := setup.try_connection(kind, config, accounts.around):
         raise _failed(accounts, account, code)
 

@@ -23,6 +23,7 @@ from activities.sending.handler import CannotPrepare, Job, Person
 from activities.sending.messages import MessageHandler, MessageSettings
 from crm.people.contacts import MAX_COUNTED, ContactFilter
 from crm.rules.sql_facts import SqlFacts
+from engine.clock import Clock
 from engine.engine import Engine, LiveJourney
 from engine.enrolment import manual, schedules
 from engine.enrolment.entry import is_held_out, refusal
@@ -277,7 +278,7 @@ class Forecaster:
             now,
             mail.gate_of(planned, now),
             received,
-            made=_made_of(session, row, mail.program, now),
+            made=_made_of(session, row, mail.program, now, self.engine.clock),
             paused=state == "paused" or row.status == "quarantined",
         )
 
@@ -386,7 +387,7 @@ def _pinned(session: Session, live: LiveJourney) -> Mapping[str, int]:
 # What another run has made already
 
 
-def _made_of(session: Session, row: Row[Any], program: Program, now: datetime) -> Made:
+def _made_of(session: Session, row: Row[Any], program: Program, now: datetime, clock: Clock) -> Made:
     """As a claim asks it: what runs that this one excludes have made of the same call."""
     contact = session.execute(merged.contact_of, merged.asking_for(row)).first()
     if contact is None or not contact.has_others:
@@ -397,7 +398,7 @@ def _made_of(session: Session, row: Row[Any], program: Program, now: datetime) -
             case merged.Made(outlet=outlet, data=data):
                 return Performed(outlet=outlet, data=data)
             case merged.Underway(lease_until=until):
-                return Hold(max(until, now + merged.AGAIN), merged.UNDERWAY)
+                return Hold(max(clock.to_virtual(until), now + merged.AGAIN), merged.UNDERWAY)
         return None
 
     return made
@@ -473,6 +474,7 @@ class _Mail:
         self.session = session
         self.program = program
         self._messaging = forecaster.messaging
+        self._clock = forecaster.engine.clock
         self._writers = {channel: _Writer(self._messaging, _Nobody(), channel, pinned=pins) for channel in SENDABLE}
         self._shared = set() if shared is None else shared
         self._mailboxes = set(self._shared)
@@ -487,14 +489,20 @@ class _Mail:
         """As a claim: what cannot be written is skipped, then the gate is asked."""
         writer = self._writers[call.channel]
         writer.changed = overlay.changed
-        job = Job(cast("Row[Any]", row), self.program, state, call, 0, now)
+        job = Job(cast("Row[Any]", row), self.program, state, call, 0, now, self._clock)
         if cannot := self._cannot_write(writer, job):
             return Refuse(cannot)
         contact = writer.contact(self.session, job)
         wanted = writer.wanted(job)
         address = address_of(contact, call.channel) if contact is not None else None
         mailbox = writer.mailbox_key(job, address)
-        twin = Twin() if mailbox in self._mailboxes else twins.holder_of(self.session, mailbox, wanted.message_id) if mailbox else None
+        twin = (
+            Twin()
+            if mailbox in self._mailboxes
+            else twins.holder_of(self.session, mailbox, wanted.message_id, self._clock)
+            if mailbox
+            else None
+        )
         verdict = gate.ask(self.session, contact, wanted, self._messaging.address_keys, now, twin, left)
         if isinstance(verdict, Pass):
             left.append(Former(wanted.cap_class, now, wanted.channel, wanted.purpose))

@@ -98,6 +98,6 @@ def _heed(
     if wish == "stop" and not people:
         opt_out.stop_unknown(session, keys, channel, address, now, by=account)
     if wish == "start":
-        opt_out.lift(session, keys, channel, address, now, by=account)
+        opt_out.lift(session, keys, channel, address, by=account)
     act = {"stop": opt_out.opt_out, "start": opt_out.opt_in}.get(wish)
     return [event for person in people for event in act(session, person, channel, address, now, by=account, proof=proof)] if act else []

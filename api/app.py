@@ -133,7 +133,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts,
             return None if second_factor.is_owed(session, found) else found
 
     def close(token: str) -> None:
-        login.close_session(engine.db, token, engine.clock.real_now())
+        login.close_session(engine.db, token)
 
     def prove(token: str) -> None:
         require_proof(engine.db, token, engine.clock.real_now())

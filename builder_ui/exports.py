@@ -209,7 +209,7 @@ def routes(app: AppContext) -> APIRouter:
 def _bundle(app: AppContext, id: str, by: str) -> bytes:
     with app.engine.db.write() as session:
         content = export_contact(session, id)
-        record(session, by, "contact.export", f"contact:{content['contact']['id']}", {}, app.now())
+        record(session, by, "contact.export", f"contact:{content['contact']['id']}", {})
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 
@@ -234,4 +234,4 @@ def _lines(context: PageContext, name: str, exported: List, first: Rows) -> Iter
         return  # what the list stands on is gone since: the file ends here
     finally:
         with context.engine.db.write() as session:
-            record(session, context.by, "export.list", f"list:{name}", {"rows": count}, context.app.now())
+            record(session, context.by, "export.list", f"list:{name}", {"rows": count})

@@ -37,7 +37,7 @@ def add_job(session: Session, kind: str, subject: str, input: Mapping[str, Any],
     job = Job(kind=kind, subject=subject, input=dict(input), total=total, created_by=by, created_at=now, updated_at=now)
     session.add(job)
     session.flush()
-    record(session, by, f"job.{kind}", subject, {"job": job.id, "total": total}, now)
+    record(session, by, f"job.{kind}", subject, {"job": job.id, "total": total})
     return job
 
 
@@ -77,7 +77,7 @@ def cancel_job(session: Session, job_id: str, by: str, now: datetime) -> Job:
     if job.kind in UNSTOPPABLE:
         raise Conflict(UNSTOPPABLE[job.kind])
     end_early(session, job, "cancelled", now)
-    record(session, by, "job.cancel", job.subject, {"job": job.id}, now)
+    record(session, by, "job.cancel", job.subject, {"job": job.id})
     return job
 
 

@@ -39,7 +39,7 @@ def decide(session: Session, message_id: str, decision: Decision, attempts: int,
     changes = _again(session, row, now) if decision == "again" else _SAID[decision]
     on(session).execute(update(messages).where(messages.c.id == message_id).values(**changes))
     on(session).execute(update(restored).where(restored.c.message_id == message_id).values(assumed=_ASSUMED[decision]))
-    record(session, by, "message.decide", f"message:{message_id}", {"decision": decision, "was": row.reason, "attempts": attempts}, now)
+    record(session, by, "message.decide", f"message:{message_id}", {"decision": decision, "was": row.reason, "attempts": attempts})
 
 
 _ASSUMED: dict[Decision, str] = {"sent": "sent", "again": "unsent", "leave": "left"}

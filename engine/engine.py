@@ -182,7 +182,7 @@ class Engine:
     _restored: bool | None = None
 
     def __post_init__(self) -> None:
-        audit.bind(self.db, self.address_keys)
+        audit.bind(self.db, self.address_keys, lambda: self.clock.real_now())
 
     def program(self, session: Session, version_id: str) -> Program:
         """The compiled program of a version; compiled once per process (a version never changes).

@@ -114,7 +114,7 @@ class Keeper:
     # --- the lease ---------------------------------------------------------------------------------------------------
 
     def _holds_lease(self) -> bool:
-        now = datetime.now(UTC)
+        now = self.engine.clock.real_now()
         mine = (
             update(leases)
             .where(leases.c.name == "keeper", (leases.c.holder == self.name) | (leases.c.until < now))
@@ -200,13 +200,13 @@ class Keeper:
 
     def forget_old(self) -> Wakeups:
         """Goals whose window is over, uploaded files nobody came back to, and entries that a condition kept out long ago."""
-        now = self.engine.clock.now()
+        now, real = self.engine.clock.now(), self.engine.clock.real_now()
         self._forget_unmet()
         with self.engine.db.read() as session:
-            files = uploads.are_old(session, now)
+            files = uploads.are_old(session, real)
         if files:
             with self.engine.db.write() as session:
-                uploads.forget_old(session, now)
+                uploads.forget_old(session, real, now)
         with self.engine.db.read() as session:
             past = session.execute(
                 select(subscriptions.c.run_id, subscriptions.c.topic)
@@ -272,7 +272,7 @@ class Keeper:
     def _needing_a_wakeup(self) -> list[str]:
         """Runs that should have moved: overdue, with mail unread, held although their journey is live, or ended behind their back."""
         now = self.engine.clock.now()
-        late = now - self.grace
+        late = self.engine.clock.later(now, -self.grace)
         with self.engine.db.read() as session:
             found = [
                 *self._overdue(session, late),
@@ -280,10 +280,11 @@ class Keeper:
                 *self._to_resume(session),
                 *self._ended_elsewhere(session, late),
             ]
-        again = now - self.wake_again
+        real = self.engine.clock.real_now()
+        again = real - self.wake_again
         self._rung = {run_id: at for run_id, at in self._rung.items() if at > again}
         fresh = [run_id for run_id in dict.fromkeys(found) if run_id not in self._rung]
-        self._rung.update(dict.fromkeys(fresh, now))
+        self._rung.update(dict.fromkeys(fresh, real))
         return fresh
 
     def _overdue(self, session: Session, late: datetime) -> list[str]:
@@ -320,7 +321,9 @@ class Keeper:
 
     def _ended_elsewhere(self, session: Session, late: datetime) -> list[str]:
         recent = select(runs.c.id).where(
-            runs.c.ended_at < late, runs.c.ended_at > late - self.wake_again, runs.c.reason.in_(ENDED_ELSEWHERE)
+            runs.c.ended_at < late,
+            runs.c.ended_at > self.engine.clock.later(late, -self.wake_again),
+            runs.c.reason.in_(ENDED_ELSEWHERE),
         )
         return list(session.scalars(recent.limit(PAGE)))
 

@@ -30,7 +30,7 @@ def merge_pair(engine: Engine, session: Session, pair_id: int, winner_id: str, b
         raise Conflict("The contact that stays must be one of the two.")
     loser_id = pair.other_id if winner_id == pair.one_id else pair.one_id
     done = merge(session, winner_id, loser_id, now, reason="manual")
-    record(session, by, "contact.merge", f"contact:{winner_id}", {"other": loser_id}, now)
+    record(session, by, "contact.merge", f"contact:{winner_id}", {"other": loser_id})
     wakeups = routed(engine, session, done.events, now)
     wakeups.add(Wakeups(runs=set(done.to_wake)))
     return wakeups

@@ -77,7 +77,7 @@ def decide_all(session: Session, restore_id: str, assume: Assume, by: str, now: 
     if session.get(Restore, restore_id, with_for_update=True) is None:
         raise NotFound("This restore does not exist.")
     assume_from_now_on(session, restore_id, assume)
-    record(session, by, "restore.assume", subject(restore_id), {"assume": assume}, now)
+    record(session, by, "restore.assume", subject(restore_id), {"assume": assume})
     open_ones = _count(session, restore_id).get("ask", 0)
     if assume == "ask" or not open_ones:
         return None

@@ -67,12 +67,12 @@ class Presence:
 
     def __init__(self, engine: Engine, kind: str) -> None:
         self._engine = engine
-        self._row = {"id": new_id(), "kind": kind, "started_at": datetime.now(UTC)}
+        self._row = {"id": new_id(), "kind": kind, "started_at": engine.clock.real_now()}
         engine.process_id = str(self._row["id"])
 
     def beat(self, now: datetime | None = None) -> None:
         """Says that the process is alive, and forgets those that no longer say so and were taken over. `now` is real time."""
-        now = now or datetime.now(UTC)
+        now = now or self._engine.clock.real_now()
         row = {**self._row, "behaviours": sorted(self._engine.palette.behaviours), "seen_at": now}
         with self._engine.db.write() as session:
             session.execute(

@@ -89,7 +89,7 @@ def mark(session: Session, *, backup_at: datetime, until: datetime, assume: Assu
     _step_ahead(session)
     _resends(session, restore_id, assume, now)
     said = {"backup_at": backup_at.isoformat(), "until": until.isoformat(), "assume": assume}
-    record(session, "restore", "workspace.restore", f"restore:{restore_id}", said, now)
+    record(session, "restore", "workspace.restore", f"restore:{restore_id}", said)
     return restore_id
 
 

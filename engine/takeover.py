@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Executable, bindparam, false, select
@@ -54,7 +54,7 @@ class Takeover:
         """Looks until it is cancelled; whatever fails is tried again at the next look."""
         while True:
             try:
-                await self.look(datetime.now(UTC))
+                await self.look(self._engine.clock.real_now())
             except Exception as error:  # noqa: BLE001 - a database that is away for a moment does not end it
                 log.error("what dead processes left could not be taken over, and is tried again: %s", where(error))
             await asyncio.sleep(presence.BEAT_SECONDS)

@@ -12,7 +12,7 @@ from models.columns import BigId, big_id, json_field, new_id
 
 
 class ApiKey(SQLModel, table=True):
-    """A key of a program. Only a hash is stored; `prefix` lets people recognise it.
+    """A key of a program (real time). Only a hash is stored; `prefix` lets people recognise it.
 
     `kind`: browser (sends events, may be seen by anybody), server (sends events, secret) or admin (the admin interface, with `role`).
     """
@@ -36,7 +36,7 @@ class ApiKey(SQLModel, table=True):
 
 
 class LoginToken(SQLModel, table=True):
-    """A one-time link; only its hash is stored. `purpose`: login, password (an invitation or a reset: it leads to choosing one),
+    """A one-time link (real time); only its hash is stored. `purpose`: login, password (an invitation or a reset: it leads to choosing one),
     or code (a first proof was good, the second factor is asked for)."""
 
     __tablename__ = "login_token"
@@ -49,7 +49,7 @@ class LoginToken(SQLModel, table=True):
 
 
 class LoginFailure(SQLModel, table=True):
-    """Failed tries at the door: of somebody from one network, of somebody from anywhere, of a network, of the whole door.
+    """Failed tries at the door (real time): of somebody from one network, of somebody from anywhere, of a network, of the whole door.
 
     `who` and `subject` are keyed hashes of an e-mail address or a member, known or not, so that a lock tells nothing about members.
     """
@@ -67,7 +67,7 @@ class LoginFailure(SQLModel, table=True):
 
 
 class KnownNetwork(SQLModel, table=True):
-    """A network from which a member has logged in, as a keyed hash of both: what strangers do elsewhere does not lock the member out there."""
+    """A network from which a member has logged in (real time), as a keyed hash of both: what strangers do elsewhere does not lock the member out there."""
 
     __tablename__ = "known_network"
 
@@ -76,7 +76,7 @@ class KnownNetwork(SQLModel, table=True):
 
 
 class LoginSession(SQLModel, table=True):
-    """A browser that is logged in; the cookie holds the token, we keep its hash."""
+    """A browser that is logged in (real time); the cookie holds the token, we keep its hash."""
 
     __tablename__ = "login_session"
 
@@ -91,7 +91,7 @@ class LoginSession(SQLModel, table=True):
 
 
 class SecondFactor(SQLModel, table=True):
-    """A member's authenticator app (TOTP); it counts from `confirmed_at` on. `sealed` is encrypted with the signing keys."""
+    """A member's authenticator app (TOTP); it counts from `confirmed_at` (real time) on. `sealed` is encrypted with the signing keys."""
 
     __tablename__ = "second_factor"
 
@@ -104,7 +104,7 @@ class SecondFactor(SQLModel, table=True):
 
 
 class RecoveryCode(SQLModel, table=True):
-    """What lets a member in once without the app; a keyed hash."""
+    """What lets a member in once without the app; a keyed hash. `used_at` is real time."""
 
     __tablename__ = "recovery_code"
 
@@ -162,7 +162,10 @@ class CatalogueEvent(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """Who did what, chained: `digest` covers the row and the digest before it. `key_id` names the key of an HMAC; lines from before have none."""
+    """Who did what, chained: `digest` covers the row and the digest before it. `key_id` names the key of an HMAC; lines from before have none.
+
+    `at` is real time.
+    """
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_subject", "subject", "id"),)
@@ -188,7 +191,7 @@ class AuditNote(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """One process holds a named duty until `until`; others wait."""
+    """One process holds a named duty until `until` (real time); others wait."""
 
     __tablename__ = "lease"
 
@@ -286,13 +289,13 @@ class Stamp(SQLModel, table=True):
     workspace: str = Field(max_length=16)
     namespace: str = Field(max_length=64)
     clock: dict[str, Any] = json_field()
-    """Staging only: {"factor", "real_anchor", "virtual_anchor"}"""
+    """Staging only: {"factor", "real_anchor", "virtual_anchor"}. Instants of rows are the product's unless their model says real time."""
     created_at: datetime
 
 
 class Upload(SQLModel, table=True):
     """A file somebody sends, until its work is done; in the database, because any web server may go on with it. It comes in parts of
-    `part_bytes` (the last may be shorter); `parts` are there so far. `import_id`: what became of it."""
+    `part_bytes` (the last may be shorter); `parts` are there so far. `import_id`: what became of it. It ages by real time."""
 
     __tablename__ = "upload"
 

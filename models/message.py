@@ -28,7 +28,7 @@ class Message(SQLModel, table=True):
     """One communication (or other effect) to one contact on one channel, with its whole life: the ledger row that makes it happen once.
 
     `once_key` is `run:node:visit` for journeys, `test:<id>` for test sends. `status`: planned, held, claimed, sent, delivered,
-    bounced, failed, skipped, uncertain. `claimed_at` with `lease_until` marks a provider call in flight or in doubt.
+    bounced, failed, skipped, uncertain. `claimed_at` with `lease_until` (the only real time here) marks a provider call in flight or in doubt.
     """
 
     __tablename__ = "message"

@@ -130,7 +130,7 @@ def add(
         updated_by=by[:120],
     )
     session.add(row)
-    record(session, by, "account.add", f"account:{account}", {"origin": origin}, now)
+    record(session, by, "account.add", f"account:{account}", {"origin": origin})
     session.flush()
     return row
 
@@ -147,14 +147,14 @@ def change(session: Session, keys: Sequence[bytes], account: str, given: SetUp, 
     row.config, row.sealed = dict(given.config), _sealed(keys, given)
     row.revision, row.updated_at, row.updated_by = row.revision + 1, now, by[:120]
     session.execute(update(table(StoppedAccount)).where(table(StoppedAccount).c.account == account).values(next_probe_at=now))
-    record(session, by, "account.change", f"account:{account}", {"fields": changed, "secrets": new}, now)
+    record(session, by, "account.change", f"account:{account}", {"fields": changed, "secrets": new})
     session.flush()
     return row
 
 
-def begin_test(session: Session, account: str, by: str, now: datetime) -> None:
+def begin_test(session: Session, account: str, by: str) -> None:
     """Somebody lets us call the provider with the account's secrets; the account need not be stored yet."""
-    record(session, by, "account.test", f"account:{account}", {}, now)
+    record(session, by, "account.test", f"account:{account}", {})
 
 
 def note_test(session: Session, account: str, code: str, now: datetime) -> None:
@@ -176,7 +176,7 @@ def carry(session: Session, wanted: Mapping[str, str], by: str, now: datetime) -
             continue
         session.execute(delete(channels).where(channels.c.channel == channel))
         session.add(ChannelAccount(channel=channel, account=account, decided_at=now, decided_by=by[:120]))
-        record(session, by, "account.carry", f"channel:{channel}", {"account": account, "before": before.get(channel, "")}, now)
+        record(session, by, "account.carry", f"channel:{channel}", {"account": account, "before": before.get(channel, "")})
     session.flush()
 
 
@@ -192,7 +192,7 @@ def remove(session: Session, account: str, by: str, now: datetime, *, anyway: bo
         raise InUse("The channels {channels} use this account: their messages would no longer be sent.", channels=used)
     row.removed_at, row.updated_at, row.updated_by = now, now, by[:120]
     session.execute(delete(table(StoppedAccount)).where(table(StoppedAccount).c.account == account))
-    record(session, by, "account.remove", f"account:{account}", {"channels": used}, now)
+    record(session, by, "account.remove", f"account:{account}", {"channels": used})
     session.flush()
 
 
@@ -204,7 +204,7 @@ def take_back(session: Session, account: str, by: str, now: datetime) -> None:
         raise NotFound("There is no removed account “{account}” to restore.", account=account[:130])
     _must_fit_one_more(session)
     row.removed_at, row.updated_at, row.updated_by = None, now, by[:120]
-    record(session, by, "account.take_back", f"account:{account}", {}, now)
+    record(session, by, "account.take_back", f"account:{account}", {})
     session.flush()
 
 
@@ -219,7 +219,7 @@ def forget_removed(session: Session, now: datetime) -> int:
     gone = list(session.scalars(select(accounts.c.account).where(old, accounts.c.sealed != "").limit(MOST)))
     if gone:
         session.execute(update(accounts).where(accounts.c.account.in_(gone)).values(sealed="", config={}))
-        record(session, "system", "account.forget", "", {"accounts": gone}, now)
+        record(session, "system", "account.forget", "", {"accounts": gone})
     return len(gone)
 
 

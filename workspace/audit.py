@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
@@ -66,6 +66,14 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealing:
+    """What a line is made with beside its content."""
+
+    keys: Keys
+    real_now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """The end of the chain: the number of the last line (0: there is none) and its seal. Written `NUMBER:SEAL`."""
 
@@ -100,20 +108,21 @@ class Check:
     key_id: str = ""
 
 
-def bind(db: Database, signing: Sequence[bytes]) -> None:
-    """From now on sessions of this database carry the keys, so that whoever records a line needs only its session."""
-    db.info[_INFO] = Keys(signing)
+def bind(db: Database, signing: Sequence[bytes], real_now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    """From now on sessions of this database carry the keys and real time, so that whoever records a line needs only its session."""
+    db.info[_INFO] = Sealing(Keys(signing), real_now)
 
 
-def record(session: Session, actor: str, action: str, subject: str, detail: Mapping[str, object], now: datetime, *, why: str = "") -> Audit:
-    """Appends a line. `actor`: member id or API key name; `action` such as `journey.publish`; `subject` such as `journey:<id>`.
+def record(session: Session, actor: str, action: str, subject: str, detail: Mapping[str, object], *, why: str = "") -> Audit:
+    """Appends a line, with the real time: what people did is a matter of the world, whatever day it is in the workspace. `actor`: member id or API key name; `action` such as `journey.publish`; `subject` such as `journey:<id>`.
 
     `why` is what a person typed and may name somebody: it is kept beside the line, at most 500 characters (`AuditNote`).
 
     Raises:
         TooLarge: the detail is larger than 16 kB of JSON.
     """
-    keys, note = _keys(session), clean_text(why)[:MAX_NOTE]
+    sealing, note = _sealing(session), clean_text(why)[:MAX_NOTE]
+    keys, now = sealing.keys, sealing.real_now()
     kept = clean_object({**detail, NOTE: _note_seal(keys.by_id[keys.current], note)} if note else detail, MAX_DETAIL_BYTES)
     _one_at_a_time(session)
     before = _mark_change(session, keys, _last(session), now)
@@ -138,9 +147,10 @@ def _told(detail: Mapping[str, Any], note: str | None) -> dict[str, Any]:
     return dict(detail) if note is None else {name: value for name, value in detail.items() if name != NOTE} | {"why": note}
 
 
-def take_over(session: Session, now: datetime) -> None:
+def take_over(session: Session) -> None:
     """Covers lines that carry another key, or none, with a line that says so: at the start, so that nothing stays open until the next act."""
-    keys, last = _keys(session), _last(session)
+    sealing, last = _sealing(session), _last(session)
+    keys = sealing.keys
     if last is None or last.key_id == keys.current:
         return
     if last.key_id and last.key_id not in keys.by_id:
@@ -148,12 +158,12 @@ def take_over(session: Session, now: datetime) -> None:
             "the audit trail was sealed with the key %s, which is not among PFADWERK_SECRET_KEY; put it back to check it", last.key_id
         )
     _one_at_a_time(session)
-    _mark_change(session, keys, _last(session), now)
+    _mark_change(session, keys, _last(session), sealing.real_now())
 
 
 def check(session: Session, logged: Head | None = None) -> Check:
     """Computes the whole chain anew, page by page, and compares it with a head that was logged earlier. Logs the head it finds."""
-    found = _walk(session, _keys(session), logged)
+    found = _walk(session, _sealing(session).keys, logged)
     log.info("audit head %s", found.head)
     return found
 
@@ -211,11 +221,11 @@ def actions(session: Session) -> Sequence[str]:
     return session.scalars(select(Audit.action).distinct().order_by(col(Audit.action)).limit(200)).all()
 
 
-def _keys(session: Session) -> Keys:
-    keys = session.info.get(_INFO)
-    if not isinstance(keys, Keys):
+def _sealing(session: Session) -> Sealing:
+    sealing = session.info.get(_INFO)
+    if not isinstance(sealing, Sealing):
         raise RuntimeError("no key for the audit trail: bind() it to the database where the process starts")
-    return keys
+    return sealing
 
 
 def _last(session: Session) -> Audit | None:

@@ -98,7 +98,7 @@ def _enter(
 
 def _open(session: Session, keys: Sequence[bytes], member: Member, now: datetime, user_agent: str, network: str, way: str) -> str:
     login_attempts.trust(session, keys, who_is(keys, member.email), network, now)
-    record(session, f"member:{member.id}", "login", f"member:{member.id}", {"with": way, "network": network}, now)
+    record(session, f"member:{member.id}", "login", f"member:{member.id}", {"with": way, "network": network})
     return sessions.open_session(session, member.id, now, user_agent)
 
 
@@ -174,7 +174,7 @@ def choose(
     stored = passwords.hash_of(password)
     with db.write() as session:
         member = sessions.use(session, token, "password", now)
-        _put(session, keys, member, stored, now)
+        _put(session, keys, member, stored)
         sessions.end_sessions(session, member.id)
         cookie, ticket = _enter(session, keys, member, now, user_agent, network, "reset")
     return _handed(cookie, ticket), member
@@ -202,7 +202,7 @@ def change(db: Database, keys: Sequence[bytes], member_id: str, cookie: str, old
         present = session.get_one(Member, member_id)
         if present.password_hash != member.password_hash:
             raise Conflict("The password has been changed in the meantime.")
-        _put(session, keys, present, stored, now)
+        _put(session, keys, present, stored)
         sessions.end_sessions(session, member_id, keep=cookie)
         return sessions.renew(session, cookie, now)
 
@@ -239,22 +239,22 @@ def prove(db: Database, keys: Sequence[bytes], member: Member, cookie: str, proo
             sessions.prove(session, cookie, now)
 
 
-def _put(session: Session, keys: Sequence[bytes], member: Member, stored: str, now: datetime) -> None:
+def _put(session: Session, keys: Sequence[bytes], member: Member, stored: str) -> None:
     member.password_hash = stored
     session.add(member)
     sessions.forget_links(session, member.id)
     sessions.forget_links(session, member.id, "code")
     login_attempts.lift(session, who_is(keys, member.email))
-    record(session, f"member:{member.id}", "member.password", f"member:{member.id}", {}, now)
+    record(session, f"member:{member.id}", "member.password", f"member:{member.id}", {})
 
 
-def reset_factor(session: Session, keys: Sequence[bytes], member_id: str, by: str, now: datetime) -> None:
+def reset_factor(session: Session, keys: Sequence[bytes], member_id: str, by: str) -> None:
     """Turns a member's second factor off and lifts the lock on codes; audited. For administrators, and for oneself after a proof.
 
     Raises:
         Conflict: there is none.
     """
-    second_factor.remove(session, member_id, by, now)
+    second_factor.remove(session, member_id, by)
     login_attempts.lift(session, code_subject(keys, member_id))
 
 

@@ -173,13 +173,13 @@ def note(session: Session, one: Try, action: str, now: datetime) -> None:
     door = session.get(LoginFailure, one.rows.get(DOOR, ""), populate_existing=True)
     if door is not None and door.failures > PASSWORD[DOOR].free:
         if _is_due(door, now):
-            record(session, DOOR, "login.flood", DOOR, {"failures": door.failures}, now)
+            record(session, DOOR, "login.flood", DOOR, {"failures": door.failures})
     elif pair is not None:
         begins = pair.failures == PASSWORD[PAIR].free + 1
         if _is_due(pair, now) or begins:
             locked = pair.locked_until is not None and pair.locked_until > now
             detail = {"failures": pair.failures, "network": one.network}
-            record(session, DOOR, f"{action}.lock" if locked else f"{action}.fail", one.shown, detail, now)
+            record(session, DOOR, f"{action}.lock" if locked else f"{action}.fail", one.shown, detail)
 
 
 def _is_due(row: LoginFailure, now: datetime) -> bool:

@@ -85,7 +85,7 @@ def invite(session: Session, name: str, email: str, role: str, by: str, now: dat
         Invalid, Conflict: as `add_member`.
     """
     member = add_member(session, name, email, role, now, locale=locale)
-    record(session, by, "member.add", f"member:{member.id}", {"role": role}, now)
+    record(session, by, "member.add", f"member:{member.id}", {"role": role})
     return member, sessions.mint(session, member.id, "invitation", now)
 
 
@@ -100,11 +100,11 @@ def password_link(session: Session, member_id: str, by: str, now: datetime) -> t
     if not member.active:
         raise Conflict("This member is not active.")
     purpose: sessions.Purpose = "reset" if member.password_hash else "invitation"
-    record(session, by, "member.password_link", f"member:{member.id}", {"purpose": purpose}, now)
+    record(session, by, "member.password_link", f"member:{member.id}", {"purpose": purpose})
     return member, purpose, sessions.mint(session, member.id, purpose, now)
 
 
-def change_member(session: Session, member_id: str, changes: Mapping[str, Any], by: str, now: datetime) -> Member:
+def change_member(session: Session, member_id: str, changes: Mapping[str, Any], by: str) -> Member:
     """Changes what is named out of name, email, role, locale, timezone, active and absent_until (None: back at work); audited.
 
     Whoever is deactivated is logged out everywhere at once, and their links are worthless.
@@ -129,11 +129,11 @@ def change_member(session: Session, member_id: str, changes: Mapping[str, Any], 
         raise LastAdmin("The last active admin cannot be removed.")
     said = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in changes.items()}
     detail = {name: value for name, value in said.items() if name not in ("name", "email")}
-    record(session, by, "member.change", f"member:{member.id}", {**detail, "changed": sorted(changes)}, now)
+    record(session, by, "member.change", f"member:{member.id}", {**detail, "changed": sorted(changes)})
     return member
 
 
-def log_out(session: Session, member_id: str, by: str, now: datetime, session_id: str | None = None) -> None:
+def log_out(session: Session, member_id: str, by: str, session_id: str | None = None) -> None:
     """Ends one session of a member, or all of them; audited.
 
     Raises:
@@ -144,7 +144,7 @@ def log_out(session: Session, member_id: str, by: str, now: datetime, session_id
         sessions.end_sessions(session, member_id)
     else:
         sessions.end_session(session, member_id, session_id)
-    record(session, by, "member.log_out", f"member:{member_id}", {"session": session_id or "all"}, now)
+    record(session, by, "member.log_out", f"member:{member_id}", {"session": session_id or "all"})
 
 
 class LastAdmin(Conflict):

@@ -96,7 +96,7 @@ def account_stopped(session: Session, account: str, code: str, since: datetime, 
 def test(session: Session, by: str, member_id: str, now: datetime) -> None:
     """Tells the webhook, and a member by mail, that notices arrive. One at a time."""
     _begin(session, TEST, "", now, now, {"member": member_id})
-    record(session, by, "notice.test", "notice:test", {}, now)
+    record(session, by, "notice.test", "notice:test", {})
 
 
 # Telling

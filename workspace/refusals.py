@@ -26,7 +26,7 @@ class Refusals:
         """Writes it down, unless the same was a moment ago. `actor` as the audit trail names it, `what` such as `act:key.manage`."""
         if self._is_new(actor, what, now):
             with db.write() as session:
-                record(session, actor, "refuse", what, {}, now)
+                record(session, actor, "refuse", what, {})
 
     def _is_new(self, actor: str, what: str, now: datetime) -> bool:
         with self._lock:

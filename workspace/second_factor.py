@@ -96,7 +96,7 @@ def confirm(session: Session, keys: Sequence[bytes], member_id: str, code: str, 
         raise Invalid("{problem}", [WRONG], problem=WRONG)
     row.confirmed_at = now
     session.add(row)
-    record(session, f"member:{member_id}", "second_factor.on", f"member:{member_id}", {}, now)
+    record(session, f"member:{member_id}", "second_factor.on", f"member:{member_id}", {})
     return _new_codes(session, keys, member_id)
 
 
@@ -112,7 +112,7 @@ def accept(session: Session, keys: Sequence[bytes], member_id: str, code: str, n
     return _use_app_code(session, keys, row, said, now) or _use_recovery_code(session, keys, member_id, said, now)
 
 
-def renew_codes(session: Session, keys: Sequence[bytes], member_id: str, now: datetime) -> list[str]:
+def renew_codes(session: Session, keys: Sequence[bytes], member_id: str) -> list[str]:
     """Ten new recovery codes in place of all others; audited.
 
     Raises:
@@ -120,11 +120,11 @@ def renew_codes(session: Session, keys: Sequence[bytes], member_id: str, now: da
     """
     if not is_on(session, member_id):
         raise Conflict("There is no second factor.")
-    record(session, f"member:{member_id}", "second_factor.codes", f"member:{member_id}", {}, now)
+    record(session, f"member:{member_id}", "second_factor.codes", f"member:{member_id}", {})
     return _new_codes(session, keys, member_id)
 
 
-def remove(session: Session, member_id: str, by: str, now: datetime) -> None:
+def remove(session: Session, member_id: str, by: str) -> None:
     """Turns the factor off, for oneself or, when the app is gone, for somebody else; audited.
 
     Raises:
@@ -135,7 +135,7 @@ def remove(session: Session, member_id: str, by: str, now: datetime) -> None:
         raise Conflict("There is no second factor.")
     session.delete(row)
     session.execute(delete(RecoveryCode).where(col(RecoveryCode.member_id) == member_id))
-    record(session, by, "second_factor.off", f"member:{member_id}", {}, now)
+    record(session, by, "second_factor.off", f"member:{member_id}", {})
     session.flush()
 
 
@@ -186,7 +186,7 @@ def _use_recovery_code(session: Session, keys: Sequence[bytes], member_id: str, 
     if session.scalar(statement.returning(col(RecoveryCode.code_hash))) is None:
         return False
     left = codes_left(session, member_id)
-    record(session, f"member:{member_id}", "second_factor.recovery_code", f"member:{member_id}", {"left": left}, now)
+    record(session, f"member:{member_id}", "second_factor.recovery_code", f"member:{member_id}", {"left": left})
     return True
 
 

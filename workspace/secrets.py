@@ -29,7 +29,7 @@ def put(session: Session, keys: Sequence[bytes], name: str, value: str, by: str,
     row = session.get(Secret, name) or Secret(name=name, sealed="", updated_at=now)
     row.sealed, row.updated_at, row.updated_by = seal(keys, value), now, by[:120]
     session.add(row)
-    record(session, by, "secret.put", f"secret:{name}", {}, now)
+    record(session, by, "secret.put", f"secret:{name}", {})
     session.flush()
     return row
 
@@ -54,13 +54,13 @@ def names(session: Session) -> list[str]:
     return list(session.scalars(select(Secret.name).order_by(col(Secret.name))))
 
 
-def remove(session: Session, name: str, by: str, now: datetime) -> None:
+def remove(session: Session, name: str, by: str) -> None:
     """Forgets the secret. Raises: NotFound."""
     row = session.get(Secret, name)
     if row is None:
         raise NotFound("There is no secret “{name}”.", name=name[:64])
     session.delete(row)
-    record(session, by, "secret.remove", f"secret:{name}", {}, now)
+    record(session, by, "secret.remove", f"secret:{name}", {})
     session.flush()
 
 

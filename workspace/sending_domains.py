@@ -61,12 +61,12 @@ def note(session: Session, account: str, domain: str, marks: Sequence[Mapping[st
     row.marks, row.checked_at = [dict(mark) for mark in marks], now
     row.allowed = sorted(set(row.allowed) & red_codes(row))
     session.add(row)
-    record(session, by, "domain.check", f"domain:{domain}", {"account": account, "red": sorted(red_codes(row))}, now)
+    record(session, by, "domain.check", f"domain:{domain}", {"account": account, "red": sorted(red_codes(row))})
     session.flush()
     return row
 
 
-def allow(session: Session, account: str, domain: str, by: str, now: datetime) -> None:
+def allow(session: Session, account: str, domain: str, by: str) -> None:
     """Lets the domain carry marketing with the red marks that it has now, and with no others.
 
     Raises: NotFound: it was never checked for the account.
@@ -75,7 +75,7 @@ def allow(session: Session, account: str, domain: str, by: str, now: datetime) -
     if row is None:
         raise NotFound("The domain “{domain}” was not checked yet.", domain=domain[:253])
     row.allowed = sorted(red_codes(row))
-    record(session, by, "domain.allow", f"domain:{domain}", {"account": account, "red": row.allowed}, now)
+    record(session, by, "domain.allow", f"domain:{domain}", {"account": account, "red": row.allowed})
     session.flush()
 
 

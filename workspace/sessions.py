@@ -167,13 +167,13 @@ def require_proof(db: Database, cookie: str, now: datetime) -> None:
             raise ProofNeeded("Please confirm first that it is you.", address="/prove")
 
 
-def close_session(db: Database, cookie: str, now: datetime) -> None:
+def close_session(db: Database, cookie: str) -> None:
     """Ends a session; audited. Ending an unknown one changes nothing."""
     with db.write() as session:
         statement = delete(LoginSession).where(col(LoginSession.token_hash) == hashed(cookie))
         member_id = session.scalar(statement.returning(col(LoginSession.member_id)))
         if member_id is not None:
-            record(session, f"member:{member_id}", "logout", f"member:{member_id}", {}, now)
+            record(session, f"member:{member_id}", "logout", f"member:{member_id}", {})
 
 
 def id_of(row: LoginSession) -> str:

@@ -596,7 +596,7 @@ def put(session: Session, name: str, value: object, by: str, now: datetime) -> S
     row = session.get(WorkspaceSetting, name) or WorkspaceSetting(name=name, updated_at=now)
     row.value, row.updated_at, row.updated_by = data, now, by[:120]
     session.add(row)
-    record(session, by, "setting.put", f"setting:{name}", {"before": before.audited(), "after": setting.audited()}, now)
+    record(session, by, "setting.put", f"setting:{name}", {"before": before.audited(), "after": setting.audited()})
     bump(session, TOPIC)
     session.flush()
     return setting

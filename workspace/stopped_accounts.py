@@ -40,7 +40,7 @@ def stop(session: Session, account: str, code: str, now: datetime) -> bool:
     statement = upsert(session, StoppedAccount).values(values).on_conflict_do_nothing(index_elements=["account"])
     new = session.execute(statement.returning(stopped.c.account)).first() is not None
     if new:
-        record(session, "system", "account.stop", f"account:{account}", {"code": code}, now)
+        record(session, "system", "account.stop", f"account:{account}", {"code": code})
     return new
 
 
@@ -57,11 +57,11 @@ def probed(session: Session, account: str, held: datetime, code: str, next_at: d
     session.execute(mine.values(next_probe_at=next_at, **values))
 
 
-def works(session: Session, account: str, now: datetime) -> bool:
+def works(session: Session, account: str) -> bool:
     """The account takes messages. Returns whether that is news."""
     gone = changed_rows(session, delete(stopped).where(stopped.c.account == account)) > 0
     if gone:
-        record(session, "system", "account.work", f"account:{account}", {}, now)
+        record(session, "system", "account.work", f"account:{account}", {})
     return gone
 
 
@@ -72,4 +72,4 @@ def try_now(session: Session, account: str, by: str, now: datetime) -> None:
     """
     if not changed_rows(session, update(stopped).where(stopped.c.account == account).values(next_probe_at=now)):
         raise NotFound("This account is not stopped.")
-    record(session, by, "account.try", f"account:{account}", {}, now)
+    record(session, by, "account.try", f"account:{account}", {})

@@ -97,7 +97,7 @@ class Breakers:
         if turn.held is None and one.row is None:
             return
         with self.db.write() as session:
-            news = stopped_accounts.works(session, turn.account, self.now())
+            news = stopped_accounts.works(session, turn.account)
         self._forget(turn.account)
         if news:
             log.warning("the account %s takes messages again", turn.account)

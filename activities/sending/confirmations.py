@@ -158,10 +158,10 @@ def _claim(effects: Effects, performer: MessageHandler, opt_in_id: str, draft: _
         if row is None or row.next_at is None or row.next_at > now or row.sent + 1 != draft.number:
             return None
         once_key = once_key_of(row)
-        stands = ledger.look(session, once_key, now)
+        stands = ledger.look(session, once_key, now, effects.engine.clock.to_real(now))
         match stands:
             case ledger.InFlight(lease_until=until):
-                double_opt_in.put_off(session, row, until)
+                double_opt_in.put_off(session, row, effects.engine.clock.to_virtual(until))
                 return None
             case ledger.Done():
                 double_opt_in.mailed(session, row, now, again=True)
@@ -193,9 +193,8 @@ def _through_gate(
     kept = {**fixed, **draft.ledger, "body_id": _body(session, row, outgoing, now)}
     lasts = timedelta(seconds=time.monotonic() - began + performer.timeout_seconds) + ledger.MARGIN
     clock = effects.engine.clock
-    lease_until = clock.to_virtual(clock.to_real(now) + lasts)
-    ledger.claim(session, once_key, kept, now, lease_until, stands.attempts + 1)
-    row.next_at = lease_until
+    ledger.claim(session, once_key, kept, now, clock.to_real(now) + lasts, stands.attempts + 1)
+    row.next_at = clock.later(now, lasts)
     session.add(row)
     return _Claimed(row.id, once_key, outgoing, stands.attempts + 1, time.monotonic() + ledger.MARGIN.total_seconds())
 
@@ -350,14 +349,14 @@ def _later(effects: Effects, claimed: _Claimed, failure: RetryLater) -> None:
         row = double_opt_in.locked(session, claimed.opt_in_id)
         ledger.release(session, claimed.once_key, failure.code, claimed.attempt)
         if row is not None and once_key_of(row) == claimed.once_key and row.next_at is not None:
-            double_opt_in.put_off(session, row, effects.engine.clock.now() + failure.after)
+            double_opt_in.put_off(session, row, effects.engine.clock.later(effects.engine.clock.now(), failure.after))
 
 
 def _put_off(effects: Effects, opt_in_id: str, after: timedelta) -> None:
     with effects.engine.db.write() as session:
         row = double_opt_in.locked(session, opt_in_id)
         if row is not None and row.next_at is not None:
-            double_opt_in.put_off(session, row, effects.engine.clock.now() + after)
+            double_opt_in.put_off(session, row, effects.engine.clock.later(effects.engine.clock.now(), after))
 
 
 def _close(

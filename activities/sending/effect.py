@@ -174,7 +174,7 @@ def _put_off(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft |
         left = _leave_first(engine, session, row, job)
         if left is not None:
             return left
-        stands = ledger.look(session, job.once_key, job.as_of)
+        stands = ledger.look(session, job.once_key, job.as_of, engine.clock.to_real(job.as_of))
         if not isinstance(stands, ledger.Fresh) or isinstance(draft, CannotPrepare):
             return None
         if job.as_of > stands.planned_at + job.program.settings.hold_at_most:
@@ -228,7 +228,7 @@ def _peek(effects: Effects, activity: str, run_id: str, number: int, as_of: date
         call = _pinned(state.blocked.call, program.nodes[state.node])
         if activity not in (activity_of(call.channel), activity_of(unversioned(call.channel))):
             return None
-        job = Job(row, program, state, call, row.step, as_of)
+        job = Job(row, program, state, call, row.step, as_of, effects.engine.clock)
         return job, _prepared(effects.performer(job.call.channel), session, job)
 
 
@@ -299,12 +299,12 @@ def _enter_ledger(
     """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction. Only the account that made
     the call knows: another one would send it a second time."""
     engine = effects.engine
-    stands = ledger.look(session, job.once_key, job.as_of)
+    stands = ledger.look(session, job.once_key, job.as_of, engine.clock.to_real(job.as_of))
     match stands:
         case ledger.Done(outlet=outlet, data=data):
             return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
         case ledger.InFlight(lease_until=until):
-            return _Later(BUSY, "in_flight", until)
+            return _Later(BUSY, "in_flight", engine.clock.to_virtual(until))
         case ledger.Doubtful() if (kind := _delivery_check(effects, performer, stands)) != "idempotent":
             if kind == "lookup":
                 return stands
@@ -316,7 +316,7 @@ def _enter_ledger(
                     case merged.Made() as made:
                         return _made_already(session, engine, row, performer, job, made)
                     case merged.Underway(lease_until=until):
-                        return _Later(BUSY, merged.UNDERWAY, max(until, job.as_of + merged.AGAIN))
+                        return _Later(BUSY, merged.UNDERWAY, max(engine.clock.to_virtual(until), job.as_of + merged.AGAIN))
             return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
 
 
@@ -408,7 +408,7 @@ def _perhaps_left(
     if job.call.channel not in CARRIED and (perhaps.what == "ask" or "sent" not in performer.outlets):
         return _stick(session, row, job, performer, PERHAPS_SENT)
     kept = performer.record(session, job, draft, address)
-    ledger.claim(session, job.once_key, {**fixed, **kept}, job.as_of, job.as_of, stands.attempts, is_new=new)
+    ledger.claim(session, job.once_key, {**fixed, **kept}, job.as_of, engine.clock.to_real(job.as_of), stands.attempts, is_new=new)
     if perhaps.what == "ask":
         return _answer_in(session, engine, row, performer, job, "uncertain", PERHAPS_SENT)
     return _answer_in(session, engine, row, performer, job, "sent", ASSUMED_SENT)
@@ -424,11 +424,11 @@ def _wait_in_line(engine: Engine, job: Job, until: datetime) -> Instruction:
 
 
 def _lease(engine: Engine, performer: ChannelHandler, job: Job, began: float) -> tuple[datetime, float]:
-    """Until when the claim holds, and by when the call must have begun to be over before that. Counted from now, not from the attempt's
+    """Until when (real time) the claim holds, and by when the call must have begun to be over before that. Counted from now, not from the attempt's
     start: waiting for locks must not eat it up."""
     now = time.monotonic()
     real = engine.clock.to_real(job.as_of) + timedelta(seconds=now - began + performer.timeout_seconds) + ledger.MARGIN
-    return engine.clock.to_virtual(real), now + ledger.MARGIN.total_seconds()
+    return real, now + ledger.MARGIN.total_seconds()
 
 
 # --- the call ------------------------------------------------------------------------------------------------------------------
@@ -478,9 +478,9 @@ def _later(engine: Engine, performer: ChannelHandler, job: Job, claimed: _Claime
     with engine.db.write() as session:
         row = lock_run(session, job.row.id)
         ledger.release(session, job.once_key, failure.code, claimed.attempt)
-        stands = ledger.look(session, job.once_key, job.as_of)
+        stands = ledger.look(session, job.once_key, job.as_of, engine.clock.to_real(job.as_of))
         if row.step == job.number and row.ended_at is None:
-            on(session).execute(_due, {"run_id": job.row.id, "due_at": job.as_of + failure.after})
+            on(session).execute(_due, {"run_id": job.row.id, "due_at": engine.clock.later(job.as_of, failure.after)})
             note_beside(session, row, "attempt", job.as_of, {"reason": failure.code[:64]})
     if isinstance(stands, ledger.Fresh) and job.as_of > stands.planned_at + job.program.settings.hold_at_most:
         return _answer(engine, performer, job, "failed", failure.code)

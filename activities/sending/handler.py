@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, DeliveryCheck, Provider
 from activities.sending.gate import Verdict
+from engine.clock import Clock
 from engine.interpreter.state import State
 from journeys.compile import Program
 from journeys.values import Call
@@ -31,6 +32,7 @@ class Job:
     call: Call
     number: int
     as_of: datetime
+    clock: Clock
 
     @property
     def once_key(self) -> str:

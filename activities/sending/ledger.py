@@ -38,7 +38,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Somebody is calling right now, until `lease_until` at the latest."""
+    """Somebody is calling right now, until `lease_until` (real time) at the latest."""
 
     lease_until: datetime
 
@@ -86,15 +86,15 @@ def is_awaited(row: Row[Any]) -> bool:
     return isinstance(state.blocked, Do) and f"{row.run_id}:{state.node}:{state.visit}" == row.once_key
 
 
-def look(session: Session, once_key: str, now: datetime) -> Fresh | InFlight | Doubtful | Done:
-    """Where the message stands."""
+def look(session: Session, once_key: str, now: datetime, real_now: datetime) -> Fresh | InFlight | Doubtful | Done:
+    """Where the message stands. Leases of calls go by real time, all else by the product's clock (`now`)."""
     row = on(session).execute(_look, {"of_message": message_id_of(once_key)}).first()
     if row is None:
         return Fresh(now, is_new=True)
     if row.status in ("planned", "held"):
         return Fresh(row.planned_at, row.attempts)
     if row.status == "claimed":
-        over = row.lease_until <= now
+        over = row.lease_until <= real_now
         return Doubtful(row.planned_at, row.attempts, row.provider, row.account) if over else InFlight(row.lease_until)
     return Done(row.answer.get("outlet", "sent"), row.answer.get("data", {}))
 

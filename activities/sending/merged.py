@@ -40,7 +40,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """The other run's call has no answer yet; nobody is at it any more after `lease_until`, and the keeper finds out."""
+    """The other run's call has no answer yet; nobody is at it any more after `lease_until` (real time), and the keeper finds out."""
 
     lease_until: datetime
 

@@ -133,7 +133,7 @@ class MessageHandler(Carried):
             return gate.Refuse(MADE_UP)
         wanted = self.wanted(job)
         address = address_of(contact, self.channel) if contact is not None else None
-        twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id)
+        twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id, job.clock)
         return gate.ask(session, contact, wanted, self.messaging.address_keys, job.as_of, twin)
 
     def contact(self, session: Session, job: Job) -> Person | None:

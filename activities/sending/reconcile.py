@@ -51,7 +51,9 @@ def settle(effects: Effects) -> Wakeups:
     """Gives every abandoned claim its end: what the provider says, else `uncertain`."""
     now = effects.engine.clock.now()
     with effects.engine.db.read() as session:
-        late: Sequence[Any] = session.execute(_doubtful.where(messages.c.lease_until < now - ledger.MARGIN)).all()
+        late: Sequence[Any] = session.execute(
+            _doubtful.where(messages.c.lease_until < effects.engine.clock.to_real(now) - ledger.MARGIN)
+        ).all()
     wakeups = Wakeups()
     for row in late:
         performer = effects.performers.get(row.channel)
@@ -70,7 +72,7 @@ def _settle(effects: Effects, performer: ChannelHandler, row: Row[Any], now: dat
         return set()  # asked again at the next tick
     with effects.engine.db.write() as session:
         run = lock_run(session, row.run_id)
-        stands = ledger.look(session, row.once_key, now)
+        stands = ledger.look(session, row.once_key, now, effects.engine.clock.to_real(now))
         if isinstance(stands, ledger.Doubtful) and stands.attempts == row.attempts:
             _write(effects, session, run, row, known, now, absent=asked is not None and known is None)
             return set(held_messages.call_up(session, run.contact_id, now))

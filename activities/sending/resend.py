@@ -136,7 +136,7 @@ def _claim(engine: Engine, performer: ChannelHandler, message_id: str, now: date
             case Pass(address=address):
                 fixed = {**_kept(row), **named(performer), **performer.record(session, job, draft, address)}
                 passed = timedelta(seconds=time.monotonic() - began + performer.timeout_seconds) + ledger.MARGIN
-                lease_until = engine.clock.to_virtual(engine.clock.to_real(now) + passed)
+                lease_until = engine.clock.to_real(now) + passed
                 ledger.claim(session, row.once_key, fixed, now, lease_until, row.attempts + 1)
                 return _Claimed(job, draft, address, row.attempts + 1, time.monotonic() + ledger.MARGIN.total_seconds())
     return None
@@ -157,7 +157,7 @@ def _job(engine: Engine, session: Session, row: Row[Any], now: datetime) -> Job:
     visit = int(row.once_key.rpartition(":")[2])
     call = Call(channel=row.channel, input={"purpose": row.purpose, "message_class": row.message_class, "template": row.template or None})
     state = State(node=row.node, visits={row.node: visit})
-    return Job(run, engine.program(session, run.version_id), state, call, run.step, now)
+    return Job(run, engine.program(session, run.version_id), state, call, run.step, now, engine.clock)
 
 
 def _dropped(session: Session, row: Row[Any], reason: str, now: datetime) -> None:

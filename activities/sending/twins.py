@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from activities.sending.handler import Job
 from crm.consent import mailbox
+from engine.clock import Clock
 from engine.interpreter.gate import Twin
 from journeys.channels import ADDRESSED
 from models import Message
@@ -41,20 +41,18 @@ def key_of(job: Job, address: str | None, message_class: str, keys: Sequence[byt
     return hmac.new(keys[-1], said.encode(), hashlib.sha256).hexdigest()
 
 
-def twin_of(session: Session, key: str | None, message_id: str) -> Twin | None:
+def twin_of(session: Session, key: str | None, message_id: str, clock: Clock) -> Twin | None:
     """Who holds the key already. From here to the end of the transaction nobody else takes it."""
     if key is None:
         return None
     if session.get_bind().dialect.name == "postgresql":
         on(session).execute(_lock, {"number": int(key[:15], 16)})
-    return holder_of(session, key, message_id)
+    return holder_of(session, key, message_id, clock)
 
 
-def holder_of(session: Session, key: str, message_id: str) -> Twin | None:
+def holder_of(session: Session, key: str, message_id: str, clock: Clock) -> Twin | None:
     """The same for who only wants to know: the key stays free for anybody."""
     row = on(session).execute(_holder, {"key": key, "me": message_id}).first()
-    return None if row is None else Twin(_until(row.status, row.lease_until))
-
-
-def _until(status: str, lease_until: datetime | None) -> datetime | None:
-    return lease_until if status == "claimed" else None
+    if row is None:
+        return None
+    return Twin(clock.to_virtual(row.lease_until) if row.status == "claimed" else None)

@@ -84,7 +84,7 @@ def save(
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
         _shelve(template, folder, tags)
         number = _version(session, template, compiled, now)
-        audit.record(session, actor, "template.save", f"template:{key}", {"revision": template.revision, "version": number}, now)
+        audit.record(session, actor, "template.save", f"template:{key}", {"revision": template.revision, "version": number})
         freshness.bump(session, "templates")
     return Saved(template, number, compiled.warnings)
 
@@ -119,7 +119,7 @@ def describe(
     _shelve(template, folder, tags)
     template.revision, template.updated_at = template.revision + 1, now
     session.add(template)
-    audit.record(session, actor, "template.describe", f"template:{key}", {"revision": template.revision, "class": message_class}, now)
+    audit.record(session, actor, "template.describe", f"template:{key}", {"revision": template.revision, "class": message_class})
     freshness.bump(session, "templates")
     session.flush()
     return template
@@ -134,7 +134,7 @@ def unarchive(session: Session, key: str, actor: str, now: datetime) -> Template
     template = get(session, key)
     template.archived_at = None
     session.add(template)
-    audit.record(session, actor, "template.unarchive", f"template:{key}", {}, now)
+    audit.record(session, actor, "template.unarchive", f"template:{key}", {})
     freshness.bump(session, "templates")
     return template
 
@@ -148,7 +148,7 @@ def archive(session: Session, key: str, actor: str, now: datetime) -> Template:
     template = get(session, key)
     template.archived_at = template.archived_at or now
     session.add(template)
-    audit.record(session, actor, "template.archive", f"template:{key}", {}, now)
+    audit.record(session, actor, "template.archive", f"template:{key}", {})
     freshness.bump(session, "templates")
     return template
 

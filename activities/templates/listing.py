@@ -149,13 +149,13 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
     if newest is not None:
         state: dict[str, Any] = {"digest": newest.digest, "source": newest.source, "compiled": newest.compiled, "partials": newest.partials}
         session.add(TemplateVersion(key=new_key, number=1, created_at=now, **state))
-    audit.record(session, actor, "template.duplicate", f"template:{new_key}", {"from": key}, now)
+    audit.record(session, actor, "template.duplicate", f"template:{new_key}", {"from": key})
     freshness.bump(session, "templates")
     session.flush()
     return copy
 
 
-def delete(session: Session, key: str, actor: str, now: datetime) -> None:
+def delete(session: Session, key: str, actor: str) -> None:
     """Throws a template away, with its versions.
 
     Raises:
@@ -173,7 +173,7 @@ def delete(session: Session, key: str, actor: str, now: datetime) -> None:
         session.delete(version)
     session.flush()
     session.delete(template)
-    audit.record(session, actor, "template.delete", f"template:{key}", {}, now)
+    audit.record(session, actor, "template.delete", f"template:{key}", {})
     freshness.bump(session, "templates")
 
 

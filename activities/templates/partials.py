@@ -209,7 +209,7 @@ def _brought_up(db: Database, key: str, actor: str, now: datetime, renderer: Ren
         template.updated_at = now
         session.add(template)
         about = {"version": number + 1, "partials": dict(compiled.partials)}
-        audit.record(session, actor, "template.update_partials", f"template:{key}", about, now)
+        audit.record(session, actor, "template.update_partials", f"template:{key}", about)
         freshness.bump(session, "templates")
     return number + 1
 

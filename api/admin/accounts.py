@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -194,7 +194,7 @@ def list_stopped(server: TheServer, actor: Annotated[Actor, needs("account.read"
 def try_account(server: TheServer, account: Annotated[str, Path(max_length=130)], actor: Annotated[Actor, needs("account.try")]) -> None:
     """The next message that comes by tries it, within seconds; the answer is in the list."""
     with server.engine.db.write() as session:
-        stopped_accounts.try_now(session, account, actor.id, datetime.now(UTC))
+        stopped_accounts.try_now(session, account, actor.id, server.engine.clock.real_now())
 
 
 @router.get("/{account}", summary="One provider account", responses=ONE)

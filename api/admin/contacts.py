@@ -275,7 +275,7 @@ def create_contact(new: NewContact, server: TheServer, actor: Annotated[Actor, n
         names = [(name.kind, name.value) for name in new.identifiers]
         contact, events = contacts.create(session, names, new.fields, now, source=actor.id)
         wakeups = routed(server.engine, session, events, now)
-        record(session, actor.id, "contact.create", f"contact:{contact.id}", {}, now)
+        record(session, actor.id, "contact.create", f"contact:{contact.id}", {})
         detail = _detail(session, contact)
     server.wake(wakeups)
     return detail
@@ -350,7 +350,7 @@ def export_contact(contact_id: Id, server: TheServer, actor: Annotated[Actor, ne
     """One bundle with every row that belongs to the person (GDPR Art. 15 and 20)."""
     with server.engine.db.write() as session:
         bundle = export(session, contact_id)
-        record(session, actor.id, "contact.export", f"contact:{bundle['contact']['id']}", {}, server.engine.clock.now())
+        record(session, actor.id, "contact.export", f"contact:{bundle['contact']['id']}", {})
     return bundle
 
 
@@ -441,7 +441,6 @@ def suppress(entry: Suppress, server: TheServer, actor: Annotated[Actor, needs("
             "suppression.add",
             f"suppression:{row.address_hash[:16]}",
             {"channel": entry.channel, "reason": row.reason},
-            now,
         )
         return Suppressed(suppressed=True, reason=row.reason)
 

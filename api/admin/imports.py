@@ -185,7 +185,7 @@ def begin_upload(body: NewUpload, server: TheServer, actor: Annotated[Actor, nee
     room = Room(settings.max_import_bytes, settings.max_waiting_import_bytes)
     part_bytes = min(files.PART_BYTES, settings.max_body_bytes)
     with server.engine.db.write() as session:
-        row = uploads.begin_upload(session, body.file_name, body.bytes, actor.id, server.engine.clock.now(), room, part_bytes)
+        row = uploads.begin_upload(session, body.file_name, body.bytes, actor.id, server.engine.clock.real_now(), room, part_bytes)
         return UploadRow.model_validate(row)
 
 

@@ -488,7 +488,7 @@ def unarchive(journey_id: KeyOrId, server: TheServer, actor: Annotated[Actor, ne
 def put_away(journey_id: KeyOrId, place: Labels, server: TheServer, actor: Annotated[Actor, needs("journey.change")]) -> JourneyRow:
     """Where the journey lies in lists; neither the draft nor versions are touched."""
     with server.engine.db.write() as session:
-        journey = listing.put_away(session, journey_id, place.folder, place.tags, actor.id, server.engine.clock.now())
+        journey = listing.put_away(session, journey_id, place.folder, place.tags, actor.id)
         return _row(journey, _numbers(session, journey.id))
 
 
@@ -613,7 +613,7 @@ def roll_back(migration_id: Id, server: TheServer, actor: Annotated[Actor, needs
     engine = server.engine
     now = engine.clock.now()
     with engine.db.write() as session:
-        begun = migrate.begin_rollback(session, migration_id, actor.id, now)
+        begun = migrate.begin_rollback(session, migration_id, actor.id)
         job = add_job(session, "migrate_back", f"journey:{begun.journey_id}", {"migration_id": begun.id}, actor.id, now, total=begun.moved)
         return JobRow.model_validate(job)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -65,4 +65,6 @@ def list_notices(server: TheServer, actor: Annotated[Actor, needs("setting.read"
 def test_notices(server: TheServer, actor: Annotated[Actor, needs("notice.test")]) -> None:
     """To the webhook, and by mail to the member who asks (a key: to the webhook only). It goes within seconds; the list says what became of it."""
     with server.engine.db.write() as session:
-        notices.test(session, actor.id, actor.id.removeprefix("member:") if actor.id.startswith("member:") else "", datetime.now(UTC))
+        notices.test(
+            session, actor.id, actor.id.removeprefix("member:") if actor.id.startswith("member:") else "", server.engine.clock.real_now()
+        )

@@ -72,7 +72,7 @@ def allow_sending_domain(domain: Domain, server: TheServer, actor: Annotated[Act
     """With the red marks that it has now; another one stops it again. Audited."""
     with server.engine.db.write() as session:
         account = sending_domains.carrier(session)
-        sending_domains.allow(session, account, domain, actor.id, server.engine.clock.real_now())
+        sending_domains.allow(session, account, domain, actor.id)
 
 
 def _shown(account: str, domain: str, row: SendingDomain | None) -> SendingDomainRow:

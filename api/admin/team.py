@@ -141,7 +141,7 @@ def change_me(change: OwnChange, server: TheServer, actor: Annotated[Actor, need
     """Name, language and time zone; address and role are the admins' business, the password has a form of its own."""
     given = {name: value for name, value in change.model_dump(exclude_unset=True).items() if value is not None}
     with server.engine.db.write() as session:
-        return MemberRow.model_validate(team.change_member(session, _own(actor).id, given, actor.id, server.engine.clock.now()))
+        return MemberRow.model_validate(team.change_member(session, _own(actor).id, given, actor.id))
 
 
 @router.get("/members", summary="List members", responses=ADMIN)
@@ -156,10 +156,10 @@ def list_members(
 @router.post("/members", summary="Add a member", status_code=201, responses=CHANGE)
 def add_member(new: NewMember, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> MemberRow:
     """They log in with a password of their own: `POST /api/v1/members/{id}/password-link` makes the link to choose it."""
-    now = server.engine.clock.now()
+    now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         member = team.add_member(session, new.name, new.email, new.role, now, locale=new.locale)
-        record(session, actor.id, "member.add", f"member:{member.id}", {"role": new.role}, now)
+        record(session, actor.id, "member.add", f"member:{member.id}", {"role": new.role})
         return MemberRow.model_validate(member)
 
 
@@ -173,7 +173,7 @@ def change_member(member_id: Id, change: MemberChange, server: TheServer, actor:
     with server.engine.db.write() as session:
         if changes.get("active") is False and not change.anyway:
             refuse_used_member(server.engine, session, member_id)
-        return MemberRow.model_validate(team.change_member(session, member_id, changes, actor.id, server.engine.clock.now()))
+        return MemberRow.model_validate(team.change_member(session, member_id, changes, actor.id))
 
 
 @router.post("/members/{member_id}/login-link", summary="Mint a login link", responses=CHANGE)
@@ -185,7 +185,7 @@ def login_link(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("
         member = team.get_member(session, member_id)
         if not member.active:
             raise Conflict("This member is not active.")
-        record(session, actor.id, "member.login_link", f"member:{member.id}", {}, now)
+        record(session, actor.id, "member.login_link", f"member:{member.id}", {})
         return LoginLink(url=server.settings.public_url + sessions.mint(session, member_id, "login", now))
 
 
@@ -213,7 +213,7 @@ def list_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, need
 def end_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> Response:
     """Their password stays as it is."""
     with server.engine.db.write() as session:
-        team.log_out(session, member_id, actor.id, server.engine.clock.real_now())
+        team.log_out(session, member_id, actor.id)
     return Response(status_code=204)
 
 
@@ -221,7 +221,7 @@ def end_sessions(member_id: Id, server: TheServer, actor: Annotated[Actor, needs
 def end_session(member_id: Id, session_id: SessionId, server: TheServer, actor: Annotated[Actor, needs("member.manage")]) -> Response:
     """The others stay."""
     with server.engine.db.write() as session:
-        team.log_out(session, member_id, actor.id, server.engine.clock.real_now(), session_id)
+        team.log_out(session, member_id, actor.id, session_id)
     return Response(status_code=204)
 
 
@@ -231,7 +231,7 @@ def reset_second_factor(member_id: Id, server: TheServer, actor: Annotated[Actor
     engine = server.engine
     with engine.db.write() as session:
         team.get_member(session, member_id)
-        login.reset_factor(session, engine.address_keys, member_id, actor.id, engine.clock.real_now())
+        login.reset_factor(session, engine.address_keys, member_id, actor.id)
     return Response(status_code=204)
 
 
@@ -252,12 +252,11 @@ def put_rotation(
     """Whose turn it is stays with the same person, if that person is still in it.
 
     Where journeys that run name the rotation, leaving nobody in it who is active needs `anyway`: contacts go on without a new owner then."""
-    now = server.engine.clock.now()
     with server.engine.db.write() as session:
         if not rotation.anyway:
             refuse(uses_without(server.engine, session, pool, rotation.members))
         row = team.put_rotation(session, pool, rotation.members, rotation.name)
-        record(session, actor.id, "rotation.put", f"rotation:{pool}", {"members": rotation.members}, now)
+        record(session, actor.id, "rotation.put", f"rotation:{pool}", {"members": rotation.members})
         return RotationRow.model_validate(row)
 
 

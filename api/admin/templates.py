@@ -344,7 +344,7 @@ def correct(key: Key, body: Correction, server: TheServer, actor: Annotated[Acto
     engine = server.engine
     with engine.db.write() as session:
         journey = publish.get_journey(session, body.journey)
-        publish.update_pinned_template(session, journey.id, body.version, key, body.template_version, actor.id, engine.clock.now())
+        publish.update_pinned_template(session, journey.id, body.version, key, body.template_version, actor.id)
     return Response(status_code=204)
 
 

@@ -181,7 +181,7 @@ def add_key(new: NewKey, server: TheServer, actor: Annotated[Actor, needs("key.m
     now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         row, key = api_keys.add_key(session, new.kind, new.name, now, role=new.role)
-        audit.record(session, actor.id, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
+        audit.record(session, actor.id, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role})
         return ShownKey(**KeyRow.model_validate(row).model_dump(), key=key)
 
 
@@ -191,7 +191,7 @@ def rotate_key(key_id: Id, rotate: Rotate, server: TheServer, actor: Annotated[A
     now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         row, key = api_keys.rotate_key(session, key_id, now, rotate.grace)
-        audit.record(session, actor.id, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
+        audit.record(session, actor.id, "key.rotate", f"key:{key_id}", {"new": row.id})
         shown = ShownKey(**KeyRow.model_validate(row).model_dump(), key=key)
     server.keys.forget()
     return shown
@@ -203,7 +203,7 @@ def revoke_key(key_id: Id, server: TheServer, actor: Annotated[Actor, needs("key
     now = server.engine.clock.real_now()
     with server.engine.db.write() as session:
         row = KeyRow.model_validate(api_keys.revoke_key(session, key_id, now))
-        audit.record(session, actor.id, "key.revoke", f"key:{key_id}", {}, now)
+        audit.record(session, actor.id, "key.revoke", f"key:{key_id}", {})
     server.keys.forget()
     return row
 
@@ -247,7 +247,7 @@ def remove_secret(
     with server.engine.db.write() as session:
         if not anyway:
             refuse_used_secret(server.engine, session, name)
-        secrets.remove(session, name, actor.id, server.engine.clock.now())
+        secrets.remove(session, name, actor.id)
     return Response(status_code=204)
 
 

@@ -174,7 +174,7 @@ def _ask_code(server: Server, ticket: str, to: str) -> Response:
 
 def _close_present(server: Server, request: Request) -> None:
     if old := cookie_of(server, request):
-        close_session(server.engine.db, old, server.engine.clock.real_now())
+        close_session(server.engine.db, old)
 
 
 def network_of(request: Request) -> str:

@@ -233,9 +233,7 @@ def stating(contact_id: str, acts: Acts) -> Do:
                 wording=said["wording"],
                 proof={"by": context.by},
             )
-            record(
-                session, context.by, "contact.consent", f"contact:{whose}", {"channel": channel, "purpose": purpose, "state": state}, now
-            )
+            record(session, context.by, "contact.consent", f"contact:{whose}", {"channel": channel, "purpose": purpose, "state": state})
             wakeups = routed(context.engine, session, [event], now)
         for name in ("source", "wording"):
             acts.drafts.pop(f"said.{name}", None)
@@ -299,7 +297,6 @@ def suppressing(contact_id: str, channel: str) -> Do:
                 "suppression.add",
                 f"suppression:{row.address_hash[:16]}",
                 {"channel": channel, "reason": row.reason},
-                now,
             )
 
     return do
@@ -437,7 +434,7 @@ def making(acts: Acts) -> Do:
                 raise Invalid("A contact with this address or id already exists.") from None
             except Invalid as error:
                 raise in_words(context, error) from None
-            record(session, context.by, "contact.create", f"contact:{contact.id}", {}, now)
+            record(session, context.by, "contact.create", f"contact:{contact.id}", {})
             wakeups = routed(context.engine, session, events, now)
         acts.drafts["made"] = contact.id
         return wakeups

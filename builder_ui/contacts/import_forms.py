@@ -83,7 +83,7 @@ class _Forms:
             wanted = _Announced.model_validate_json(body)
             part_bytes = min(files.PART_BYTES, self.app.max_upload_bytes)
             with self.app.engine.db.write() as session:
-                row = uploads.begin_upload(session, wanted.name, wanted.size, _by(member), self.app.now(), self.app.room, part_bytes)
+                row = uploads.begin_upload(session, wanted.name, wanted.size, _by(member), self.app.real_now(), self.app.room, part_bytes)
                 return JSONResponse({"id": row.id, "part_bytes": row.part_bytes}, 201)
 
         return await self._sending(request, do)

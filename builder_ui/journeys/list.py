@@ -305,7 +305,7 @@ def putting_away(journey: Journey, acts: Acts) -> Do:
         folder = acts.drafts.pop(f"folder.{journey.id}", journey.folder)
         tags = acts.drafts.pop(f"tags.{journey.id}", ",".join(journey.tags)).split(",")
         with context.engine.db.write() as session:
-            listing.put_away(session, journey.id, folder, tags, context.by, context.app.now())
+            listing.put_away(session, journey.id, folder, tags, context.by)
 
     return do
 

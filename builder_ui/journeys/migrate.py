@@ -473,7 +473,7 @@ def putting_back(migration_id: str) -> Do:
     def do(context: PageContext) -> None:
         now = context.app.now()
         with context.engine.db.write() as session:
-            begun = migrate.begin_rollback(session, migration_id, context.by, now)
+            begun = migrate.begin_rollback(session, migration_id, context.by)
             subject = f"journey:{begun.journey_id}"
             add_job(session, "migrate_back", subject, {"migration_id": begun.id}, context.by, now, begun.moved)
 

@@ -94,13 +94,13 @@ def stamp_of(member: Member) -> str:
 def save(context: PageContext, values: forms.Values) -> None:
     changes = {"name": values["name"], "locale": values["locale"], "timezone": values["timezone"]}
     with context.engine.db.write() as session:
-        members.change_member(session, context.member.id, changes, context.by, context.app.now())
+        members.change_member(session, context.member.id, changes, context.by)
 
 
 def ending(id: str) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            members.log_out(session, context.member.id, context.by, context.app.real_now(), id)
+            members.log_out(session, context.member.id, context.by, id)
 
     return do
 

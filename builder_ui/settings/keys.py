@@ -191,7 +191,7 @@ def making(acts: Acts) -> forms.Change:
             row, secret = api_keys.add_key(
                 session, cast(api_keys.Kind, kind), values["name"], now, role=cast(api_keys.Role, role or "admin")
             )
-            record(session, context.by, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role}, now)
+            record(session, context.by, "key.add", f"key:{row.id}", {"kind": row.kind, "role": row.role})
         acts.drafts["key"] = secret
 
     return do
@@ -202,7 +202,7 @@ def rotating(acts: Acts, key_id: str, grace: timedelta) -> Do:
         now = context.app.real_now()
         with context.engine.db.write() as session:
             row, secret = api_keys.rotate_key(session, key_id, now, grace)
-            record(session, context.by, "key.rotate", f"key:{key_id}", {"new": row.id}, now)
+            record(session, context.by, "key.rotate", f"key:{key_id}", {"new": row.id})
         context.app.forget_keys()
         acts.drafts["key"] = secret
 
@@ -214,7 +214,7 @@ def revoking(key_id: str) -> Do:
         now = context.app.real_now()
         with context.engine.db.write() as session:
             api_keys.revoke_key(session, key_id, now)
-            record(session, context.by, "key.revoke", f"key:{key_id}", {}, now)
+            record(session, context.by, "key.revoke", f"key:{key_id}", {})
         context.app.forget_keys()
 
     return do

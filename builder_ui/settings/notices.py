@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -81,7 +80,7 @@ def trial(context: PageContext, acts: Acts) -> Element:
 
 def send_test(context: PageContext) -> Wakeups | None:
     with context.engine.db.write() as session:
-        notices.test(session, context.by, context.member.id, datetime.now(UTC))
+        notices.test(session, context.by, context.member.id, context.app.real_now())
     return None
 
 

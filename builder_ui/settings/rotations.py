@@ -123,7 +123,7 @@ def changing(pool: str, reorder: Reorder) -> Do:
             present = next((one for one in members.list_rotations(session) if one.pool == pool), None)
             ids = reorder(list(present.members) if present else [])
             members.put_rotation(session, pool, ids)
-            record(session, context.by, "rotation.put", f"rotation:{pool}", {"members": ids}, context.app.now())
+            record(session, context.by, "rotation.put", f"rotation:{pool}", {"members": ids})
 
     return do
 
@@ -152,7 +152,7 @@ def make(context: PageContext, values: forms.Values) -> None:
         if any(one.pool == pool for one in members.list_rotations(session)):
             raise Conflict("A rotation with this key already exists.")
         members.put_rotation(session, pool, [], values["name"])
-        record(session, context.by, "rotation.put", f"rotation:{pool}", {"members": []}, context.app.now())
+        record(session, context.by, "rotation.put", f"rotation:{pool}", {"members": []})
 
 
 PAGE = Page("/ui/settings/rotations", "Owner rotations", "settings", "team.read", load, view)

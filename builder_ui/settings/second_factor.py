@@ -139,7 +139,7 @@ def _confirming(acts: Acts) -> forms.Change:
 def _renewing(acts: Acts) -> Callable[[PageContext], None]:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            codes = second_factor.renew_codes(session, context.engine.address_keys, context.member.id, context.app.real_now())
+            codes = second_factor.renew_codes(session, context.engine.address_keys, context.member.id)
         _keep(acts, codes)
 
     return do
@@ -152,4 +152,4 @@ def _keep(acts: Acts, codes: list[str]) -> None:
 
 def _off_with_it(context: PageContext) -> None:
     with context.engine.db.write() as session:
-        login.reset_factor(session, context.engine.address_keys, context.member.id, context.by, context.app.real_now())
+        login.reset_factor(session, context.engine.address_keys, context.member.id, context.by)

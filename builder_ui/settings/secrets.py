@@ -85,7 +85,7 @@ def removing(name: str, asked: list[Use]) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
             refuse([use for use in uses_of(context.engine, session, [("secret", name)]) if use not in asked])
-            secrets.remove(session, name, context.by, context.app.now())
+            secrets.remove(session, name, context.by)
 
     return do
 

@@ -113,7 +113,7 @@ def checking(domain: str) -> Do:
 def allowing(account: str, domain: str) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            sending_domains.allow(session, account, domain, context.by, context.app.real_now())
+            sending_domains.allow(session, account, domain, context.by)
 
     return do
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -45,5 +44,5 @@ def cells(context: PageContext, row: Row[Any], providers: Providers, acts: Acts)
 
 def try_now(context: PageContext, account: str) -> Wakeups | None:
     with context.engine.db.write() as session:
-        stopped_accounts.try_now(session, account, context.by, datetime.now(UTC))
+        stopped_accounts.try_now(session, account, context.by, context.app.real_now())
     return None

@@ -85,7 +85,7 @@ def changing(member_id: str) -> forms.Change:
             present = {name: getattr(member, name) for name in wanted} | {"locale": member.locale[:2]}
             changes = {name: value for name, value in wanted.items() if value != present[name]}
             if changes:
-                members.change_member(session, member_id, changes, context.by, context.app.now())
+                members.change_member(session, member_id, changes, context.by)
 
     return do
 
@@ -118,7 +118,7 @@ def links(context: PageContext, member: Member, acts: Acts) -> list[Element]:
 def logging_out(member_id: str, id: str | None = None) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            members.log_out(session, member_id, context.by, context.app.real_now(), id)
+            members.log_out(session, member_id, context.by, id)
 
     return do
 
@@ -136,7 +136,7 @@ def second_factor_part(context: PageContext, data: Data, acts: Acts) -> list[Ele
 def resetting(member_id: str) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            login.reset_factor(session, context.engine.address_keys, member_id, context.by, context.app.real_now())
+            login.reset_factor(session, context.engine.address_keys, member_id, context.by)
 
     return do
 
@@ -170,7 +170,7 @@ def access(context: PageContext, data: Data, acts: Acts) -> list[Element]:
 def switching(member_id: str, active: bool) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session, forms.plainly():
-            members.change_member(session, member_id, {"active": active}, context.by, context.app.now())
+            members.change_member(session, member_id, {"active": active}, context.by)
 
     return do
 

@@ -227,7 +227,7 @@ def offers(context: PageContext, data: Data, one: Template, acts: Acts) -> list[
         return []
     if one.archived_at is not None:
         back = acts.act("template.change", _writing(library.unarchive, one.key), "The template was restored.")
-        gone = acts.act("template.change", _writing(listing.delete, one.key), "The template is deleted.")
+        gone = acts.act("template.change", _deleting(one.key), "The template is deleted.")
         question = t("“{name}” and all its versions are permanently deleted. This cannot be undone.", name=one.name)
         return [
             components.button(t("Restore"), back, "arrow"),
@@ -283,6 +283,14 @@ def _writing(change: Callable[[Session, str, str, Any], object], key: str) -> Do
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
             change(session, key, context.by, context.app.now())
+
+    return do
+
+
+def _deleting(key: str) -> Do:
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session:
+            listing.delete(session, key, context.by)
 
     return do
 

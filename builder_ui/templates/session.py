@@ -440,7 +440,6 @@ class Writing(AutosavingEditor):
                 stored.key,
                 stored.number,
                 context.by,
-                context.app.now(),
             )
         with context.engine.db.read() as session:
             stored.uses = listing.uses(session, stored.key).get(stored.key, [])

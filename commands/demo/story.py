@@ -44,12 +44,15 @@ class Now:
 
 @dataclass(frozen=True)
 class StoryClock(Clock):
-    """The workspace's clock, but for the present: that is the story's."""
+    """The workspace's clock, but for the present: that is the story's, in either time, so that the audit trail tells it as it was."""
 
     story: Now = field(kw_only=True)
 
     def now(self) -> datetime:
         return self.story.at
+
+    def real_now(self) -> datetime:
+        return self.to_real(self.story.at)
 
 
 class Readers(Protocol):

@@ -186,12 +186,12 @@ def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by
     unsubscribed; the others who have the address get their messages again.
     """
     reason = refusal(session, keys, channel, address)
-    lifted = suppression.lift(session, keys, channel, address, by, why, now)
+    lifted = suppression.lift(session, keys, channel, address, by, why)
     if reason != "unsubscribe" or channel not in ADDRESSED:
         return lifted
     if not lifted:
         entry = f"suppression:{hashed(keys[0], channel, address)[:16]}"
-        record(session, by, "suppression.lift", entry, {"channel": channel, "reason": reason}, now, why=why)
+        record(session, by, "suppression.lift", entry, {"channel": channel, "reason": reason}, why=why)
     write(session, [Word(channel, spelling(channel, address), EVERYTHING, WORKSPACE, "granted", now, proven=True)])
     return True
 

@@ -93,11 +93,11 @@ def stop_unknown(session: Session, keys: Sequence[bytes], channel: str, address:
     suppression.suppress(session, keys, channel, address, "unsubscribe", now, source=f"{SOURCE}{by}")
 
 
-def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, now: datetime, *, by: str) -> None:
+def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, *, by: str) -> None:
     """Takes back what `stop_unknown` wrote, and nothing that anybody else did."""
     entry = suppression.find(session, keys, channel, address, "unsubscribe")
     if entry is not None and entry.source.startswith(SOURCE):
-        suppression.lift(session, keys, channel, address, f"provider:{by}", "The recipient wrote that they want messages again.", now)
+        suppression.lift(session, keys, channel, address, f"provider:{by}", "The recipient wrote that they want messages again.")
 
 
 def _taken(session: Session, contact_id: str, channel: str) -> list[str]:

@@ -82,14 +82,12 @@ def _hashes(keys: Sequence[bytes], channel: str, address: str) -> list[str]:
     return [hashed(key, channel, address) for key in keys]
 
 
-def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by: str, why: str, now: datetime) -> bool:
+def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by: str, why: str) -> bool:
     """Takes an entry away, audited; False if there was none. `why` is the evidence: what changed since."""
     row = find(session, keys, channel, address)
     if row is None:
         return False
-    record(
-        session, by, "suppression.lift", f"suppression:{row.address_hash[:16]}", {"channel": channel, "reason": row.reason}, now, why=why
-    )
+    record(session, by, "suppression.lift", f"suppression:{row.address_hash[:16]}", {"channel": channel, "reason": row.reason}, why=why)
     session.delete(row)
     session.flush()
     return True

@@ -108,7 +108,7 @@ def read_sent(file_name: str, content: bytes, types: Mapping[str, str] | None = 
     return Sent(name, content, _looked_through(content, types or {}))
 
 
-def begin_upload(session: Session, file_name: str, size: int, by: str, now: datetime, room: Room, part_bytes: int) -> Upload:
+def begin_upload(session: Session, file_name: str, size: int, by: str, real_now: datetime, room: Room, part_bytes: int) -> Upload:
     """Makes room for a file that comes in parts.
 
     Raises:
@@ -116,7 +116,7 @@ def begin_upload(session: Session, file_name: str, size: int, by: str, now: date
         TooLarge: one file may not be so large, or too many wait.
     """
     _refuse_name(files.name_of(file_name))
-    return files.begin(session, file_name, size, by, now, room, part_bytes)
+    return files.begin(session, file_name, size, by, real_now, room, part_bytes)
 
 
 def finish_upload(db: Database, upload_id: str, by: str, now: datetime) -> str:
@@ -176,7 +176,7 @@ def take(session: Session, sent: Sent, by: str, now: datetime) -> Import:
     session.flush()
     upload.import_id = row.id
     session.add(upload)
-    record(session, by, "import.upload", f"import:{row.id}", {"rows": about["rows"], "bytes": about["bytes"]}, now)
+    record(session, by, "import.upload", f"import:{row.id}", {"rows": about["rows"], "bytes": about["bytes"]})
     return row
 
 
@@ -664,18 +664,18 @@ def discard(session: Session, import_id: str, by: str, now: datetime) -> None:
     if row.state in ("draft", "checked"):
         row.state, row.finished_at = "cancelled", now
         session.add(row)
-    record(session, by, "import.discard", f"import:{row.id}", {}, now)
+    record(session, by, "import.discard", f"import:{row.id}", {})
 
 
-def are_old(session: Session, now: datetime) -> bool:
+def are_old(session: Session, real_now: datetime) -> bool:
     """Whether `forget_old` would find anything."""
-    return session.scalar(_old(now).limit(1)) is not None
+    return session.scalar(_old(real_now).limit(1)) is not None
 
 
-def forget_old(session: Session, now: datetime, limit: int = 20) -> int:
+def forget_old(session: Session, real_now: datetime, now: datetime, limit: int = 20) -> int:
     """Deletes files older than `KEEP`, and uploads that were not finished within a day; how many there were. Imports that still need
     theirs are over."""
-    old = list(session.scalars(_old(now).limit(limit)))
+    old = list(session.scalars(_old(real_now).limit(limit)))
     if not old:
         return 0
     ids = [upload.import_id for upload in old if upload.import_id]
@@ -688,9 +688,9 @@ def forget_old(session: Session, now: datetime, limit: int = 20) -> int:
     return len(old)
 
 
-def _old(now: datetime) -> Any:
-    late = or_(col(Upload.created_at) < now - KEEP, col(Upload.import_id).is_(None))
-    return select(Upload).where(Upload.created_at < now - files.UNFINISHED, late)
+def _old(real_now: datetime) -> Any:
+    late = or_(col(Upload.created_at) < real_now - KEEP, col(Upload.import_id).is_(None))
+    return select(Upload).where(Upload.created_at < real_now - files.UNFINISHED, late)
 
 
 def _locked(session: Session, import_id: str) -> Import:

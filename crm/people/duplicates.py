@@ -141,7 +141,7 @@ def keep_apart(session: Session, one_id: str, other_id: str, by: str, now: datet
     row = {**_row((one, other), reason, now), **decided}
     statement = upsert(session, Duplicate).on_conflict_do_update(index_elements=["one_id", "other_id"], set_=decided)
     session.execute(statement, [row])
-    record(session, by, "contact.keep_apart", f"contact:{one}", {"other": other}, now)
+    record(session, by, "contact.keep_apart", f"contact:{one}", {"other": other})
 
 
 def joined(session: Session, winner_id: str, loser_id: str) -> None:

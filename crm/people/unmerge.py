@@ -107,7 +107,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
         claim(session, {contact.id: {kind: value for kind in duplicates.SUGGESTS if (value := getattr(contact, kind))}}, now)
         settle_shared(session, contact.id)
     duplicates.keep_apart(session, winner.id, loser.id, by, now)
-    record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left}, now)
+    record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left})
     done.events += _events(session, winner.id, loser.id, changed, tags, consents, now)
     return done
 

@@ -135,7 +135,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     session.execute(update(Merge).where(merges).values(kept={}))
     nothing: dict[str, Any] = dict.fromkeys(FIELDS) | {"attributes": {}, "erased_at": now, "updated_at": now, "last_seen_at": None}
     session.execute(update(Contact).where(col(Contact.id).in_(ids)).values(**nothing))
-    record(session, by, ERASED, f"contact:{contact.id}", {}, now)
+    record(session, by, ERASED, f"contact:{contact.id}", {})
     session.expire(contact)
     return done
 

@@ -51,7 +51,7 @@ def enrol_contact(
     live = published(engine, session, journey_id)
     contact_id = lock_contact(session, contact_id).id
     answer = enter(engine, session, live, contact_id, now, data=dict(data), occasion=occasion)
-    record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)}, now)
+    record(session, by, "journey.enrol", f"journey:{live.id}", {"contact": contact_id, "entered": isinstance(answer, Entered)})
     return answer
 
 

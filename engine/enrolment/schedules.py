@@ -272,7 +272,7 @@ def _take(engine: Engine, session: Session, pulled: _Pulled, work: _Work, page: 
     if page.last_id is not None:
         cursor.occurrence_at, cursor.after_contact = work.at, page.last_id
     else:
-        _finish(session, pulled, work, cursor, now)
+        _finish(session, pulled, work, cursor)
     session.add(cursor)
     session.flush()
     return wakeups
@@ -343,10 +343,10 @@ def _leave_out(session: Session, pulled: _Pulled, work: _Work, ids: Sequence[str
     record_refusals(session, pulled.live, ids, Refused("missed", detail), now)
 
 
-def _finish(session: Session, pulled: _Pulled, work: _Work, cursor: TriggerCursor, now: datetime) -> None:
+def _finish(session: Session, pulled: _Pulled, work: _Work, cursor: TriggerCursor) -> None:
     if cursor.left_out:
         said = {"after": work.after.isoformat(), "until": work.at.isoformat(), "contacts": cursor.left_out}
-        record(session, "keeper", "journey.left_out", f"journey:{pulled.live.id}", {**said, "trigger": pulled.trigger.type}, now)
+        record(session, "keeper", "journey.left_out", f"journey:{pulled.live.id}", {**said, "trigger": pulled.trigger.type})
         log.warning(
             "the journey %s leaves out %d contacts: what a %s trigger missed between %s and %s is too old to be made up for",
             pulled.live.key, cursor.left_out, pulled.trigger.type, said["after"], said["until"],

@@ -46,7 +46,7 @@ def end_run(engine: Engine, session: Session, run_id: str, by: str, now: datetim
     row = _open_run(session, run_id)
     note_beside(session, row, "taken_out", now, {"by": by})
     end_locked(engine, session, row.id, reason, now)
-    record(session, by, "run.end", f"run:{run_id}", {"reason": reason}, now)
+    record(session, by, "run.end", f"run:{run_id}", {"reason": reason})
     return Wakeups(runs={run_id})
 
 
@@ -59,7 +59,7 @@ def remove_contact(engine: Engine, session: Session, journey_id: str, contact_id
     for row in found:
         note_beside(session, row, "taken_out", now, {"by": by})
         end_locked(engine, session, row.id, "removed", now)
-    record(session, by, "journey.remove_contact", f"journey:{journey_id}", {"contact": contact_id, "runs": len(found)}, now)
+    record(session, by, "journey.remove_contact", f"journey:{journey_id}", {"contact": contact_id, "runs": len(found)})
     return Wakeups(runs={row.id for row in found})
 
 
@@ -79,7 +79,7 @@ def resume_stuck(engine: Engine, session: Session, run_id: str, by: str, now: da
     if row.reason == PERHAPS_SENT:
         may_go_again(session, run_id)
     note_beside(session, row, "resumed", now, {"by": by})
-    record(session, by, "run.resume", f"run:{run_id}", {"was": row.status, "reason": row.reason}, now)
+    record(session, by, "run.resume", f"run:{run_id}", {"was": row.status, "reason": row.reason})
     return Wakeups(runs={run_id})
 
 
@@ -101,7 +101,7 @@ def skip_stuck(engine: Engine, session: Session, run_id: str, outlet: str, by: s
     session.execute(update(runs).where(runs.c.id == run_id).values(values))
     behind = held_messages.close(session, row, "run_moved_on", now)
     note_beside(session, row, "skipped", now, {"by": by}, outlet)
-    record(session, by, "run.skip", f"run:{run_id}", {"node": state.node, "outlet": outlet, "to": target}, now)
+    record(session, by, "run.skip", f"run:{run_id}", {"node": state.node, "outlet": outlet, "to": target})
     return Wakeups(runs={run_id, *behind})
 
 

@@ -176,7 +176,7 @@ def _expected_by(engine: Engine, advanced: Advanced, as_of: datetime) -> datetim
     """When a call should be done: past that the keeper looks whether anybody is at it."""
     if not isinstance(advanced.answer, Do):
         return None
-    return as_of + timedelta(seconds=2 * engine.timeout_seconds(advanced.answer.call.channel))
+    return engine.clock.later(as_of, timedelta(seconds=2 * engine.timeout_seconds(advanced.answer.call.channel)))
 
 
 def look_again(number: int, now: datetime) -> Instruction:

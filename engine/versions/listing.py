@@ -176,7 +176,7 @@ def published_since(session: Session, journey_ids: Sequence[str]) -> dict[str, d
     return {str(id): first for id, first in session.execute(firsts)}
 
 
-def put_away(session: Session, journey_id: str, folder: str, tags: Sequence[str], by: str, now: datetime) -> Journey:
+def put_away(session: Session, journey_id: str, folder: str, tags: Sequence[str], by: str) -> Journey:
     """Says in which folder a journey lies, and its tags; doubled and empty ones are left out. Neither draft nor versions are touched.
 
     Raises: NotFound; Invalid if something is too long, or there are too many tags.
@@ -187,7 +187,7 @@ def put_away(session: Session, journey_id: str, folder: str, tags: Sequence[str]
     journey.folder, journey.tags = folder, kept
     session.add(journey)
     session.flush()
-    record(session, by, "journey.put_away", f"journey:{journey.id}", {"folder": folder, "tags": kept}, now)
+    record(session, by, "journey.put_away", f"journey:{journey.id}", {"folder": folder, "tags": kept})
     return journey
 
 

@@ -105,7 +105,7 @@ def start(
     )
     session.add(migration)
     session.flush()
-    record(session, by, "journey.migrate", f"journey:{journey.id}", {"from": from_version, "to": to_version, "map": dict(node_map)}, now)
+    record(session, by, "journey.migrate", f"journey:{journey.id}", {"from": from_version, "to": to_version, "map": dict(node_map)})
     return migration
 
 
@@ -137,7 +137,7 @@ def move_chunk(engine: Engine, session: Session, migration_id: str, now: datetim
     return wakeups, migration.state == "done"
 
 
-def begin_rollback(session: Session, migration_id: str, by: str, now: datetime) -> Migration:
+def begin_rollback(session: Session, migration_id: str, by: str) -> Migration:
     """Begins to put back whoever still stands where the migration put them; `back_chunk` carries it out.
 
     Raises: NotFound; Conflict while a migration of the journey is at work, or if this one was rolled back already.
@@ -150,7 +150,7 @@ def begin_rollback(session: Session, migration_id: str, by: str, now: datetime) 
     migration.state, migration.after_run = "rolling_back", ""
     session.add(migration)
     session.flush()
-    record(session, by, "journey.migrate_back", f"journey:{migration.journey_id}", {"migration": migration_id}, now)
+    record(session, by, "journey.migrate_back", f"journey:{migration.journey_id}", {"migration": migration_id})
     return migration
 
 

@@ -50,7 +50,7 @@ def create_journey(session: Session, document: Mapping[str, Any], by: str, now: 
     journey.dated_since = None  # all its days will be known, unlike those of the journeys that an upgrade finds
     session.add(journey)
     session.flush()
-    record(session, by, "journey.create", f"journey:{journey.id}", {"key": draft.key}, now)
+    record(session, by, "journey.create", f"journey:{journey.id}", {"key": draft.key})
     return journey
 
 
@@ -162,7 +162,7 @@ def _publish(engine: Engine, session: Session, journey: Journey, by: str, note: 
     journey.updated_at, journey.updated_by = now, by
     session.add(journey)
     bump(session, JOURNEYS)
-    record(session, by, "journey.publish", f"journey:{journey.id}", {"version": version.number, "digest": version.digest}, now)
+    record(session, by, "journey.publish", f"journey:{journey.id}", {"version": version.number, "digest": version.digest})
     return version
 
 
@@ -214,7 +214,7 @@ def roll_back(
         copy_key = _copy_of_draft(session, journey, by, now) if unpublished == "copy" else None
     journey = _save_draft(session, journey, {**version.document, "key": journey.key}, journey.revision, by, now, strict=False)
     made = _publish(engine, session, journey, by, "", now, RUNS_ON)
-    record(session, by, "journey.roll_back", f"journey:{journey.id}", {"to": number, "version": made.number, "copy": copy_key}, now)
+    record(session, by, "journey.roll_back", f"journey:{journey.id}", {"to": number, "version": made.number, "copy": copy_key})
     return RolledBack(made, copy_key)
 
 
@@ -328,7 +328,7 @@ def archive(session: Session, journey_id: str, by: str, now: datetime) -> Journe
         raise Conflict("The journey is running. Stop it first, then archive it.", state=journey.state)
     journey.archived_at = now
     session.add(journey)
-    record(session, by, "journey.archive", f"journey:{journey_id}", {}, now)
+    record(session, by, "journey.archive", f"journey:{journey_id}", {})
     return journey
 
 
@@ -337,7 +337,7 @@ def unarchive(session: Session, journey_id: str, by: str, now: datetime) -> Jour
     journey = get_journey(session, journey_id, locked=True)
     journey.archived_at = None
     session.add(journey)
-    record(session, by, "journey.unarchive", f"journey:{journey_id}", {}, now)
+    record(session, by, "journey.unarchive", f"journey:{journey_id}", {})
     return journey
 
 
@@ -361,7 +361,7 @@ def get_version(session: Session, journey_id: str, number: int) -> Version:
     return version
 
 
-def update_pinned_template(session: Session, journey_id: str, number: int, key: str, template_version: int, by: str, now: datetime) -> None:
+def update_pinned_template(session: Session, journey_id: str, number: int, key: str, template_version: int, by: str) -> None:
     """Lets a running version use a corrected template: an explicit, audited act.
 
     Raises: NotFound; Conflict if the version does not use the template.
@@ -374,7 +374,7 @@ def update_pinned_template(session: Session, journey_id: str, number: int, key: 
         raise NotFound("The template “{template}” has no version {version}.", template=key, version=template_version)
     pins = {**version.pins, "templates": {**pinned, key: template_version}}
     session.execute(update(Version).where(col(Version.id) == version.id).values(pins=pins))
-    record(session, by, "version.template", f"version:{version.id}", {"template": key, "from": pinned[key], "to": template_version}, now)
+    record(session, by, "version.template", f"version:{version.id}", {"template": key, "from": pinned[key], "to": template_version})
 
 
 _ONLY = {
@@ -393,7 +393,7 @@ def _change_state(session: Session, journey_id: str, allowed: tuple[str, ...], s
     journey.paused_at = now if state == "paused" else None
     session.add(journey)
     bump(session, JOURNEYS)
-    record(session, by, f"journey.{state}", f"journey:{journey.id}", {}, now)
+    record(session, by, f"journey.{state}", f"journey:{journey.id}", {})
 
 
 def as_json(document: Document) -> dict[str, Any]:

@@ -183,11 +183,11 @@ def test_only_what_nothing_includes_is_thrown_away(db: Database, now: datetime) 
     put_partial(db, now, "footer", section("x"))
     put_mail(db, now, "mail", include("footer"))
     with db.write() as session, pytest.raises(Conflict) as refused:
-        listing.delete(session, "footer", "test", now)
+        listing.delete(session, "footer", "test")
     assert str(refused.value) == "Templates include this partial; take it out of them first: mail."
     put_mail(db, now, "mail", section("x"))
     with db.write() as session:
-        listing.delete(session, "footer", "test", now)
+        listing.delete(session, "footer", "test")
     with db.read() as session:
         assert session.get(Template, "footer") is None
 

@@ -99,9 +99,9 @@ def test_only_what_no_journey_names_is_thrown_away(db: Database, now: datetime) 
         assert [(use.journey_key, use.place) for use in listing.uses(session)["drawn"]] == [("two", "draft")]
     for key in ("pinned", "drawn"):
         with db.write() as session, pytest.raises(Conflict):
-            listing.delete(session, key, "test", now)
+            listing.delete(session, key, "test")
     with db.write() as session:
-        listing.delete(session, "free", "test", now)
+        listing.delete(session, "free", "test")
     with db.read() as session:
         assert session.get(Template, "free") is None
         assert session.get(TemplateVersion, ("free", 1)) is None

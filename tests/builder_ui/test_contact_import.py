@@ -263,8 +263,8 @@ def test_old_files_go_away(town: Any) -> None:
     with town.db.write() as session:
         row = uploads.take(session, uploads.read_sent("a.csv", FILE), "test", town.now)
     with town.db.write() as session:
-        assert uploads.forget_old(session, town.now + uploads.KEEP) == 0
-        assert uploads.forget_old(session, town.now + uploads.KEEP + timedelta(minutes=1)) == 1
+        assert uploads.forget_old(session, town.now + uploads.KEEP, town.now) == 0
+        assert uploads.forget_old(session, town.now + uploads.KEEP + timedelta(minutes=1), town.now) == 1
     with town.db.read() as session:
         assert session.scalars(select(Upload)).all() == []
         assert session.get_one(Import, row.id).state == "cancelled"

@@ -234,7 +234,7 @@ def test_the_password_is_changed_with_the_old_one_from_our_own_page(log_in: Any,
 def test_the_trail_as_csv_is_whole_and_harmless(log_in: Any, town: Any) -> None:
     with town.db.write() as session:
         for n in range(450):
-            audit.record(session, "=HYPERLINK(1)", "x.y", f"@{n}", {}, town.now)
+            audit.record(session, "=HYPERLINK(1)", "x.y", f"@{n}", {})
     client = log_in("admin")
     lines = client.get("/ui/settings/audit.csv?action=x.y").text.splitlines()
     assert len(lines) == 451
@@ -247,8 +247,8 @@ def test_the_trail_as_csv_is_whole_and_harmless(log_in: Any, town: Any) -> None:
 def test_the_trail_calls_journeys_and_members_by_their_names(log_in: Any, opened: Any, town: Any) -> None:
     journey = town.journey("welcome")
     with town.db.write() as session:
-        audit.record(session, f"member:{town.members['sales']}", "journey.pause", f"journey:{journey.id}", {}, town.now)
-        audit.record(session, "system", "journey.delete", "journey:gone", {}, town.now)
+        audit.record(session, f"member:{town.members['sales']}", "journey.pause", f"journey:{journey.id}", {})
+        audit.record(session, "system", "journey.delete", "journey:gone", {})
     with opened(log_in("admin"), "/ui/settings/audit") as page:
         assert f"Sven Sutter journey.pause {journey.name}" in page.text
         assert "journey:gone" in page.text
@@ -268,7 +268,7 @@ def test_a_broken_chain_is_named(log_in: Any, opened: Any, town: Any) -> None:
 def test_a_chain_that_was_cut_is_seen_with_a_head_from_the_log(log_in: Any, opened: Any, town: Any) -> None:
     client = log_in("admin")
     with town.db.write() as session:
-        line = audit.record(session, "m1", "x.y", "s", {}, town.now)
+        line = audit.record(session, "m1", "x.y", "s", {})
         logged = f"INFO pfadwerk.audit: audit head {audit.head(session)}"
     with opened(client, "/ui/settings/audit") as page:
         submit(page, logged)

@@ -159,7 +159,7 @@ def test_a_template_that_was_deleted_meanwhile_is_said_to_be_gone(town: Any) -> 
 
     async def story(writing: Writing) -> None:
         with town.db.write() as session:
-            shelf.delete(session, "copy", "test", town.now)
+            shelf.delete(session, "copy", "test")
         writing.hear(texts(texts={"en/subject": "x"}))
         await writing.work()
         assert writing.status == "gone"
@@ -501,16 +501,16 @@ def test_away_and_back_again(log_in: Any, opened: Any, town: Any) -> None:
 
 def test_only_what_nothing_names_is_thrown_away(town: Any) -> None:
     with town.db.write() as session, pytest.raises(Conflict) as caught:
-        shelf.delete(session, KEY, "test", town.now)
+        shelf.delete(session, KEY, "test")
     assert caught.value.details["journeys"] == ["welcome"]
     with town.db.write() as session:
         shelf.duplicate(session, KEY, "copy", "Copy", "test", town.now)
-        shelf.delete(session, "copy", "test", town.now)
+        shelf.delete(session, "copy", "test")
     with town.db.read() as session:
         assert session.get(Template, "copy") is None
         assert session.scalars(select(TemplateVersion).where(TemplateVersion.key == "copy")).all() == []
         with pytest.raises(NotFound):
-            shelf.delete(session, "copy", "test", town.now)
+            shelf.delete(session, "copy", "test")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from workspace import audit
 @pytest.fixture
 def home(demo):
     with engine(Settings(home=demo)) as live, live.db.write() as session:
-        audit.record(session, "cli", "x.y", "s", {}, live.clock.now())
+        audit.record(session, "cli", "x.y", "s", {})
     return demo
 
 

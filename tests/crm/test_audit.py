@@ -21,20 +21,17 @@ from workspace import audit
 KEY, OTHER = b"k" * 32, b"o" * 32
 
 
-def add(session: Session, now: datetime, count: int = 5) -> list[Audit]:
-    return [
-        audit.record(session, "m1", "journey.publish", "journey:j1", {"version": number, "by": "Zoë"}, now + timedelta(seconds=number))
-        for number in range(count)
-    ]
+def add(session: Session, count: int = 5) -> list[Audit]:
+    return [audit.record(session, "m1", "journey.publish", "journey:j1", {"version": number, "by": "Zoë"}) for number in range(count)]
 
 
 @pytest.fixture
-def chain(session: Session, now: datetime) -> list[Audit]:
-    return add(session, now)
+def chain(session: Session) -> list[Audit]:
+    return add(session)
 
 
 def with_keys(session: Session, *keys: bytes) -> None:
-    session.info["pfadwerk.audit"] = audit.Keys(keys)
+    session.info["pfadwerk.audit"] = audit.Sealing(audit.Keys(keys), lambda: datetime.now(UTC))
 
 
 def found(session: Session, logged: audit.Head | None = None) -> tuple[int | None, str]:
@@ -94,9 +91,7 @@ def test_a_line_with_another_number_is_found(session: Session, chain: list[Audit
 
 
 @pytest.mark.parametrize("keep_key_id", [True, False], ids=["with the key's name", "as if there was no key yet"])
-def test_whoever_computes_the_chain_anew_in_the_database_is_found(
-    session: Session, chain: list[Audit], now: datetime, keep_key_id: bool
-) -> None:
+def test_whoever_computes_the_chain_anew_in_the_database_is_found(session: Session, chain: list[Audit], keep_key_id: bool) -> None:
     """The attack that a chain of plain digests does not withstand: change a line, and every digest after it."""
     logged = audit.head(session)
     rows = lines(session)
@@ -118,18 +113,18 @@ def test_a_line_without_a_seal_among_sealed_ones_is_found(session: Session, chai
 
 
 @pytest.mark.parametrize("cut", [1, 3, 5])
-def test_lines_cut_off_at_the_end_are_found_with_a_logged_head(session: Session, chain: list[Audit], now: datetime, cut: int) -> None:
+def test_lines_cut_off_at_the_end_are_found_with_a_logged_head(session: Session, chain: list[Audit], cut: int) -> None:
     logged = audit.head(session)
     session.execute(delete(Audit).where(col(Audit.id) > 5 - cut))
     assert found(session) == (None, ""), "a shorter chain is valid in itself"
     assert found(session, logged) == (6 - cut, "cut")
-    add(session, now + timedelta(days=1))
+    add(session)
     assert found(session, logged) == (5, "other_head"), "also when it has grown again"
 
 
-def test_a_logged_head_from_before_still_fits(session: Session, chain: list[Audit], now: datetime) -> None:
+def test_a_logged_head_from_before_still_fits(session: Session, chain: list[Audit]) -> None:
     logged = audit.head(session)
-    add(session, now)
+    add(session)
     assert found(session, logged) == (None, "")
     assert audit.Head.read(f" 2026-11-22 12:00:00,000 INFO pfadwerk.audit: audit head {logged}\n") == logged
     assert audit.Head.read(str(logged)) == logged
@@ -142,9 +137,9 @@ def test_lines_from_before_there_was_a_key_are_covered_by_the_first_sealed_one(s
     old_rows(session, now)
     assert found(session) == (None, "")
     assert audit.check(session).keyed_from is None
-    audit.take_over(session, now)
-    audit.take_over(session, now)
-    add(session, now, 2)
+    audit.take_over(session)
+    audit.take_over(session)
+    add(session, 2)
     assert [(line.id, line.action) for line in lines(session)[4:]] == [(8, "audit.key"), (9, "journey.publish"), (10, "journey.publish")]
     assert found(session) == (None, "")
     assert audit.check(session).keyed_from == 8
@@ -156,9 +151,9 @@ def test_lines_from_before_there_was_a_key_are_covered_by_the_first_sealed_one(s
     assert found(session) == (8, "changed"), "the digests fit one another, and the sealed line does not fit them"
 
 
-def test_after_a_change_of_keys_older_lines_are_still_checked(session: Session, chain: list[Audit], now: datetime) -> None:
+def test_after_a_change_of_keys_older_lines_are_still_checked(session: Session, chain: list[Audit]) -> None:
     with_keys(session, OTHER, KEY)
-    add(session, now, 1)
+    add(session, 1)
     assert [line.action for line in lines(session)[5:]] == ["audit.key", "journey.publish"]
     assert len({line.key_id for line in lines(session)}) == 2
     assert found(session) == (None, "")
@@ -166,28 +161,28 @@ def test_after_a_change_of_keys_older_lines_are_still_checked(session: Session, 
     assert found(session) == (2, "changed")
 
 
-def test_a_key_that_is_missing_is_said(session: Session, chain: list[Audit], now: datetime, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_that_is_missing_is_said(session: Session, chain: list[Audit], caplog: pytest.LogCaptureFixture) -> None:
     with_keys(session, OTHER)
     check = audit.check(session)
     assert (check.broken_at, check.problem, check.key_id) == (1, "unknown_key", chain[0].key_id)
     with caplog.at_level(logging.WARNING, "pfadwerk.audit"):
-        audit.take_over(session, now)
+        audit.take_over(session)
     assert f"sealed with the key {chain[0].key_id}, which is not among PFADWERK_SECRET_KEY" in caplog.text
     assert KEY.decode() not in caplog.text
 
 
-def test_nobody_records_without_a_key(session: Session, now: datetime) -> None:
+def test_nobody_records_without_a_key(session: Session) -> None:
     session.info.clear()
     with pytest.raises(RuntimeError, match="bind"):
-        audit.record(session, "m1", "x", "y", {}, now)
+        audit.record(session, "m1", "x", "y", {})
 
 
-def test_two_at_once_keep_one_chain(db: Database, now: datetime) -> None:
+def test_two_at_once_keep_one_chain(db: Database) -> None:
     """Each on its own connection, as two processes are."""
 
     def write(number: int) -> None:
         with db.write() as session:
-            audit.record(session, f"m{number}", "x.y", "s", {}, now)
+            audit.record(session, f"m{number}", "x.y", "s", {})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(60)))
@@ -214,70 +209,70 @@ def watch(caplog: pytest.LogCaptureFixture) -> Callable[[float], audit.Watch]:
 
 
 def test_the_head_is_logged_at_once_then_every_so_often(
-    session: Session, chain: list[Audit], now: datetime, watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
+    session: Session, chain: list[Audit], watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
 ) -> None:
     watch(0).look(session)
     watch(audit.LOG_SECONDS).look(session)
     first = f"audit head {audit.head(session)}"
     assert heads(caplog) == [first], "nothing is new"
-    add(session, now, 1)
+    add(session, 1)
     watch(1).look(session)
     assert heads(caplog) == [first, f"audit head {audit.head(session)}"], "so long after the last one"
-    add(session, now, audit.LOG_LINES - 1)
+    add(session, audit.LOG_LINES - 1)
     watch(1).look(session)
     assert len(heads(caplog)) == 2
-    add(session, now, 1)
+    add(session, 1)
     watch(1).look(session)
     assert len(heads(caplog)) == 3, "so many lines"
 
 
 def test_whoever_watches_sees_a_cut_by_itself(
-    session: Session, chain: list[Audit], now: datetime, watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
+    session: Session, chain: list[Audit], watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
 ) -> None:
     watch(0).look(session)
     session.execute(delete(Audit).where(col(Audit.id) > 3))
-    add(session, now, 4)
+    add(session, 4)
     watch(1).look(session)
     assert any("was cut or changed: line 5" in text for text in heads(caplog))
 
 
 def test_whoever_watches_from_the_first_line_on_cries_at_nothing(
-    session: Session, now: datetime, watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
+    session: Session, watch: Callable[[float], audit.Watch], caplog: pytest.LogCaptureFixture
 ) -> None:
     watch(0).look(session)
-    add(session, now)
+    add(session)
     watch(1).look(session)
     assert heads(caplog) == [f"audit head 0:{audit.FIRST}"]
 
 
 def test_a_change_of_keys_is_no_error_where_the_old_one_is_kept(
-    session: Session, chain: list[Audit], now: datetime, caplog: pytest.LogCaptureFixture
+    session: Session, chain: list[Audit], caplog: pytest.LogCaptureFixture
 ) -> None:
     with_keys(session, b"n" * 32, b"k" * 32)
-    audit.take_over(session, now)
+    audit.take_over(session)
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
-def test_lines_are_listed_newest_first_in_pages(session: Session, chain: list[Audit], now: datetime) -> None:
-    audit.record(session, "m1", "x", "other", {}, now)
+def test_lines_are_listed_newest_first_in_pages(session: Session, chain: list[Audit]) -> None:
+    audit.record(session, "m1", "x", "other", {})
     first = audit.list_lines(session, subject="journey:j1", limit=3)
     rest = audit.list_lines(session, subject="journey:j1", before=first[-1].id, limit=3)
     assert [line.id for line in (*first, *rest)] == [line.id for line in reversed(chain)]
 
 
-def test_details_are_small(session: Session, now: datetime) -> None:
+def test_details_are_small(session: Session) -> None:
     with pytest.raises(TooLarge):
-        audit.record(session, "m1", "x", "y", {"a": "b" * 20_000}, now)
+        audit.record(session, "m1", "x", "y", {"a": "b" * 20_000})
 
 
-def test_a_reason_has_an_end(session: Session, now: datetime) -> None:
-    line = audit.record(session, "m1", "x", "y", {}, now, why="a" * 600)
+def test_a_reason_has_an_end(session: Session) -> None:
+    line = audit.record(session, "m1", "x", "y", {}, why="a" * 600)
     assert audit.details(session, [line]) == {line.id: {"why": "a" * 500}}
 
 
-def test_a_reason_can_go_and_cannot_be_changed(session: Session, now: datetime) -> None:
-    line = audit.record(session, "m1", "suppression.lift", "suppression:1", {"channel": "email"}, now, why="Ada called")
-    add(session, now)
+def test_a_reason_can_go_and_cannot_be_changed(session: Session) -> None:
+    line = audit.record(session, "m1", "suppression.lift", "suppression:1", {"channel": "email"}, why="Ada called")
+    add(session)
     assert audit.details(session, [line]) == {line.id: {"channel": "email", "why": "Ada called"}}
     assert found(session) == (None, "")
     session.execute(update(AuditNote).values(text="Bob called"))

@@ -144,7 +144,7 @@ def test_a_recovery_code_is_good_once(db: Database, grace: Member, now: datetime
     with db.write() as session:
         assert second_factor.codes_left(session, grace.id) == 9
         lines = [line for line in audit.list_lines(session) if line.action == "second_factor.recovery_code"]
-        renewed = second_factor.renew_codes(session, KEYS, grace.id, now)
+        renewed = second_factor.renew_codes(session, KEYS, grace.id)
     assert [line.detail for line in lines] == [{"left": 9}]
     assert second_step(db, codes[1], now) == "wrong"
     assert second_step(db, renewed[0], now) == "in"
@@ -186,7 +186,7 @@ def test_a_chosen_password_does_not_lift_the_lock_on_codes_and_a_reset_does(
     with pytest.raises(TooMany):
         login.by_code(db, KEYS, asked.value.ticket, app.at(now), now)
     with db.write() as session:
-        login.reset_factor(session, KEYS, grace.id, "member:somebody", now)
+        login.reset_factor(session, KEYS, grace.id, "member:somebody")
     again, _ = turned_on(db, grace, now - timedelta(hours=1))
     assert login.by_code(db, KEYS, asked.value.ticket, again.at(now), now)
 
@@ -223,7 +223,7 @@ def test_one_that_counts_is_not_replaced_silently(db: Database, grace: Member, a
 
 def test_turned_off_it_is_asked_no_more(db: Database, grace: Member, app: pyotp.TOTP, now: datetime) -> None:
     with db.write() as session:
-        login.reset_factor(session, KEYS, grace.id, "member:somebody", now)
+        login.reset_factor(session, KEYS, grace.id, "member:somebody")
         lines = [(line.actor, line.subject) for line in audit.list_lines(session) if line.action == "second_factor.off"]
     assert lines == [("member:somebody", f"member:{grace.id}")]
     assert login.log_in(db, KEYS, EMAIL, PASSWORD, now)

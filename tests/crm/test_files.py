@@ -82,7 +82,7 @@ def test_what_nobody_sent_to_its_end_goes_after_a_day(db: Database, now: datetim
     with pytest.raises(Conflict):
         uploads.finish_upload(db, id, "ann", now)
     with db.write() as session:
-        assert uploads.forget_old(session, now + files.UNFINISHED) == 0
-        assert uploads.forget_old(session, now + files.UNFINISHED + timedelta(minutes=1)) == 1
+        assert uploads.forget_old(session, now + files.UNFINISHED, now) == 0
+        assert uploads.forget_old(session, now + files.UNFINISHED + timedelta(minutes=1), now) == 1
         assert session.scalars(select(Upload.id)).all() == []
         assert session.scalars(select(UploadPart.number)).all() == []

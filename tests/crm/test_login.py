@@ -56,7 +56,7 @@ def test_nothing_else_does(db: Database, grace: str, now: datetime) -> None:
     assert tries(db, PASSWORD, now, "nobody@example.org") == "wrong"
     assert tries(db, "", now, "ada@example.org") == "wrong", "she has no password yet"
     with db.write() as session:
-        members.change_member(session, grace, {"active": False}, "test", now)
+        members.change_member(session, grace, {"active": False}, "test")
     assert tries(db, PASSWORD, now) == "wrong"
 
 
@@ -160,8 +160,8 @@ def test_who_comes_in_fails_and_leaves_is_audited_by_id_and_network(db: Database
     with pytest.raises(Unauthorized):
         login.log_in(db, KEYS, "nobody@example.org", "wrong", now, network="192.0.2.0/24")
     cookie, _ = login.log_in(db, KEYS, EMAIL, PASSWORD, now, network="192.0.2.0/24")
-    sessions.close_session(db, cookie, now)
-    sessions.close_session(db, cookie, now)
+    sessions.close_session(db, cookie)
+    sessions.close_session(db, cookie)
     me, stranger = f"member:{grace}", f"address:{login.who_is(KEYS, 'nobody@example.org')[:16]}"
     assert audited(db, "log") == [
         ("login.fail", me, {"failures": 1, "network": "192.0.2.0/24"}),
@@ -333,9 +333,9 @@ def test_a_deactivated_member_is_out_at_once_and_stays_out(db: Database, grace: 
     cookie, _ = login.log_in(db, KEYS, EMAIL, PASSWORD, now)
     token = link(db, grace, now)
     with db.write() as session:
-        members.change_member(session, grace, {"active": False}, "test", now)
+        members.change_member(session, grace, {"active": False}, "test")
     with db.write() as session:
-        members.change_member(session, grace, {"active": True}, "test", now)
+        members.change_member(session, grace, {"active": True}, "test")
     assert sessions.member_of(db, cookie, now) is None
     with pytest.raises(Unauthorized):
         login.choose(db, KEYS, token, "quite another one", now)
@@ -366,10 +366,10 @@ def test_the_last_admin_cannot_be_taken_away(db: Database, grace: str, now: date
     with db.write() as session:
         ada = members.find_member(session, "ada@example.org")
         assert ada is not None
-        members.change_member(session, ada.id, {"role": "viewer"}, "test", now)
+        members.change_member(session, ada.id, {"role": "viewer"}, "test")
     for change in ({"role": "viewer"}, {"active": False}):
         with db.write() as session, pytest.raises(Conflict):
-            members.change_member(session, grace, change, "test", now)
+            members.change_member(session, grace, change, "test")
 
 
 @pytest.mark.parametrize(
@@ -386,5 +386,5 @@ def test_the_last_admin_cannot_be_taken_away(db: Database, grace: str, now: date
 )
 def test_wrong_values_name_their_field(db: Database, grace: str, now: datetime, change: dict[str, object]) -> None:
     with db.write() as session, pytest.raises(Invalid) as refused:
-        members.change_member(session, grace, change, "test", now)
+        members.change_member(session, grace, change, "test")
     assert [issue.field for issue in refused.value.issues] == list(change)

@@ -45,8 +45,8 @@ def test_the_first_reason_stays(session: Session, now: datetime) -> None:
 
 def test_lifting_is_audited_without_the_address(session: Session, now: datetime) -> None:
     suppression.suppress(session, [NEW], "email", "anna@example.org", "hard_bounce", now)
-    assert suppression.lift(session, [NEW], "email", "anna@example.org", "m1", "mailbox repaired", now)
-    assert not suppression.lift(session, [NEW], "email", "anna@example.org", "m1", "", now)
+    assert suppression.lift(session, [NEW], "email", "anna@example.org", "m1", "mailbox repaired")
+    assert not suppression.lift(session, [NEW], "email", "anna@example.org", "m1", "")
     assert suppression.is_suppressed(session, [NEW], "email", "anna@example.org") is None
     line = session.scalars(select(Audit)).one()
     said = {"channel": "email", "reason": "hard_bounce", "why": "mailbox repaired"}

@@ -27,7 +27,7 @@ from crm.consent import consent
 from crm.consent.mailbox import says_no
 from journeys.calls import activity_of
 from models import Database, Event
-from tests.engine.conftest import World
+from tests.engine.conftest import StoryClock, World
 from tests.toy_provider import GOOD, LOFTS, Loft, Pigeon, settings_of
 from workspace import accounts as rows
 from workspace import stopped_accounts
@@ -224,26 +224,9 @@ def test_an_abandoned_claim_is_asked_where_it_was_made(sending: Sending) -> None
     sending.world.step(run)
     sending.world.later(minutes=1)
     sending.accounts.look()
-    sending.effects.engine.clock = _Still(sending.world)
+    sending.effects.engine.clock = StoryClock(sending.world)
     settle(sending.effects)
     assert (sending.message(run).status, sending.message(run).account) == ("sent", first)
-
-
-class _Still:
-    """The clock of the story."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def now(self) -> Any:
-        return self._world.now
-
-    real_now = now
-
-    def to_real(self, virtual: Any) -> Any:
-        return virtual
-
-    to_virtual = to_real
 
 
 def test_an_account_that_cannot_be_opened_stops_its_messages_and_loses_none(sending: Sending) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -20,6 +19,7 @@ from engine.runs.operations import end_run
 from journeys.errors import Conflict, NotFound
 from models import Audit, Body, Event, Message, new_id
 from reports.messages import undecided
+from tests.engine.conftest import StoryClock
 from workspace import stopped_accounts
 
 
@@ -67,7 +67,7 @@ def look(world):
 @pytest.fixture(autouse=True)
 def clock(world):
     """The engine goes by the world's clock."""
-    world.engine.clock = SimpleNamespace(now=lambda: world.now, to_real=lambda at: at, to_virtual=lambda at: at)
+    world.engine.clock = StoryClock(world)
 
 
 def test_sent_and_left_are_facts_and_send_nothing(world, uncertain):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from sqlalchemy import select
 
 from crm.catalogue import declare_field
 from crm.people.profile import update_fields
+from engine.clock import Clock
 from engine.enrolment import schedules
 from engine.keeper import Keeper
 from engine.runs.operations import runs
@@ -42,20 +42,9 @@ HOURLY = {
 }
 
 
-@dataclass(frozen=True)
-class Standing:
-    """A `Clock` that stands still."""
-
-    at: datetime
-
-    def now(self):
-        return self.at
-
-    def to_virtual(self, real):
-        return real
-
-    def to_real(self, virtual):
-        return virtual
+def Standing(at: datetime) -> Clock:
+    """A clock that stands still."""
+    return Clock(read=lambda: at)
 
 
 @pytest.fixture

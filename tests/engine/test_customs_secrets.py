@@ -119,7 +119,7 @@ def test_without_the_secret_the_function_is_not_called(sqlite_world) -> None:
     called: list[Shop] = []
     run = started(sqlite_world, shop(called.append))
     with sqlite_world.db.write() as session:
-        secrets.remove(session, "shop_key", "test", sqlite_world.now)
+        secrets.remove(session, "shop_key", "test")
     sqlite_world.perform(run, activity=SHOP)
     assert (sqlite_world.row(run).reason, called) == ("no_secret:shop_key", [])
 

@@ -580,7 +580,7 @@ def test_who_is_moved_back_comes_to_what_was_said(town: Town) -> None:
     assert (found.steps["bye"].now, dict(found.ended)) == (2, {"completed": 2})
     before = town.became(journey)
     with world.db.write() as session:
-        migrate.begin_rollback(session, begun.id, "test", world.now)
+        migrate.begin_rollback(session, begun.id, "test")
     with world.db.write() as session:
         while not migrate.back_chunk(world.engine, session, begun.id, world.now)[1]:
             pass

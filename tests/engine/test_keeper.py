@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from engine.clock import Clock
 from engine.interpreter.state import Instruction
 from engine.keeper import Keeper, recover
 from engine.runs.operations import runs
@@ -17,6 +16,7 @@ from engine.temporal.wakeups import Wakeups
 from engine.versions import publish as publishing
 from models import Audit, Lease
 from storage.events import append_event
+from tests.engine.conftest import StoryClock
 from workspace import audit
 
 
@@ -58,7 +58,7 @@ def keeper(world, told):
 
 def tick(world, keeper):
     """One round at the world's instant."""
-    world.engine.clock = Clock(1.0, datetime.now(UTC), world.now)
+    world.engine.clock = StoryClock(world)
     asyncio.run(keeper.tick())
 
 
@@ -248,7 +248,7 @@ def test_a_birthday_enters_at_nine_o_clock_where_the_contact_lives(world, keeper
 def test_the_head_of_the_audit_trail_is_logged(world, keeper, caplog):
     caplog.set_level("INFO", "pfadwerk.audit")
     with world.db.write() as session:
-        line = audit.record(session, "m1", "x.y", "s", {}, world.now)
+        line = audit.record(session, "m1", "x.y", "s", {})
     tick(world, keeper)
     assert f"audit head {line.id}:{line.digest}" in caplog.text
     with world.db.write() as session:

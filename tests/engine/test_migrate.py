@@ -122,7 +122,7 @@ def test_it_goes_on_after_a_crash_in_chunks(world, moving):
 
 def begin_back(world, migration):
     with world.db.write() as session:
-        migrate.begin_rollback(session, migration, "test", world.now)
+        migrate.begin_rollback(session, migration, "test")
 
 
 def back(world, migration, chunk=100):

@@ -53,7 +53,7 @@ def test_somebody_who_has_left_is_a_ghost(world):
     kim = member(world)
     member(world, "admin", "Ada")
     with world.db.write() as session:
-        members.change_member(session, kim, {"active": False}, "test", world.now)
+        members.change_member(session, kim, {"active": False}, "test")
     assert issues(world, named(owner=kim)) == {("call", "owner", "unknown_member")}
 
 
@@ -70,7 +70,7 @@ def test_a_version_that_named_somebody_goes_on_when_they_have_left(world):
     kim, ada = member(world), member(world, "admin", "Ada")
     world.publish(named(owner=kim, escalate_to=kim))
     with world.db.write() as session:
-        members.change_member(session, kim, {"active": False}, "test", world.now)
+        members.change_member(session, kim, {"active": False}, "test")
     world.happens(world.contact(), "Signed Up")
     with world.db.read() as session:
         [task] = tasks.list_tasks(session, world.now).tasks
@@ -225,7 +225,7 @@ def test_a_rotation_in_which_nobody_is_active_is_not_published(world):
     assert issues(world, SHARED) == set()
     for id, left in ((kim, set()), (lee, {("call", "pool", "idle_pool")})):
         with world.db.write() as session:
-            members.change_member(session, id, {"active": False}, "test", world.now)
+            members.change_member(session, id, {"active": False}, "test")
         assert issues(world, SHARED) == left
 
 
@@ -263,7 +263,7 @@ def test_the_last_one_of_a_rotation_is_named_before_they_go(world):
     member(world, "admin", "Ada")
     with world.db.write() as session:
         assert uses.uses_of_member(world.engine, session, lee) == []
-        members.change_member(session, lee, {"active": False}, "test", world.now)
+        members.change_member(session, lee, {"active": False}, "test")
     assert (found([lee]), found([kim]), last()) == ([("call", "team")], [], {("team", kim): ["Share"]})
     with world.db.read() as session:
         assert [use.noun for use in uses.uses_of_member(world.engine, session, kim)] == ["pool"]

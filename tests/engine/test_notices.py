@@ -314,7 +314,7 @@ def test_mails_wait_while_their_account_is_stopped(desk):
         desk.tell(minutes=2)
     assert desk.mail.sent == []
     with desk.world.db.write() as session:
-        stopped_accounts.works(session, "smtp.default", desk.world.now)
+        stopped_accounts.works(session, "smtp.default")
     desk.tell(minutes=1)
     assert recipients(desk) == ["ada@example.org"]
 

@@ -96,7 +96,7 @@ def test_a_domain_with_red_marks_carries_no_marketing_unless_an_administrator_sa
     assert ("red_sender", "sender") in refused(shop, marketing)
     assert ("red_sender", "sender") not in refused(shop, journey(**sender)), "transactional messages are owed"
     with shop.db.write() as session:
-        sending_domains.allow(session, "smtp.main", "shop.example", "member:ada", shop.now)
+        sending_domains.allow(session, "smtp.main", "shop.example", "member:ada")
     assert ("red_sender", "sender") not in refused(shop, marketing)
     checked(shop, "shop.example", GOOD_KEY, RED, MX)
     assert ("red_sender", "sender") in refused(shop, marketing), "another red mark was not allowed"

@@ -56,7 +56,7 @@ def test_a_page_behind_one_that_is_gone_begins_anew(stocked):
 
 def put_away(world, key, folder, tags):
     with world.db.write() as session:
-        return listing.put_away(session, key, folder, tags, "test", world.now)
+        return listing.put_away(session, key, folder, tags, "test")
 
 
 def test_folders_and_tags_narrow(stocked):

@@ -126,7 +126,7 @@ def moved_there_and_back(story: Story) -> None:
         id = migrate.start(story.world.engine, session, story.journey_id, 1, 2, {"reply": "reply"}, BY, story.world.now).id
         migrate.carry_on(story.world.engine, session, id, story.world.now)
     with story.world.db.write() as session:
-        migrate.begin_rollback(session, id, BY, story.world.now)
+        migrate.begin_rollback(session, id, BY)
         migrate.carry_on(story.world.engine, session, id, story.world.now)
 
 

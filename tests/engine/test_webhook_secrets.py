@@ -143,7 +143,7 @@ def test_a_value_that_no_header_can_hold_is_not_sent(sqlite_world, receiver, cap
 def test_without_the_secret_nobody_is_called(sqlite_world, receiver) -> None:
     run = started(sqlite_world, journey(receiver))
     with sqlite_world.db.write() as session:
-        secrets.remove(session, "crm_token", "test", sqlite_world.now)
+        secrets.remove(session, "crm_token", "test")
     sqlite_world.perform(run, activity=CALL)
     assert (receiver.got, [one.reason for one in sqlite_world.messages(run)]) == ([], ["no_secret"])
 

@@ -55,13 +55,13 @@ def test_old_lines_hold_and_the_first_start_seals_what_is_there(url: str, tmp_pa
     migrate.upgrade(url)
     settings = Settings(home=tmp_path / "home", database_url=url)
     with closing(Database(url)) as database:
-        engine = build_engine(settings, database, [])
+        build_engine(settings, database, [])
         with database.read() as session:
             check = audit.check(session)
             assert (check.problem, check.keyed_from, check.head.number) == ("", 4, 4)
             assert audit.list_lines(session)[0].action == "audit.key"
         with database.write() as session:
-            audit.record(session, "cli", "x.y", "s", {}, engine.clock.now())
+            audit.record(session, "cli", "x.y", "s", {})
             assert audit.check(session).head.number == 5
         with database.write() as session:
             session.execute(text("UPDATE audit SET actor = 'nobody' WHERE id = 2"))

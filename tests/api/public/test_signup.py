@@ -64,6 +64,9 @@ class Moment:
 
     to_real = to_virtual
 
+    def later(self, virtual: datetime, span: timedelta) -> datetime:
+        return virtual + span
+
 
 @dataclass
 class Post:

@@ -115,4 +115,4 @@ def update(kind: str) -> None:
 
 def test_no_case_file_is_left_over() -> None:
     left = {file.stem for file in CASES.glob("*.json")} - {kind.kind for kind in BUILT_IN}
-    assert left == set(), "name them in `BUILT_IN` of journeys/nodes/__init__.py, or take the files away"
+    assert left == set(), "name them in `BUILT_IN` of journeys/nodes/built_in.py, or take the files away"
