@@ -6,6 +6,7 @@ one. Out-of-office notes are not told apart: phones write none.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -46,7 +47,7 @@ def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply,
     people = _people(session, reply.channel, address)
     for person in people:
         lock_contact(session, person)
-    key = f"{EVENT}:{account}:{reply.provider_id}"[:200]
+    key = _key(account, reply)
     if session.scalar(select(Event.id).where(col(Event.source) == "system", col(Event.message_id) == key)) is not None:
         return "known", []
     message = _answered(session, people, reply.channel)
@@ -63,6 +64,11 @@ def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply,
     }
     hops = hops_of(session, message) if message is not None else 0
     return "taken", [*events, append_event(session, whose, "system", EVENT, properties, now, message_id=key, hops=hops)]
+
+
+def _key(account: str, reply: Reply) -> str:
+    """Names the event, once for each reply; a digest, because accounts and ids of providers together may be longer than message ids."""
+    return f"{EVENT}:{hashlib.sha256(f'{account}:{reply.provider_id}'.encode()).hexdigest()}"
 
 
 def _people(session: Session, channel: str, address: str) -> list[str]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -20,6 +21,8 @@ SIGNED = ("From", "From", "To", "Subject", "Date", "Message-ID", "Reply-To", "Li
 §5.4.2; RFC 8058 §4 asks for both List-Unsubscribe headers."""
 BITS = 2_048
 """Source: RFC 8301 §3.2: at least 1,024, should be 2,048; a longer one does not fit into one string of a TXT record that many panels take."""
+
+UNFIT = "Expected an RSA key of at least 2,048 bits as PEM, not encrypted with a passphrase."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,13 @@ def new_key() -> str:
 
 @lru_cache(maxsize=100)
 def signer(selector: str, pem: str) -> Signer:
-    """Raises: ValueError: the text is no RSA key."""
-    key = serialization.load_pem_private_key(pem.encode("ascii"), None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError("expected an RSA key")
+    """Raises: ValueError: the text is no RSA key that can be read without a passphrase, or a shorter one than `BITS`."""
+    try:
+        key = serialization.load_pem_private_key(pem.encode("ascii"), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
+        raise ValueError(UNFIT) from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < BITS:
+        raise ValueError(UNFIT)
     return Signer(selector, key)
 
 

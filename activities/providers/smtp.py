@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from activities.providers import dkim
 from activities.providers.mime import address_of, build
@@ -153,9 +153,12 @@ class SmtpConfig(ProviderConfig):
 
     @field_validator("dkim_key")
     @classmethod
-    def _is_key(cls, key: SecretStr) -> SecretStr:
+    def _is_key(cls, key: SecretStr, others: ValidationInfo) -> SecretStr:
+        """A selector that is wrong itself has an error of its own."""
         if key.get_secret_value():
             dkim.signer("", key.get_secret_value())
+            if others.data.get("dkim_selector") == "":
+                raise ValueError("A DKIM key needs a selector.")
         return key
 
 

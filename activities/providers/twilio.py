@@ -72,7 +72,9 @@ INTENTS: Mapping[str, Literal["", "stop", "start"]] = {"STOP": "stop", "START": 
 
 
 def sort(status: int, code: int) -> ProviderFailure:
-    """The failure that a refusal means; `code` 0: it names none. An answer of a server that broke off says nothing about the message."""
+    """The failure that a refusal means; `code` 0: it names none, nor does one that only repeats the status (Twilio's client does so where the
+    answer has no code). An answer of a server that broke off says nothing about the message."""
+    code = 0 if code == status else code
     name = f"twilio_{code or f'http_{status}'}"
     if code not in TABLE and status == 429:
         return RetryLater(name, LATER)
@@ -340,6 +342,6 @@ def _spellings(url: str) -> tuple[str, str]:
     """As we know the address, and with the standard port spelled out."""
     parts = urlsplit(url)
     if parts.port is not None:
-        return url, parts._replace(netloc=parts.hostname or "").geturl()
+        return url, parts._replace(netloc=parts.netloc.rpartition(":")[0]).geturl()
     port = 443 if parts.scheme == "https" else 80
     return url, parts._replace(netloc=f"{parts.netloc}:{port}").geturl()

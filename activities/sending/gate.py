@@ -43,6 +43,7 @@ from journeys import wishes
 from journeys.channels import address_of
 from journeys.rules.terms.message import MESSAGE_EVENTS
 from models import Contact, Event, Message, Run
+from storage.json_sql import Kind, Text, place
 from storage.sql import on, table
 from workspace import settings
 
@@ -55,8 +56,6 @@ WAITING = 200
 """Held messages of one contact that are looked at; the most important first."""
 LEFT = 2_000
 """Messages of one contact within the longest cap that are counted; the newest first. Twice what the largest cap lets through."""
-HAPPENED = 200
-"""Events of one contact within the longest spacing that are looked at; the newest first."""
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _left_at = func.coalesce(messages.c.sent_at, messages.c.claimed_at)
@@ -99,16 +98,21 @@ _held = (
     .limit(WAITING)
 )
 _happened = (
-    select(events.c.name, events.c.occurred_at, events.c.properties)
+    select(
+        events.c.name,
+        Text(*place(events.c.properties, "channel")).label("of_channel"),
+        func.max(events.c.occurred_at).label("at"),
+    )
     .where(
         events.c.contact_id == bindparam("of_contact"),
         events.c.type == "system",
         events.c.name.in_(bindparam("names", expanding=True)),
         events.c.occurred_at > bindparam("since"),
+        func.coalesce(Kind(*place(events.c.properties, "machine")), "") != "true",
     )
-    .order_by(events.c.occurred_at.desc())
-    .limit(HAPPENED)
+    .group_by(events.c.name, "of_channel")
 )
+"""The last of each name and channel: scanners that open every mail hide nobody's click."""
 
 _on_their_way = (
     select(messages.c.channel, func.max(messages.c.claimed_at).label("at"))
@@ -230,8 +234,7 @@ def _happenings(
     values = {"of_contact": contact_id, "names": sorted({rule.event for rule in rules}), "since": now - max(rule.after for rule in rules)}
     found: dict[str, dict[str, datetime]] = {one.channel: {MESSAGE_EVENTS["sent"]: one.at} for one in besides}
     for row in on(session).execute(_happened, values):
-        if not row.properties.get("machine"):
-            found.setdefault(str(row.properties.get("channel")), {}).setdefault(row.name, row.occurred_at)
+        found.setdefault(str(row.of_channel), {}).setdefault(row.name, row.at)
     for claim in on(session).execute(_on_their_way, {"of_contact": contact_id, "me": wanted.message_id}):
         there = found.setdefault(claim.channel, {})
         there[MESSAGE_EVENTS["sent"]] = max(claim.at, there.get(MESSAGE_EVENTS["sent"], claim.at))

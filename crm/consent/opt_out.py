@@ -13,7 +13,9 @@ from sqlmodel import col, select
 
 from crm.consent import suppression
 from crm.consent.consent import Evidence, history, record_consent
+from crm.consent.mailbox import EVERYTHING, words, write
 from models import ConsentState, Contact, Event
+from storage.locks import lock_contact
 
 SOURCE = "opt_out:"
 """Statements begin with it whose no a yes of the same kind takes back."""
@@ -30,11 +32,11 @@ def opt_out(
     proof: Mapping[str, object],
     hops: int = 0,
 ) -> list[Event]:
-    """Withdraws every purpose of the channel, from the address itself; returns the events to route. `by` is who passed the word on, such as
-    `twilio.main`."""
-    contact_id = contact if isinstance(contact, str) else contact.id
+    """Withdraws every purpose of the channel, from the address itself: also those that only others who have it agreed to, and those nobody
+    spoke of yet. Returns the events to route. `by` is who passed the word on, such as `twilio.main`."""
+    contact = lock_contact(session, contact)
     purposes = session.scalars(
-        select(ConsentState.purpose).where(ConsentState.contact_id == contact_id, ConsentState.channel == channel)
+        select(ConsentState.purpose).where(ConsentState.contact_id == contact.id, ConsentState.channel == channel)
     ).all()
     said = [
         record_consent(
@@ -52,6 +54,7 @@ def opt_out(
         )
         for purpose in sorted({*purposes, "marketing"})
     ]
+    write(session, words(contact, channel, EVERYTHING, "withdrawn", now, address))
     return [event for event in said if event is not None]
 
 
@@ -67,8 +70,9 @@ def opt_in(
     hops: int = 0,
 ) -> list[Event]:
     """Grants anew, from the address itself, the purposes that were granted until a word of the same kind withdrew them. Returns the events to
-    route."""
-    contact_id = contact if isinstance(contact, str) else contact.id
+    route. What the contact stopped for others is taken back as well, unless it had withdrawn marketing elsewhere: that may have been an
+    objection to everything."""
+    contact = lock_contact(session, contact)
     said = [
         record_consent(
             session,
@@ -83,8 +87,10 @@ def opt_in(
             mailbox=address,
             hops=hops,
         )
-        for purpose in _taken(session, contact_id, channel)
+        for purpose in _taken(session, contact.id, channel)
     ]
+    if _said_elsewhere(session, contact.id, channel, "marketing") != "withdrawn":
+        write(session, words(contact, channel, EVERYTHING, "granted", now))
     return [event for event in said if event is not None]
 
 
@@ -101,18 +107,21 @@ def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, *,
 
 
 def _taken(session: Session, contact_id: str, channel: str) -> list[str]:
-    """Purposes that are withdrawn now, last by a word of this kind, and were granted right before."""
+    """Purposes that are withdrawn now, and were granted until words of this kind withdrew them."""
     withdrawn = select(ConsentState.purpose).where(
         ConsentState.contact_id == contact_id, ConsentState.channel == channel, col(ConsentState.state) == "withdrawn"
     )
-    found = []
-    for purpose in sorted(session.scalars(withdrawn)):
-        counted = [
-            one
-            for one in history(session, contact_id)
-            if (one.channel, one.purpose) == (channel, purpose) and one.proof.get("applied") is not False
-        ]
-        last, *before = sorted(counted, key=lambda one: (one.said_at, one.id or 0), reverse=True)[:2]
-        if last.source.startswith(SOURCE) and before and before[0].state == "granted":
-            found.append(purpose)
-    return found
+    purposes = sorted(session.scalars(withdrawn))
+    return [purpose for purpose in purposes if _said_elsewhere(session, contact_id, channel, purpose) == "granted"]
+
+
+def _said_elsewhere(session: Session, contact_id: str, channel: str, purpose: str) -> str | None:
+    """What counted last of all that was said but opt-outs of this kind, however many followed; None if nothing was."""
+    counted = [
+        one
+        for one in history(session, contact_id)
+        if (one.channel, one.purpose) == (channel, purpose)
+        and one.proof.get("applied") is not False
+        and not (one.state == "withdrawn" and one.source.startswith(SOURCE))
+    ]
+    return max(counted, key=lambda one: (one.said_at, one.id or 0)).state if counted else None

@@ -396,6 +396,22 @@ def test_the_most_important_are_seen_among_many(db: Database) -> None:
     assert placed.told(verdict) == placed.case["answer"]
 
 
+def test_scanners_hide_nobody(db: Database) -> None:
+    """However many opens and clicks of machines came after what a person did."""
+    [placed] = [placed for placed in PLACED if placed.case["about"] == "an SMS waits four hours after an e-mail was opened"]
+    write(db)
+    now = placed.asked.now
+    rows = [
+        event_row_of(placed, f"{rule.event} scan {number}", placed.contact_id, rule.event, rule.of_channel, now, machine=True)
+        for rule in placed.asked.limits.spacings
+        for number in range(300)
+    ]
+    with limited(db, placed.asked.limits) as session:
+        session.execute(insert(table(Event)), rows)
+        verdict = gate.ask(session, session.get(Contact, placed.contact_id), placed.wanted, KEYS, now)
+    assert placed.told(verdict) == placed.case["answer"]
+
+
 # --- what it costs ---
 
 

@@ -50,11 +50,13 @@ def agree(session: Any, contact: str, now: Any, purpose: str = "marketing", stat
     consent.record_consent(session, contact, "sms", purpose, state, now, evidence=consent.Evidence.DATED, source="test")
 
 
-def writes(client: TestClient, settings: Any, text: str, sid: str = "SM1", sender: str = NUMBER, token: str = TOKEN, **more: str) -> Any:
+def writes(
+    client: TestClient, settings: Any, text: str, sid: str = "SM1", sender: str = NUMBER, token: str = TOKEN, to: str = ADDRESS, **more: str
+) -> Any:
     form = {"MessageSid": sid, "From": sender, "To": "+41791111111", "Body": text, **more}
-    signature = RequestValidator(token).compute_signature(f"{settings.public_url}{ADDRESS}", form)
+    signature = RequestValidator(token).compute_signature(f"{settings.public_url}{to}", form)
     headers = {"x-twilio-signature": signature, "content-type": "application/x-www-form-urlencoded", "authorization": ""}
-    return client.post(ADDRESS, content=urlencode(form).encode(), headers=headers)
+    return client.post(to, content=urlencode(form).encode(), headers=headers)
 
 
 def replies(engine: Any) -> list[Event]:
@@ -100,6 +102,21 @@ def test_stop_counts_for_everybody_with_the_number(
     assert (said.source, said.proof) == ("opt_out:twilio.main", {"reply": "SM1", "word": "stop"})
     assert [one.routed for one in changed] == [True] * 3
     assert [one.properties["intent"] for one in replies(engine)] == ["stop"]
+
+
+def test_the_longest_names_lose_no_stop(client: TestClient, engine: Any, settings: Any, anna: str) -> None:
+    name = "n" * 64
+    with engine.db.write() as session:
+        accounts.add(session, engine.address_keys, name, read(Twilio, CONFIG)[1], "test", engine.clock.now())
+    for sid in ("SM" + "1" * 32, "SM" + "1" * 32, "SM" + "1" * 198 + "2", "SM" + "1" * 198 + "3"):
+        assert writes(client, settings, "STOP", sid, to=f"/callbacks/twilio.{name}/inbound").status_code == 200
+    assert (state(engine), len(replies(engine))) == ("withdrawn", 3)
+
+
+def test_start_brings_back_what_several_stops_took(client: TestClient, engine: Any, settings: Any, anna: str) -> None:
+    for sid, text in (("SM1", "STOP"), ("SM2", "Stop"), ("SM3", "START")):
+        writes(client, settings, text, sid)
+    assert state(engine) == "granted"
 
 
 def test_start_brings_back_what_stop_took_and_nothing_else(client: TestClient, engine: Any, settings: Any, anna: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from activities.sending.gate import Pass, Refuse, SendRequest, ask
-from crm.consent import consent, mailbox, suppression
+from crm.consent import consent, mailbox, opt_out, suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import bulk
 from crm.imports.columns import Person, Said
@@ -75,6 +75,29 @@ def test_an_objection_is_about_everything(session: Session, couple: tuple[str, s
     consent.object_all(session, "acc-1", now, source="letter")
     for channel, purpose in (("email", "marketing"), ("email", "newsletter"), ("sms", "marketing"), ("whatsapp", "marketing")):
         assert verdict(session, "acc-2", now, channel=channel, purpose=purpose) == Refuse("suppressed_unsubscribe")
+
+
+def test_who_opts_out_stops_every_purpose_of_the_number_until_they_start_again(
+    session: Session, couple: tuple[str, str], now: datetime
+) -> None:
+    phone = "+41446681800"
+    say(session, "acc-2", "granted", now - HOUR, channel="sms", purpose="news")
+    for later in (0, 1):
+        opt_out.opt_out(session, "acc-1", "sms", phone, now + later * HOUR, by="twilio.main", proof={})
+    assert verdict(session, "acc-2", now + HOUR, channel="sms", purpose="news") == Refuse("suppressed_unsubscribe")
+    assert verdict(session, "acc-2", now + HOUR, channel="whatsapp") == Pass(phone), "another channel"
+    opt_out.opt_in(session, "acc-1", "sms", phone, now + 2 * HOUR, by="twilio.main", proof={})
+    for name, purpose in (("acc-1", "marketing"), ("acc-2", "marketing"), ("acc-2", "news")):
+        assert verdict(session, name, now + 2 * HOUR, channel="sms", purpose=purpose) == Pass(phone)
+
+
+def test_to_start_again_takes_back_no_objection(session: Session, couple: tuple[str, str], now: datetime) -> None:
+    say(session, "acc-2", "granted", now - HOUR, channel="sms", purpose="news")
+    consent.object_all(session, "acc-1", now, source="letter")
+    opt_out.opt_out(session, "acc-1", "sms", "+41446681800", now + HOUR, by="twilio.main", proof={})
+    opt_out.opt_in(session, "acc-1", "sms", "+41446681800", now + 2 * HOUR, by="twilio.main", proof={})
+    assert verdict(session, "acc-1", now + 2 * HOUR, channel="sms") == Refuse("no_consent")
+    assert verdict(session, "acc-2", now + 2 * HOUR, channel="sms", purpose="news") == Refuse("suppressed_unsubscribe")
 
 
 @pytest.mark.parametrize("spelled", [" Family@Example.ORG ", "family@example.org\u200b", "FAMILY@EXAMPLE.ORG"])

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import dkim as dkimpy
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from activities.account_setup import read
 from activities.providers import dkim
 from activities.providers.mime import build
 from activities.providers.provider import Outgoing, Surroundings
 from activities.providers.smtp import Smtp, SmtpConfig
+from journeys.errors import Invalid
 from tests.activities.providers.conformance import outgoing
 from tests.activities.providers.test_smtp import Server
 
@@ -136,5 +141,27 @@ def test_a_new_key_has_a_new_selector_and_one_that_is_none_is_refused() -> None:
     assert (first.dkim_selector, second.dkim_selector) == ("pfadwerk1", "pfadwerk2")
     assert first.dkim_key != second.dkim_key
     assert Smtp.signs_with(SmtpConfig(host="h")) is None
-    with pytest.raises(ValueError, match="dkim_key"):
-        SmtpConfig(host="h", dkim_key=SecretStr("-----BEGIN PRIVATE KEY-----"))
+
+
+def pem(key: Any, password: bytes = b"") -> str:
+    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return str(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode())
+
+
+@pytest.mark.parametrize(
+    ("key", "selector", "why"),
+    [
+        ("-----BEGIN PRIVATE KEY-----", "s", dkim.UNFIT),
+        (PEM.replace("BEGIN", "BEGÏN"), "s", dkim.UNFIT),
+        (pem(serialization.load_pem_private_key(PEM.encode(), None), b"secret"), "s", dkim.UNFIT),
+        (pem(rsa.generate_private_key(65_537, 1_024)), "s", dkim.UNFIT),
+        (pem(ed25519.Ed25519PrivateKey.generate()), "s", dkim.UNFIT),
+        (PEM, "", "A DKIM key needs a selector."),
+    ],
+    ids=["cut off", "not ASCII", "encrypted", "short", "not RSA", "without a selector"],
+)
+def test_a_key_that_cannot_sign_is_refused_with_its_field(key: str, selector: str, why: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(Smtp, {"host": "h", "dkim_selector": selector, "dkim_key": key})
+    assert [(issue.field, issue.text) for issue in refused.value.issues] == [("dkim_key", why)]
+    read(Smtp, {"host": "h", "dkim_selector": "s", "dkim_key": PEM})

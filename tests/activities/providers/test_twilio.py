@@ -234,6 +234,8 @@ def test_an_answer_that_is_none_leaves_a_message_in_doubt(wire: TwilioWire, answ
         (400, 30007, PolicyRefused, "twilio_30007"),
         (400, 99999, MessageDead, "twilio_99999"),
         (403, 0, SenderStopped, "twilio_http_403"),
+        (401, 401, SenderStopped, "twilio_http_401"),
+        (404, 404, MessageDead, "twilio_http_404"),
         (429, 0, RetryLater, "twilio_http_429"),
         (500, 20500, InDoubt, "twilio_20500"),
         (502, 0, InDoubt, "twilio_http_502"),
@@ -290,6 +292,11 @@ def test_what_twilio_signs_is_taken_and_nothing_else() -> None:
     reader().verify(call(told("delivered")))
     with_port = f"https://pfadwerk.example:443/callbacks/twilio.main/status?message={MESSAGE}"
     reader().verify(call(told("delivered"), signed=with_port))
+    for host in ("[2001:db8::1]", "pfadwerk.example"):
+        path = f"{host}{{}}/callbacks/twilio.main/status"
+        for known, signed in ((":443", ""), ("", ":443")):
+            signed_url = f"https://{path.format(signed)}?message={MESSAGE}"
+            reader().verify(call(told("delivered"), url=f"https://{path.format(known)}", signed=signed_url))
     good = call(told("delivered"))
     refused = [
         call(told("delivered"), token="x" * 32),
