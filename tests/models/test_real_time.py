@@ -35,7 +35,7 @@ def test_only_what_another_clock_stamped_ends(tmp_path: Path, clock: dict[str, o
 def test_the_age_of_a_file_becomes_the_instant_that_its_stamp_stood_for(tmp_path: Path, clock: dict[str, object], moved: timedelta) -> None:
     """Two hours of the workspace are two minutes of the world."""
     url = f"sqlite:///{tmp_path}/old.db"
-    migrate.upgrade(url, "0038")
+    migrate.upgrade(url, "0037")
     stamped = NOW + moved + timedelta(hours=2)
     with closing(Database(url)) as database, database.write() as session:
         session.execute(

@@ -1,6 +1,6 @@
 """Double opt-ins are rows until they are confirmed
 
-Revision 0040, after 0037. Nothing is read from what is there: a consent that was `pending` before waits for whoever asks again.
+Revision 0033, after 0032. Nothing is read from what is there: a consent that was `pending` before waits for whoever asks again.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0040"
-down_revision = "0037"
+revision = "0033"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """How far old data has been emptied, and which inboxes hold an event
 
-Revision 0041, after 0040. What is there is gone through from its beginning by the first daily job after the upgrade.
+Revision 0034, after 0033. What is there is gone through from its beginning by the first daily job after the upgrade.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0041"
-down_revision = "0040"
+revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

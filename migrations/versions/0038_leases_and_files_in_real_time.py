@@ -1,6 +1,6 @@
 """Leases of calls and the age of files by real time
 
-Revision 0032, after 0038. Where the workspace has a clock of its own (staging), theirs were stamped by it: they become the instants that it
+Revision 0038, after 0037. Where the workspace has a clock of its own (staging), theirs were stamped by it: they become the instants that it
 stands for.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0032"
-down_revision = "0038"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """The inbox that contacts have on the customer's site
 
-Revision 0038, after 0034.
+Revision 0037, after 0036.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0038"
-down_revision = "0034"
+revision = "0037"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """What the DNS says about sending domains
 
-Revision 0043, after 0041.
+Revision 0035, after 0034.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0043"
-down_revision = "0041"
+revision = "0035"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

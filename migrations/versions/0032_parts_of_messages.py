@@ -1,6 +1,6 @@
 """What was sent keeps the further parts of its template
 
-Revision 0037, after 0031. Messages from before have none.
+Revision 0032, after 0031. Messages from before have none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0037"
+revision = "0032"
 down_revision = "0031"
 branch_labels = None
 depends_on = None

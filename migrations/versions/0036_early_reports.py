@@ -1,6 +1,6 @@
 """Reports of providers that overtook the answer to their send are kept for an hour
 
-Revision 0034, after 0043.
+Revision 0036, after 0035.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0034"
-down_revision = "0043"
+revision = "0036"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
