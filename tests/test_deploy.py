@@ -142,7 +142,7 @@ def test_a_day_of_the_program_needs_no_more_than_its_role(world: World, roles: s
     assert world.performer.received
     with world.db.write() as session:
         content = b"email,name\nada@example.org,Ada Lovelace\n"
-        uploads.take(session, uploads.read_sent("people.csv", content), "m1", world.now)
+        uploads.take(session, uploads.read_sent("people.csv", content), "m1", world.now, world.now)
     job_id = erase_person(world.db, who, world.now, by="m1", keys=KEYS).job_id
     with world.db.read() as session:
         job = session.get_one(Job, job_id)

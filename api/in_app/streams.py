@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import func
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from journeys.errors import TooMany
@@ -69,6 +69,7 @@ class Streams:
             del self._by_key[key_id]
         if not self._waiting and self._looking is not None:
             self._looking.cancel()
+            self._looking = None  # cancelled is not yet done, and whoever comes meanwhile needs a look of their own
 
     async def close(self) -> None:
         """Ends the looking."""
@@ -85,9 +86,10 @@ class Streams:
             try:
                 if newest is None:
                     newest = await run_in_threadpool(self._newest)
+                    self._ring_all()  # whoever has read before that looks once more
                 newest = self._ring(await run_in_threadpool(self._since, newest), newest)
-            except DBAPIError as error:
-                log.warning("new in-app messages were not looked for: %s", type(error.orig).__name__)
+            except SQLAlchemyError as error:  # that of a pool with no connection left is no DBAPIError
+                log.warning("new in-app messages were not looked for: %s", type(error).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
     def _ring_all(self) -> None:

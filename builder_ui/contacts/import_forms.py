@@ -74,7 +74,7 @@ class _Forms:
             types = imports.field_types(session)
         sent = uploads.read_sent(name, content, types)
         with db.write() as session:
-            return uploads.take(session, sent, f"member:{member.id}", self.app.now()).id
+            return uploads.take(session, sent, f"member:{member.id}", self.app.now(), self.app.real_now()).id
 
     async def begin(self, request: Request) -> Response:
         """Makes room for a file that comes in parts."""

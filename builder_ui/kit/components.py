@@ -269,11 +269,11 @@ def moment(t: Translator, at: datetime | None) -> Element:
     return html.time({"dateTime": at.isoformat(), "title": t.exactly(at)}, t.moment(at)) if at else "–"
 
 
-def relative(context: PageContext, at: datetime) -> Element:
-    """`in 2 hours`; the shell keeps it true while the page is open, where the workspace's clock is the world's."""
-    now = context.app.now()
+def relative(context: PageContext, at: datetime, *, real: bool = False) -> Element:
+    """`in 2 hours`; the shell keeps it true while the page is open, where the clock is the world's. `real`: `at` is real time (decision 038)."""
+    now = context.app.real_now() if real else context.app.now()
     attributes = {"dateTime": at.isoformat(), "title": context.t.exactly(at)}
-    if context.engine.clock.to_real(now) == now:
+    if real or context.engine.clock.to_real(now) == now:
         attributes["data-relative"] = context.t.language
     return html.time(attributes, context.t.ago(at, now))
 

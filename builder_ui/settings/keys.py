@@ -89,7 +89,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
 
 def row(context: PageContext, key: ApiKey, acts: Acts) -> list[Element]:
     t = context.t
-    used = components.relative(context, key.last_used_at) if key.last_used_at else t("never")
+    used = components.relative(context, key.last_used_at, real=True) if key.last_used_at else t("never")
     return [key.name, kind_of(context, key), html.code(f"{key.prefix}…"), used, state(context, key), acts_on(context, key, acts)]
 
 

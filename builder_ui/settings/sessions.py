@@ -47,4 +47,4 @@ def _row(context: PageContext, row: LoginSession, end: Callable[[str], Callable[
         if is_this(row, context.token)
         else components.button(t("Log out"), end(id_of(row)))
     )
-    return [name, components.moment(t, row.created_at), components.relative(context, row.last_seen_at), last]
+    return [name, components.moment(t, row.created_at), components.relative(context, row.last_seen_at, real=True), last]

@@ -12,7 +12,7 @@ from workspace import settings
 
 LANGUAGES = {"en": "In English", "de": "In German"}
 LABELS = {"en": ("E-mail address", "Sign up"), "de": ("E-Mail-Adresse", "Anmelden")}
-"""What contextors of the website read, in its language and not in that of whoever copies it."""
+"""What visitors of the website read, in its language and not in that of whoever copies it."""
 
 
 def panel_of(context: PageContext, setting: settings.Setting) -> Element:

@@ -53,7 +53,7 @@ def row(context: PageContext, data: Data, member: Member) -> list[Element]:
         html.div(name, html.small(member.email)),
         t(ROLE_NAMES[member.role]) if member.role in ROLE_NAMES else member.role,
         state(context, member),
-        components.relative(context, seen) if seen else "–",
+        components.relative(context, seen, real=True) if seen else "–",
         t.moment(absent) if absent else "–",
     ]
 

@@ -143,7 +143,7 @@ def finish_upload(db: Database, upload_id: str, by: str, now: datetime) -> str:
             files.drop(session, upload_id)
         raise
     with db.write() as session:
-        return take(session, sent, by, now).id
+        return take(session, sent, by, now, row.created_at).id
 
 
 def drop_upload(session: Session, upload_id: str, by: str) -> None:
@@ -163,13 +163,15 @@ def _looked_through(source: Source, types: Mapping[str, str]) -> Plan:
     return plan
 
 
-def take(session: Session, sent: Sent, by: str, now: datetime) -> Import:
-    """Stores a file with guesses for its columns and its reading; an import in state `draft`.
+def take(session: Session, sent: Sent, by: str, now: datetime, real_now: datetime) -> Import:
+    """Stores a file with guesses for its columns and its reading; an import in state `draft`. The file ages by real time.
 
     Raises:
         Conflict: the upload was made an import before, or is gone.
     """
-    upload = files.store(session, sent.name, sent.content, by, now) if isinstance(sent.content, bytes) else _claimed(session, sent.content)
+    upload = (
+        files.store(session, sent.name, sent.content, by, real_now) if isinstance(sent.content, bytes) else _claimed(session, sent.content)
+    )
     about = {"upload": upload.id, "part_bytes": upload.part_bytes, "by": by[:120], "decided": False, **_described(sent.plan)}
     row = Import(file_name=sent.name, mapping=about, state="draft", created_at=now)
     session.add(row)

@@ -45,7 +45,7 @@ def person(engine: Engine) -> str:
 def importing(engine: Engine) -> str:
     """A file that names the person, mapped and begun; the id of its job."""
     with engine.db.write() as session:
-        row = uploads.take(session, uploads.read_sent("people.csv", FILE), "m1", NOW)
+        row = uploads.take(session, uploads.read_sent("people.csv", FILE), "m1", NOW, NOW)
         row.state = "checked"
         session.add(row)
         session.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import select
 
 from activities.contact_tokens import ContactTokens
@@ -249,6 +251,43 @@ def test_a_contact_has_five_streams_at_most(live_url: str, visit: dict[str, str]
         assert refused.status_code == 429
     for one in open_ones:
         one.__exit__(None, None, None)
+
+
+class Busy:
+    """A database whose pool has no connection left at first."""
+
+    def __init__(self, db: Any) -> None:
+        self.db = db
+        self.refuses = True
+
+    def read(self) -> Any:
+        if self.refuses:
+            self.refuses = False
+            raise PoolTimeout("QueuePool limit of size 5 overflow 10 reached")
+        return self.db.read()
+
+
+def test_whoever_comes_while_the_last_one_leaves_is_looked_for(engine: Engine) -> None:
+    async def comes() -> None:
+        waiting = streams.Streams(engine.db)
+        async with waiting.waiting("key", ANNA):
+            pass
+        async with waiting.waiting("key", ANNA) as bell:
+            await asyncio.wait_for(bell.wait(), 30)
+        await waiting.close()
+
+    asyncio.run(comes())
+
+
+def test_a_look_survives_a_pool_without_connections(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    async def comes() -> None:
+        waiting = streams.Streams(Busy(engine.db))  # type: ignore[arg-type]
+        async with waiting.waiting("key", ANNA) as bell:
+            await asyncio.wait_for(bell.wait(), 30)
+        await waiting.close()
+
+    asyncio.run(comes())
+    assert "were not looked for: TimeoutError" in caplog.text
 
 
 def test_a_server_that_ends_ends_its_streams(settings: Settings, engine: Engine, visit: dict[str, str]) -> None:

@@ -46,7 +46,7 @@ def import_of(town: Any) -> str:
         row = session.scalars(select(Import)).first()
         if row is None:
             sent = uploads.read_sent("people.csv", b"E-Mail;Vorname;Stadt\r\nnora@example.org;Nora;Bern\r\n")
-            row = uploads.take(session, sent, f"member:{town.members['admin']}", town.engine.clock.now())
+            row = uploads.take(session, sent, f"member:{town.members['admin']}", town.engine.clock.now(), town.engine.clock.now())
         return str(row.id)
 
 

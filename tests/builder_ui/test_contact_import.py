@@ -184,7 +184,7 @@ def started(town: Any) -> tuple[str, str]:
     """An import of many rows with its job, begun and on its first page; and nobody who works on it."""
     content = "email,plan\n" + "".join(f"p{n}@example.org,pro\n" if n % 40 else "bad,pro\n" for n in range(MANY))
     with town.db.write() as session:
-        row = uploads.take(session, uploads.read_sent("many.csv", content.encode()), "test", town.now)
+        row = uploads.take(session, uploads.read_sent("many.csv", content.encode()), "test", town.now, town.now)
         row.state = "checked"
         session.flush()
         uploads.begin(session, row.id, "admin", dry=False)
@@ -223,7 +223,7 @@ def test_two_servers_work_on_one_import_without_doing_a_row_twice(town: Any, sta
 def test_a_cancelled_import_keeps_what_it_did(log_in: Any, opened: Any, town: Any, settings: Any) -> None:
     client = log_in("marketer")
     with town.db.write() as session:
-        row = uploads.take(session, uploads.read_sent("many.csv", b"email\n" + b"x@example.org\n" * 400), "test", town.now)
+        row = uploads.take(session, uploads.read_sent("many.csv", b"email\n" + b"x@example.org\n" * 400), "test", town.now, town.now)
         row.state, row.cursor, row.rows_ok = "running", 100, 100
         job = Job(
             kind="import", subject=f"import:{row.id}", input={"import_id": row.id}, state="held", created_at=town.now, updated_at=town.now
@@ -245,7 +245,7 @@ def test_a_cancelled_import_keeps_what_it_did(log_in: Any, opened: Any, town: An
 
 def test_a_server_that_read_with_an_older_mapping_reads_again(town: Any) -> None:
     with town.db.write() as session:
-        row = uploads.take(session, uploads.read_sent("a.csv", b"email,x\na@example.org,1\n"), "test", town.now)
+        row = uploads.take(session, uploads.read_sent("a.csv", b"email,x\na@example.org,1\n"), "test", town.now, town.now)
         uploads.begin(session, row.id, "admin", dry=True)
     uploads.prepare(town.db, row.id, town.now)
     with town.db.write() as session:  # another server ended that run, and a person chose other columns
@@ -261,7 +261,7 @@ def test_a_server_that_read_with_an_older_mapping_reads_again(town: Any) -> None
 
 def test_old_files_go_away(town: Any) -> None:
     with town.db.write() as session:
-        row = uploads.take(session, uploads.read_sent("a.csv", FILE), "test", town.now)
+        row = uploads.take(session, uploads.read_sent("a.csv", FILE), "test", town.now, town.now)
     with town.db.write() as session:
         assert uploads.forget_old(session, town.now + uploads.KEEP, town.now) == 0
         assert uploads.forget_old(session, town.now + uploads.KEEP + timedelta(minutes=1), town.now) == 1

@@ -128,7 +128,7 @@ def furnish(town: Any) -> None:
         settings.put(session, "tracking", {"level": "none"}, by, now)
         settings.put(session, "calendar", {"days_off": ["2026-12-24"]}, by, now)
         session.get_one(Member, town.members["sales"]).absent_until = now + timedelta(days=5)
-        upload = uploads.take(session, uploads.read_sent("b.csv", b"email\nb@example.org\n"), by, now)
+        upload = uploads.take(session, uploads.read_sent("b.csv", b"email\nb@example.org\n"), by, now, now)
         add_job(session, "import", f"import:{upload.id}", {"import_id": upload.id, "dry": True}, by, now)
     town.now = now
     town.happens("Ben", "Trip Booked", {"leaves": "2026-06-07", "paid_at": "2026-03-04T22:30:00Z", "seats": 2})

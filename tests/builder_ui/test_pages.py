@@ -25,7 +25,7 @@ def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any,
     keys = {"/ui/templates/{key}": "welcome-1-hello"}
     with town.db.write() as session:
         key = add_key(session, "server", "Shop", town.now)[0].id
-        upload = uploads.take(session, uploads.read_sent("people.csv", b"email\na@example.org\n"), "test", town.now).id
+        upload = uploads.take(session, uploads.read_sent("people.csv", b"email\na@example.org\n"), "test", town.now, town.now).id
     ids = {
         "/ui/contacts/import/{id}": upload,
         "/ui/runs/{id}": town.run_of("Anna"),

@@ -31,7 +31,7 @@ def test_every_page_draws_on_postgresql(log_in: Any, opened: Any, town: Any, cap
     client = log_in("admin")
     with town.db.write() as session:
         key = add_key(session, "server", "Shop", town.now)[0].id
-        upload = uploads.take(session, uploads.read_sent("people.csv", b"email\na@example.org\n"), "test", town.now).id
+        upload = uploads.take(session, uploads.read_sent("people.csv", b"email\na@example.org\n"), "test", town.now, town.now).id
     ids = {
         "/ui/contacts/import/{id}": upload,
         "/ui/runs/{id}": town.run_of("Anna"),

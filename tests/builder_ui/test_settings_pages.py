@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from builder_ui.settings.audit import rows_of
 from builder_ui.settings.fields import ELSEWHERE, controls
 from builder_ui.settings.rotations import earlier
 from builder_ui.settings.sessions import browser
+from engine.clock import Clock
 from models import ApiKey, Audit, Member, OutboxItem
 from workspace import audit, login, sessions, settings
 from workspace import logo as picture
@@ -92,6 +93,19 @@ def test_a_key_shows_what_was_refused_and_what_stayed_as_it_came(log_in: Any, op
     with opened(log_in("admin"), "/ui/settings/keys") as page:
         assert address in [node["attributes"].get("href") for node in page.nodes() if node.get("tagName") == "a"]
     assert "Message Sent" not in say(opened, log_in("viewer"), address)
+
+
+def test_what_goes_by_real_time_is_shown_by_it(log_in: Any, opened: Any, town: Any) -> None:
+    """A staging workspace that is a month ahead."""
+    now = datetime.now(UTC)
+    town.engine.clock = Clock(1.0, now, now + timedelta(days=30))
+    with town.db.write() as session:
+        key, _ = add_key(session, "server", "Shop", now - timedelta(days=1))
+        key.last_used_at = now - timedelta(hours=2)
+        sessions.open_session(session, town.members["viewer"], now - timedelta(hours=2), "x")
+    client = log_in("admin")
+    for path in ("keys", "users", f"users/{town.members['viewer']}"):
+        assert "2 hours ago" in say(opened, client, f"/ui/settings/{path}")
 
 
 def submit(page: Any, *values: str, form: int = 0, extra: int = 0) -> None:

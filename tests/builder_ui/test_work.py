@@ -36,7 +36,7 @@ def fail(town: Any, kind: str, subject: str, input: dict[str, Any], error: Pfadw
 
 def test_an_import_whose_file_went_away(opened: Any, german: Any, town: Any) -> None:
     with town.db.write() as session:
-        row = uploads.take(session, uploads.read_sent("many.csv", b"email\na@example.org\n"), "test", town.now)
+        row = uploads.take(session, uploads.read_sent("many.csv", b"email\na@example.org\n"), "test", town.now, town.now)
         row.state = "checked"
         session.flush()
         uploads.begin(session, row.id, "admin", dry=False)

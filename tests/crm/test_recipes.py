@@ -135,7 +135,7 @@ def test_a_recipe_from_outside_is_found_everywhere(toy: recipes.Recipe, sqlite_d
     assert "--recipe toy" in out.getvalue()
     sent = uploads.read_sent("kids.csv", path.read_bytes())
     with sqlite_db.write() as session:
-        row = uploads.take(session, sent, "test", NOW)
+        row = uploads.take(session, sent, "test", NOW, NOW)
     assert uploads.recipe_of(row) == toy
     assert uploads.proposed(row)[1]["Toy No"] == "external:toy"
     assert uploads.reading_of(row).everybody == ()

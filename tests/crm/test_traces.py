@@ -268,7 +268,7 @@ OTHERS = {
 
 
 def upload(session: Any, name: str, content: bytes, now: datetime) -> str:
-    return str(uploads.take(session, uploads.read_sent(f"{name}.csv", content), "test", now).id)
+    return str(uploads.take(session, uploads.read_sent(f"{name}.csv", content), "test", now, now).id)
 
 
 def finish(db: Database, job_id: str, now: datetime) -> Job:

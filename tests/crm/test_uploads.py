@@ -26,7 +26,7 @@ def import_id(db: Database, now: datetime) -> str:
     sent = uploads.read_sent("C:\\people\\list.csv", "\n".join(lines).encode("utf-16"))
     assert (sent.name, sent.plan.survey.rows, sent.plan.survey.shape.encoding) == ("list.csv", MANY, "utf-16-le")
     with db.write() as session:
-        return uploads.take(session, sent, "test", now).id
+        return uploads.take(session, sent, "test", now, now).id
 
 
 def run(db: Database, import_id: str, now: datetime, *, dry: bool) -> Import:

@@ -157,6 +157,17 @@ def test_a_process_is_alive_and_a_file_is_young(staging: Staging) -> None:
         assert session.scalars(select(Upload)).all() == []
 
 
+def test_a_file_that_came_whole_is_as_old_as_in_real_time(staging: Staging) -> None:
+    world = staging.world
+    staging.turn(-MONTH)
+    with world.db.write() as session:
+        sent = uploads.read_sent("people.csv", b"email\na@example.org\n")
+        uploads.take(session, sent, "test", world.now, world.engine.clock.real_now())
+    staging.keeper().forget_old()
+    with world.db.read() as session:
+        assert session.scalars(select(Upload.created_at)).all() == [staging.real]
+
+
 def test_lines_of_the_audit_trail_tell_real_time(staging: Staging) -> None:
     staging.turn()
     staging.world.publish(WAITING)
