@@ -38,7 +38,7 @@ class SendingDomainRow(BaseModel):
     """A domain of the workspace's senders, as last checked for the account that carries e-mail."""
 
     domain: str = Field(examples=["shop.example.com"])
-    account: str = Field(description="Empty: no account carries e-mail.", examples=["smtp.main"])
+    account: str = Field(description="Empty: no account carries e-mail.")
     checked_at: datetime | None
     verified: bool = Field(description="Whether the account's own DKIM key stands in its DNS.")
     allowed: list[str] = Field(description="Codes of red marks with which an administrator lets it carry marketing.")
