@@ -168,6 +168,9 @@ def _claim(effects: Effects, performer: MessageHandler, opt_in_id: str, draft: _
                 return None
             case ledger.Doubtful() if not repeat:
                 return _Doubt(once_key, stands)
+            case ledger.Fresh() if now >= row.expires_at:  # nobody was there to send it in time
+                double_opt_in.put_off(session, row, now)
+                return None
             case ledger.Doubtful() | ledger.Fresh():
                 return _through_gate(effects, performer, session, row, draft, stands, began, now)
 

@@ -22,7 +22,7 @@ from activities.templates import library
 from activities.tracking import Tracking
 from crm.consent import consent, mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
-from crm.people import contacts, identity
+from crm.people import contacts, identity, profile
 from crm.privacy.erasure import erase
 from crm.privacy.export import export
 from engine.engine import Engine
@@ -32,7 +32,7 @@ from engine.temporal.wakeups import Wakeups
 from engine.versions import publish as publishing
 from journeys.errors import Invalid
 from journeys.nodes import Palette
-from models import Body, Consent, Contact, Database, Event, Job, Message, OptIn, Run
+from models import Body, Consent, ConsentState, Contact, Database, Event, Job, Message, OptIn, Run
 from settings import Settings
 from workspace import settings as workspace
 
@@ -313,7 +313,7 @@ def test_one_reminder_and_no_more(client: TestClient, engine: Engine, effects: E
     look(effects, clock, days=2)
     look(effects, clock, days=30)
     assert [one.once_key.rpartition(":")[2] for one in post.arrived] == ["1", "2"]
-    assert "vor einigen Tagen" in post.arrived[1].html
+    assert "vor einiger Zeit" in post.arrived[1].html
 
 
 def test_who_confirmed_is_not_reminded(client: TestClient, effects: Effects, post: Post, clock: Moment) -> None:
@@ -554,3 +554,70 @@ def test_requests_are_exported_and_erased(client: TestClient, engine: Engine) ->
         assert [one["address"] for one in export(session, contact.id)["opt_ins"]] == [ANNA]
         erase(session, contact.id, engine.clock.now(), by="test", keys=KEYS)
     assert rows(engine, OptIn) == []
+
+
+def moves(engine: Engine, contact_id: str, email: str) -> None:
+    """The contact gives up an address for another one; its name by the old one stays."""
+    with engine.db.write() as session:
+        profile.update_fields(session, contact_id, {"email": email}, engine.clock.now(), "test")
+
+
+def granted(engine: Engine) -> list[str | None]:
+    """The addresses of those who have consented."""
+    people = {one.id: one.email for one in rows(engine, Contact)}
+    return [people[one.contact_id] for one in rows(engine, ConsentState) if one.state == "granted"]
+
+
+def test_an_address_says_yes_for_nobody_who_had_it_once(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    """Mailboxes are given to others: whoever has it today confirms, and somebody else would get the mails."""
+    with engine.db.write() as session:
+        ada = contacts.create(session, [("email", ANNA)], {}, clock.at, "test")[0].id
+    moves(engine, ada, "ada@example.org")
+    for _ in range(2):
+        client.post("/subscribe/footer", data=YES)
+        look(effects, clock)
+    assert "Sie sind angemeldet" in client.post(link(post), data={"confirm": "yes"}).text
+    assert granted(engine) == [ANNA]
+    assert len(rows(engine, Contact)) == 2, "who asks again is known"
+
+
+def test_a_link_is_over_when_the_contact_gives_up_its_address(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock)
+    moves(engine, rows(engine, Contact)[0].id, "ada@example.org")
+    assert "Dieser Link ist nicht mehr gültig" in client.post(link(post), data={"confirm": "yes"}).text
+    assert granted(engine) == []
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock)
+    client.post(link(post), data={"confirm": "yes"})
+    assert granted(engine) == [ANNA]
+
+
+def test_who_has_no_address_any_more_gets_the_one_that_confirmed(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    with engine.db.write() as session:
+        profile.update_fields(session, session.scalars(select(Contact)).one().id, {"email": None}, engine.clock.now(), "test")
+    look(effects, clock)
+    client.post(link(post), data={"confirm": "yes"})
+    assert granted(engine) == [ANNA]
+
+
+def test_no_mail_leaves_whose_link_is_over(client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment) -> None:
+    """Workers were away for longer than the link lives."""
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock, days=8)
+    assert post.arrived == []
+
+
+def test_a_late_mail_is_not_followed_by_its_reminder_at_once(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock, days=4)
+    assert len(post.arrived) == 1
