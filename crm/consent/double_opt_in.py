@@ -18,6 +18,7 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.consent import consent
 from crm.consent.consent import Evidence, record_consent, shorten_ip
 from crm.people import identity, profile
 from journeys.channels import DEFAULT, address_of
@@ -31,6 +32,8 @@ from workspace import settings
 
 CHANNEL = DEFAULT
 """The channel that a mail can ask about."""
+ONCE = "opt_in:"
+"""The once keys of these mails begin with it; the request's id and the mail's number follow."""
 CONFIRMED = "Subscription Confirmed"
 FIELDS = ("first_name", "last_name")
 """What a form may ask for besides the address."""
@@ -158,18 +161,22 @@ def _asked(row: OptIn) -> dict[str, object]:
     }
 
 
+State = Literal["waiting", "confirmed", "ended", "expired"]
+"""`confirmed`: by this call or before, and it holds; `ended`: it was confirmed, and the consent does not hold any more; `expired`: its time is
+over, or the contact gave the address up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a link: `waiting`, `confirmed` (by this call or before) or `expired` (its time is over, or the contact gave the address up), and
-    what it changed."""
+    """What became of a link, and what it changed."""
 
-    state: Literal["waiting", "confirmed", "expired"]
+    state: State
     events: Sequence[Event] = ()
 
 
-def state_of(row: OptIn, now: datetime) -> Literal["waiting", "confirmed", "expired"]:
+def state_of(session: Session, row: OptIn, now: datetime) -> State:
     if row.state == "confirmed":
-        return "confirmed"
+        return "confirmed" if consent.state(session, row.contact_id, CHANNEL, row.purpose) == "granted" else "ended"
     return "expired" if now >= row.expires_at else "waiting"
 
 
@@ -182,7 +189,7 @@ def confirm(session: Session, opt_in_id: str, now: datetime, *, ip: str, message
     row = locked(session, opt_in_id)
     if row is None:
         raise NotFound("There is no such request.")
-    state = state_of(row, now)
+    state = state_of(session, row, now)
     if state != "waiting":
         return Answer(state)
     contact = lock_contact(session, row.contact_id)
@@ -252,5 +259,6 @@ def mailed(session: Session, row: OptIn, now: datetime, *, again: bool) -> None:
     remind = settings.load(session, settings.DoubleOptIn).remind
     row.sent += 1
     half_way = now + (row.expires_at - now) / 2
-    row.next_at = half_way if remind and again and row.sent == 1 and row.state == "waiting" else None
+    due = row.next_at is not None  # else another request has taken its place
+    row.next_at = half_way if due and remind and again and row.sent == 1 and row.state == "waiting" else None
     session.add(row)

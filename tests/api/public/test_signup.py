@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from activities.providers.provider import AddressDead, Answer, InDoubt, Outgoing, RetryLater
 from activities.sending.breakers import Breakers
-from activities.sending.confirmations import send_due
+from activities.sending.confirmations import send_due, settle
 from activities.sending.effect import Effects
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.templates import library
@@ -219,7 +219,9 @@ def test_a_withdrawal_after_the_confirmation_is_not_undone_by_the_old_link(
             session, contact.id, "email", "marketing", "withdrawn", clock.at, evidence=Evidence.DATED, source="test", mailbox=ANNA
         )
     clock.at += timedelta(minutes=1)
-    client.post(link(post), data={"confirm": "yes"})
+    for page in (client.post(link(post), data={"confirm": "yes"}), client.get(link(post))):
+        assert "<h1>Sie sind nicht angemeldet</h1>" in page.text
+        assert 'href="/subscribe/footer"' in page.text
     assert state(engine) == "withdrawn"
 
 
@@ -428,6 +430,108 @@ def test_a_call_without_an_answer_is_uncertain_where_nobody_can_tell(
     assert (len(post.arrived), [one.status for one in rows(engine, Message)]) == (1, ["uncertain"])
 
 
+@pytest.mark.parametrize("meanwhile", ["confirmed", "asked again"])
+@pytest.mark.parametrize(("doubt", "end"), [("lookup", "sent"), ("blind", "uncertain"), ("idempotent", "uncertain")])
+def test_a_claim_that_nobody_comes_back_to_gets_its_end(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment, doubt: str, end: str, meanwhile: str
+) -> None:
+    """The mail arrived, its process died, and the request needs no mail any more."""
+    post.delivery_check, post.silent = doubt, [Death()]
+    client.post("/subscribe/footer", data=YES)
+    with pytest.raises(Death):
+        send_due(effects)
+    [claimed] = rows(engine, Message)
+    if meanwhile == "confirmed":
+        client.post(link(post), data={"confirm": "yes"})
+    else:
+        client.post("/subscribe/footer", data=YES)
+
+    def stands() -> str:
+        with engine.db.read() as session:
+            return session.get_one(Message, claimed.id).status
+
+    settle(effects)
+    assert stands() == "claimed", "the call may be on its way still"
+    look(effects, clock, minutes=3)
+    settle(effects)
+    assert stands() == end
+    look(effects, clock, days=5)
+    assert [one.once_key for one in post.arrived].count(claimed.once_key) == 1
+    assert len(post.arrived) == (1 if meanwhile == "confirmed" else 3), "the newer request has its mail and its reminder"
+
+
+def test_a_mail_that_never_left_and_is_not_needed_any_more_does_not_leave(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    post.delivery_check, post.failures = "lookup", [Death()]
+    client.post("/subscribe/footer", data=YES)
+    with pytest.raises(Death):
+        send_due(effects)
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock, minutes=3)
+    settle(effects)
+    assert sorted((one.status, one.reason) for one in rows(engine, Message)) == [("sent", ""), ("skipped", "not_needed")]
+    assert len(post.arrived) == 1
+
+
+def test_a_claim_that_is_taken_up_again_is_left_to_whoever_does(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    post.silent = [Death()]
+    client.post("/subscribe/footer", data=YES)
+    with pytest.raises(Death):
+        send_due(effects)
+    clock.at += timedelta(minutes=3)
+    settle(effects)
+    assert [one.status for one in rows(engine, Message)] == ["claimed"]
+    look(effects, clock)
+    assert [one.status for one in rows(engine, Message)] == ["sent"]
+
+
+def test_a_request_that_cannot_be_dealt_with_keeps_no_other_and_comes_back(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    [bad] = rows(engine, Contact)
+    with engine.db.write() as session:
+        session.get_one(Contact, bad.id).attributes = [ANNA]  # type: ignore[assignment]  # a row that is not as it should be
+    clock.at += timedelta(seconds=1)
+    client.post("/subscribe/footer", data={**YES, "email": "bo@example.org"})
+    look(effects, clock)
+    assert [one.recipient for one in post.arrived] == ["bo@example.org"]
+    [line] = [one.getMessage() for one in caplog.records if "tried again" in one.getMessage()]
+    assert ("TypeError" in line, ANNA in line) == (True, False)
+    with engine.db.write() as session:
+        session.get_one(Contact, bad.id).attributes = {}
+    look(effects, clock, minutes=6)
+    assert [one.recipient for one in post.arrived] == ["bo@example.org", ANNA]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_is_kept_of_the_mail_confirms_nothing(
+    client: TestClient, admin_key: str, engine: Engine, effects: Effects, post: Post, clock: Moment, own: bool
+) -> None:
+    """Whoever may read messages could otherwise make the proof that the address has answered."""
+    if own:
+        own_template(engine, OURS, subject="Ours {{ confirm_url }}")
+        put(engine, "double_opt_in", {"template": "ours"})
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock)
+    token = link(post).rpartition("/")[2]
+    [message], [body], [contact] = rows(engine, Message), rows(engine, Body), rows(engine, Contact)
+    api = client.get(f"/api/v1/messages/{message.id}", headers={"authorization": f"Bearer {admin_key}"})
+    assert api.status_code == 200
+    with engine.db.read() as session:
+        exported = str(export(session, contact.id))
+    kept = (api.text, exported, str(message.model_dump()), str(body.model_dump()))
+    assert ["/confirm/" in one for one in kept] == [True, True, own, True]
+    assert [token in one for one in kept] == [False] * 4
+    for found in re.findall(r"/confirm/[\w-]+", body.html + body.text + body.subject):
+        assert client.post(found, data={"confirm": "yes"}).status_code == 404
+    assert state(engine) == "pending"
+    assert client.post(link(post), data={"confirm": "yes"}).status_code == 200
+
+
 def test_the_event_of_the_confirmation_starts_a_journey_in_the_same_transaction(
     client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment, woken: Any
 ) -> None:
@@ -447,9 +551,9 @@ def test_the_event_of_the_confirmation_starts_a_journey_in_the_same_transaction(
     assert all(event.routed for event in rows(engine, Event))
 
 
-def own_template(engine: Engine, text: str, message_class: str = "transactional") -> None:
+def own_template(engine: Engine, text: str, message_class: str = "transactional", subject: str = "Ours") -> None:
     mjml = f"<mjml><mj-body><mj-section><mj-column><mj-text>{text}</mj-text></mj-column></mj-section></mj-body></mjml>"
-    variants = {"default": {"subject": "Ours", "mjml": mjml}}
+    variants = {"default": {"subject": subject, "mjml": mjml}}
     library.save(engine.db, "ours", variants, name="Ours", kind="email", message_class=message_class, actor="test", now=engine.clock.now())
 
 
