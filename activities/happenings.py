@@ -147,7 +147,8 @@ def _write(session: Session, message: Message, happening: Happening, now: dateti
 
 def _count_again(session: Session, message: Message, now: datetime) -> None:
     """Whoever wanted it sent again had it taken out of the count, and said that it had not left."""
-    ledger.count_fate(session, message.once_key, message, message.node, "sent", "", {}, message.sent_at or now)  # type: ignore[arg-type]
+    if message.journey_id is not None:
+        ledger.count_fate(session, message.once_key, message, message.node, "sent", "", {}, message.sent_at or now)  # type: ignore[arg-type]
     uncertain.was_sent(session, message.id)
 
 
