@@ -169,8 +169,9 @@ def _settled(effects: Effects, performer: MessageHandler, opt_in_id: str, draft:
 def settle(effects: Effects) -> Wakeups:
     """A duty of the keeper: gives claims their end that nobody comes back to, because the request was confirmed or another one took its place
     while the call was made, and its process died. Nothing is sent any more."""
+    clock = effects.engine.clock
     with effects.engine.db.read() as session:
-        late: Sequence[Any] = session.execute(_abandoned, {"before": effects.engine.clock.real_now() - ledger.MARGIN}).all()
+        late: Sequence[Any] = session.execute(_abandoned, {"before": clock.to_real(clock.now()) - ledger.MARGIN}).all()
     performer = effects.performers.get(double_opt_in.CHANNEL)
     for row in late:
         if isinstance(performer, MessageHandler):
