@@ -97,6 +97,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     streak = Streak(settings.soft_bounces, timedelta(days=settings.soft_bounce_days))
     duties = [
         partial(settle, effects),
+        partial(confirmations.settle, effects),
         partial(reports.settle, engine, partial(routed, engine), streak),
         partial(watch, effects),
         partial(tell, build_notifier(settings, effects)),

@@ -17,6 +17,7 @@ from sqlmodel import col, select
 
 from activities.providers.callback import Happening
 from activities.sending import ledger
+from crm import uncertain
 from crm.consent import consent, suppression
 from crm.consent.opt_out import opt_out
 from engine.temporal.wakeups import Wakeups
@@ -128,6 +129,8 @@ def _left_after_all(message: Message, happening: Happening) -> bool:
 def _write(session: Session, message: Message, happening: Happening, now: datetime) -> Sequence[str]:
     message.provider_id = message.provider_id or happening.provider_id[:200]
     if happening.kind in ("sent", "delivered"):
+        if message.status == "held":
+            _count_again(session, message, now)
         message.status, message.reason, message.held_until = happening.kind, "", None
         return ()
     end = ENDS.get(happening.kind)
@@ -140,6 +143,13 @@ def _write(session: Session, message: Message, happening: Happening, now: dateti
         message.bounced_at = now
     session.flush()
     return held_messages.call_up(session, message.contact_id, now)
+
+
+def _count_again(session: Session, message: Message, now: datetime) -> None:
+    """Whoever wanted it sent again had it taken out of the count, and said that it had not left."""
+    if message.journey_id is not None:
+        ledger.count_fate(session, message.once_key, message, message.node, "sent", "", {}, message.sent_at or now)  # type: ignore[arg-type]
+    uncertain.was_sent(session, message.id)
 
 
 def _suppress(session: Session, keys: Sequence[bytes], account: str, message: Message, reason: str, now: datetime) -> None:

@@ -47,6 +47,11 @@ _ASSUMED: dict[Decision, str] = {"sent": "sent", "again": "unsent", "leave": "le
 _SAID: dict[str, dict[str, Any]] = {"sent": {"status": "sent", "reason": BY_HAND}, "leave": {"reason": LEFT}}
 
 
+def was_sent(session: Session, message_id: str) -> None:
+    """Its provider knows that it has left: what was assumed of it counts no more."""
+    on(session).execute(update(restored).where(restored.c.message_id == message_id).values(assumed="sent"))
+
+
 def _again(session: Session, row: Row[Any], now: datetime) -> dict[str, Any]:
     """It is on its way once more, so it does not count as sent until it has met its end."""
     if row.channel not in SENDABLE or row.body_id is None or row.run_id is None:

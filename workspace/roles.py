@@ -61,7 +61,7 @@ ACTS: Final[Mapping[str, Roles]] = {
     "message.list": ANYONE,  # to whom, when, what became of it
     "message.read_body": WORKERS,  # what a person was written
     "message.decide": OPERATORS,  # what became of an uncertain one, and sending it again
-    "message.read_login": ADMINS,  # a link to an account is as good as a password
+    "message.read_login": ADMINS,  # a link to an account is as good as a password, one of a double opt-in as an answer
     # People
     "contact.read": ANYONE,
     "contact.change": SELLERS,  # make, fields, owner, tags by hand

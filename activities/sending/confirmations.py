@@ -2,6 +2,8 @@
 
 They belong to no run. The claim is committed before the call as for every message, so a process that dies leaves a claim; when it is over the
 provider says what became of it, takes the same key again, or the mail is uncertain and does not leave a second time.
+
+What is kept of such a mail has no link that works: opening it is the proof that the address has answered, and it is for the address alone.
 """
 
 from __future__ import annotations
@@ -9,17 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
-from sqlmodel import col, select
+from sqlmodel import col
 
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, Outgoing, RetryLater
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, Outgoing, ProviderFailure, RetryLater
 from activities.rendering import CompiledTemplate, RenderBusy, Rendered, RenderFailed, compile_template
 from activities.sending import gate, ledger
 from activities.sending.attempt import attempt
@@ -27,18 +30,25 @@ from activities.sending.breakers import Stopped, Turn
 from activities.sending.effect import Effects
 from activities.sending.gate import Hold, Pass, Refuse, SendRequest
 from activities.sending.handler import named
+from activities.sending.ledger import messages
 from activities.sending.messages import MADE_UP, MessageHandler, contact_values
+from activities.templates.library import NOBODY
 from crm.consent import double_opt_in, suppression
+from engine.temporal.wakeups import Wakeups
 from journeys.errors import where
-from models import Body, Contact, OptIn, Template, TemplateVersion
+from models import OPEN_MESSAGE, Body, Contact, OptIn, Template, TemplateVersion
 from storage.locks import lock_contact
+from storage.sql import table
 from workspace import settings
 
 log = logging.getLogger(__name__)
+opt_ins = table(OptIn)
 
 PAGE = 20
 LOOK_SECONDS = 2.0
 TRANSACTIONAL = "transactional"
+AFTER_AN_ERROR = timedelta(minutes=5)
+"""When a request comes back that could not be dealt with; the others do not wait for it."""
 _SUBJECTS = {"default": "Please confirm your e-mail address", "de": "Bitte bestätigen Sie Ihre E-Mail-Adresse"}
 
 
@@ -62,7 +72,15 @@ def send_due(effects: Effects) -> None:
     for opt_in_id in due:
         performer = effects.performers.get(double_opt_in.CHANNEL)
         if isinstance(performer, MessageHandler):
-            _in_turn(effects, performer, opt_in_id)
+            _or_later(effects, performer, opt_in_id)
+
+
+def _or_later(effects: Effects, performer: MessageHandler, opt_in_id: str) -> None:
+    try:
+        _in_turn(effects, performer, opt_in_id)
+    except Exception as error:  # noqa: BLE001 - one request does not keep the others
+        log.error("the confirmation %s is not sent now and is tried again: %s", opt_in_id, where(error))
+        _put_off(effects, opt_in_id, AFTER_AN_ERROR)
 
 
 def _in_turn(effects: Effects, performer: MessageHandler, opt_in_id: str) -> None:
@@ -97,10 +115,11 @@ class _Doubt:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """The mail of that number, filled in. `template`: the workspace's, in that version."""
+    """The mail of that number, filled in. `kept`: the same without the link. `template`: the workspace's, in that version."""
 
     number: int
     rendered: Rendered
+    kept: Rendered
     template: str = ""
     version: int | None = None
 
@@ -109,8 +128,8 @@ class _Draft:
         return {
             "template": self.template,
             "template_version": self.version,
-            "locale": self.rendered.locale,
-            "subject": self.rendered.subject,
+            "locale": self.kept.locale,
+            "subject": self.kept.subject,
         }
 
 
@@ -147,6 +166,43 @@ def _settled(effects: Effects, performer: MessageHandler, opt_in_id: str, draft:
     return None if isinstance(claimed, _Doubt) else claimed
 
 
+def settle(effects: Effects) -> Wakeups:
+    """A duty of the keeper: gives claims their end that nobody comes back to, because the request was confirmed or another one took its place
+    while the call was made, and its process died. Nothing is sent any more."""
+    clock = effects.engine.clock
+    with effects.engine.db.read() as session:
+        late: Sequence[Any] = session.execute(_abandoned, {"before": clock.to_real(clock.now()) - ledger.MARGIN}).all()
+    performer = effects.performers.get(double_opt_in.CHANNEL)
+    for row in late:
+        if isinstance(performer, MessageHandler):
+            _end(effects, performer, row)
+    return Wakeups()
+
+
+_opt_in_of = func.substr(messages.c.once_key, len(double_opt_in.ONCE) + 1, 32)
+"""The id of the request that a mail belongs to."""
+_abandoned = (
+    select(messages.c.once_key, messages.c.attempts, messages.c.provider, messages.c.account, _opt_in_of.label("opt_in_id"))
+    .outerjoin(opt_ins, opt_ins.c.id == _opt_in_of)
+    .where(OPEN_MESSAGE, messages.c.status == "claimed", messages.c.lease_until < bindparam("before"))
+    .where(messages.c.once_key.startswith(double_opt_in.ONCE, autoescape=True), opt_ins.c.next_at.is_(None))
+    .order_by(messages.c.lease_until)
+    .limit(PAGE)
+)
+
+
+def _end(effects: Effects, performer: MessageHandler, row: Row[Any]) -> None:
+    """Only the account that made the call is asked."""
+    maker = effects.maker(performer, row.provider, row.account)
+    asked = maker if maker is not None and maker.delivery_check == "lookup" else None
+    try:
+        known = asked.lookup(row.once_key) if asked else None
+    except ProviderFailure:
+        return  # asked again at the next tick
+    status, reason = (known.status, known.kind) if known else ("skipped", "not_needed") if asked else ("uncertain", "no_answer")
+    _close(effects, row.opt_in_id, row.once_key, row.attempts, status, reason, known)
+
+
 # The claim
 
 
@@ -168,6 +224,9 @@ def _claim(effects: Effects, performer: MessageHandler, opt_in_id: str, draft: _
                 return None
             case ledger.Doubtful() if not repeat:
                 return _Doubt(once_key, stands)
+            case ledger.Fresh() if now >= row.expires_at:  # nobody was there to send it in time
+                double_opt_in.put_off(session, row, now)
+                return None
             case ledger.Doubtful() | ledger.Fresh():
                 return _through_gate(effects, performer, session, row, draft, stands, began, now)
 
@@ -190,7 +249,7 @@ def _through_gate(
         double_opt_in.mailed(session, row, now, again=False)
         return None
     outgoing = _outgoing(session, performer, row, draft.rendered)
-    kept = {**fixed, **draft.ledger, "body_id": _body(session, row, outgoing, now)}
+    kept = {**fixed, **draft.ledger, "body_id": _body(session, row, _outgoing(session, performer, row, draft.kept), now)}
     lasts = timedelta(seconds=time.monotonic() - began + performer.timeout_seconds) + ledger.MARGIN
     clock = effects.engine.clock
     ledger.claim(session, once_key, kept, now, clock.to_real(now) + lasts, stands.attempts + 1)
@@ -201,18 +260,18 @@ def _through_gate(
 
 def once_key_of(row: OptIn) -> str:
     """Of the mail that is due."""
-    return f"opt_in:{row.id}:{row.sent + 1}"
+    return f"{double_opt_in.ONCE}{row.id}:{row.sent + 1}"
 
 
-def _body(session: Session, row: OptIn, outgoing: Outgoing, now: datetime) -> str:
+def _body(session: Session, row: OptIn, kept: Outgoing, now: datetime) -> str:
     body = Body(
         contact_id=row.contact_id,
         recipient=row.address,
-        sender=outgoing.sender,
-        subject=outgoing.subject,
-        headers=dict(outgoing.headers),
-        html=outgoing.html,
-        text=outgoing.text,
+        sender=kept.sender,
+        subject=kept.subject,
+        headers=dict(kept.headers),
+        html=kept.html,
+        text=kept.text,
         created_at=now,
     )
     session.add(body)
@@ -260,7 +319,7 @@ def _chosen(session: Session) -> tuple[str, int | None, CompiledTemplate]:
     key = settings.load(session, settings.DoubleOptIn).template
     template = session.get(Template, key) if key else None
     if template is not None and template.archived_at is None:
-        newest = select(TemplateVersion).where(TemplateVersion.key == key).order_by(col(TemplateVersion.number).desc()).limit(1)
+        newest = select(TemplateVersion).where(col(TemplateVersion.key) == key).order_by(col(TemplateVersion.number).desc()).limit(1)
         version = session.scalar(newest)
         if version is not None:
             compiled = CompiledTemplate.from_json(template.kind, version.compiled)
@@ -279,15 +338,16 @@ def _draft(effects: Effects, performer: MessageHandler, opt_in_id: str) -> _Draf
         key, version, compiled = _chosen(session)
         values = _values(session, performer, row, contact, effects.engine.clock.now())
     languages, zone = [row.language, performer.messaging.language], contact.timezone or performer.messaging.zone
-    fill = partial(performer.messaging.renderer.render, locales=languages, values=values, message_class=TRANSACTIONAL, zone=zone)
+    fill = partial(performer.messaging.renderer.render, locales=languages, message_class=TRANSACTIONAL, zone=zone)
+    inert = {**values, "confirm_url": performer.messaging.tracking.confirm_url(ledger.message_id_of(once_key_of(row)), NOBODY)}
     number = row.sent + 1
     try:
-        return _Draft(number, fill(compiled), key, version)
+        return _Draft(number, fill(compiled, values=values), fill(compiled, values=inert), key, version)
     except RenderBusy:
         return None
     except RenderFailed as error:
         log.warning("the template %s cannot ask for a confirmation (%s); the one that is built in does", key, error.code)
-        return _Draft(number, fill(built_in()))
+        return _Draft(number, fill(built_in(), values=values), fill(built_in(), values=inert))
 
 
 def _values(session: Session, performer: MessageHandler, row: OptIn, contact: Contact, now: datetime) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ def ask_to_confirm(token: str, request: Request, server: TheServer) -> Response:
     if row is None:
         return nothing(server, request)
     server.take(PER_TOKEN, token)
-    return _confirm_page(server, row, double_opt_in.state_of(row, server.engine.clock.now()))
+    return _confirm_page(server, row, _state_of(server, row))
 
 
 @router.post("/confirm/{token}")
@@ -91,7 +91,7 @@ def confirm(token: str, request: Request, server: TheServer, said: Form) -> Resp
         return nothing(server, request)
     server.take(PER_TOKEN, token)
     if ("confirm", "yes") not in said:
-        return _confirm_page(server, row, double_opt_in.state_of(row, server.engine.clock.now()), 400)
+        return _confirm_page(server, row, _state_of(server, row), 400)
     answers: list[double_opt_in.Answer] = []
 
     def answered(session: Session, now: datetime) -> list[Event | None]:
@@ -135,6 +135,11 @@ def _form_of(server: Server, key: str) -> settings.SignupForm | None:
 def _opt_in(server: Server, opt_in_id: str) -> OptIn | None:
     with server.engine.db.read() as session:
         return session.get(OptIn, opt_in_id)
+
+
+def _state_of(server: Server, row: OptIn) -> double_opt_in.State:
+    with server.engine.db.read() as session:
+        return double_opt_in.state_of(session, row, server.engine.clock.now())
 
 
 def _language(request: Request, server: Server, wanted: str) -> str:

@@ -122,6 +122,7 @@ REASONS = {
     "confirmed": "counted as sent (manual decision)",
     "left": "left as is (manual decision)",
     "no_answer": "no response",
+    "not_needed": "not needed any more",
     "perhaps_sent": "may have been sent before a backup was restored",
     "assumed_sent": "counts as sent after a backup was restored",
     "no_sender": "the sender chosen in the step does not exist any more",

@@ -11,6 +11,7 @@ from builder_ui.kit.actor_names import contact_link, contact_names
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, REASONS, coded
 from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.outbox.mail import is_readable
 from crm.uncertain import Decision, decide
 from journeys.channels import SENDABLE
 from journeys.errors import NotFound
@@ -31,7 +32,8 @@ def load(context: PageContext) -> Data:
         message = session.get(Message, context.arguments["id"])
         if message is None:
             raise NotFound("There is no such message.")
-        number = session.scalar(select(OutboxItem.id).where(OutboxItem.message_id == message.id).limit(1))
+        in_outbox = select(OutboxItem.id).where(OutboxItem.message_id == message.id, is_readable(context.member))
+        number = session.scalar(in_outbox.limit(1))
         letter = str(number) if number is not None else message.id if message.body_id else None
         return Data(message, contact_names(session, [message.contact_id]).get(message.contact_id, ""), letter)
 

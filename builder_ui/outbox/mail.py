@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, not_, or_, true
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.team import account_mail
 from builder_ui.kit.context import AppContext
 from builder_ui.kit.permissions import does, may
+from crm.consent import double_opt_in
 from journeys.errors import NotFound
 from models import Body, Member, Message, OutboxItem
 
@@ -60,8 +61,17 @@ def read_letter(session: Session, id: str, reader: Member) -> Letter:
 
 
 def is_readable(reader: Member) -> ColumnElement[bool]:
-    """Which outbox items somebody may see: a link to an account is as good as a password, so those mails are the admins' alone."""
-    return true() if may(reader, "message.read_login") else ~col(OutboxItem.idempotency_key).startswith(account_mail.ONCE, autoescape=True)
+    """Which outbox items somebody may see. A link to an account is as good as a password, and one that confirms a subscription proves that the
+    mailbox has answered: those mails are the admins' alone."""
+    return (
+        true()
+        if may(reader, "message.read_login")
+        else not_(or_(*(_begins_with(once) for once in (account_mail.ONCE, double_opt_in.ONCE))))
+    )
+
+
+def _begins_with(once: str) -> ColumnElement[bool]:
+    return col(OutboxItem.idempotency_key).startswith(once, autoescape=True)
 
 
 def _from_outbox(session: Session, number: int, reader: Member) -> Letter | None:

@@ -18,9 +18,10 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.consent import consent
 from crm.consent.consent import Evidence, record_consent, shorten_ip
 from crm.people import identity, profile
-from journeys.channels import DEFAULT
+from journeys.channels import DEFAULT, address_of
 from journeys.errors import Invalid, NotFound
 from models import DUE_OPT_IN, Contact, Event, OptIn
 from storage import identifiers
@@ -31,6 +32,8 @@ from workspace import settings
 
 CHANNEL = DEFAULT
 """The channel that a mail can ask about."""
+ONCE = "opt_in:"
+"""The once keys of these mails begin with it; the request's id and the mail's number follow."""
 CONFIRMED = "Subscription Confirmed"
 FIELDS = ("first_name", "last_name")
 """What a form may ask for besides the address."""
@@ -87,17 +90,34 @@ def ask(session: Session, asked: Request, now: datetime) -> list[Event]:
 
 
 def _contact(session: Session, address: str, now: datetime) -> tuple[Contact, bool]:
-    """Who has the address, and whether nobody had. Whoever asks is a stranger, and vouches for nobody."""
+    """Who has the address today, and whether nobody had. Whoever asks is a stranger, and vouches for nobody."""
     name = ("email", address)
     known = identity.find(session, name)
-    if known is not None:
-        return lock_contact(session, known), False
-    found = identity.resolve(session, [name], now)
-    contact = lock_contact(session, found.contact_id)
-    if found.created:
+    found = identity.resolve(session, [name], now) if known is None else None
+    contact = lock_contact(session, found.contact_id if found else str(known))
+    if not _is_theirs(contact, address):
+        return _another(session, address, now)
+    if found and found.created:
         contact.vouched = False
         session.add(contact)
-    return contact, found.created
+    return contact, bool(found and found.created)
+
+
+def _is_theirs(contact: Contact, address: str) -> bool:
+    """Whether the contact has the address still: the name by which somebody is known outlives it, and mailboxes are given to others."""
+    return (address_of(contact, CHANNEL) or address) == address
+
+
+def _another(session: Session, address: str, now: datetime) -> tuple[Contact, bool]:
+    """Somebody else is known by the address, and gave it up: who has it now is found, or made, without that name."""
+    theirs = (col(Contact.email) == address, col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None))
+    found = session.scalar(select(Contact.id).where(*theirs).order_by(col(Contact.id)).limit(1))
+    if found is not None:
+        return lock_contact(session, found), False
+    contact = Contact(email=address, created_at=now, updated_at=now, vouched=False)
+    session.add(contact)
+    session.flush()
+    return contact, True
 
 
 def _row(session: Session, asked: Request, address: str, contact: Contact, made: bool, now: datetime) -> OptIn:
@@ -141,17 +161,22 @@ def _asked(row: OptIn) -> dict[str, object]:
     }
 
 
+State = Literal["waiting", "confirmed", "ended", "expired"]
+"""`confirmed`: by this call or before, and it holds; `ended`: it was confirmed, and the consent does not hold any more; `expired`: its time is
+over, or the contact gave the address up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a link: `waiting`, `confirmed` (by this call or before) or `expired`, and what it changed."""
+    """What became of a link, and what it changed."""
 
-    state: Literal["waiting", "confirmed", "expired"]
+    state: State
     events: Sequence[Event] = ()
 
 
-def state_of(row: OptIn, now: datetime) -> Literal["waiting", "confirmed", "expired"]:
+def state_of(session: Session, row: OptIn, now: datetime) -> State:
     if row.state == "confirmed":
-        return "confirmed"
+        return "confirmed" if consent.state(session, row.contact_id, CHANNEL, row.purpose) == "granted" else "ended"
     return "expired" if now >= row.expires_at else "waiting"
 
 
@@ -164,10 +189,12 @@ def confirm(session: Session, opt_in_id: str, now: datetime, *, ip: str, message
     row = locked(session, opt_in_id)
     if row is None:
         raise NotFound("There is no such request.")
-    state = state_of(row, now)
+    state = state_of(session, row, now)
     if state != "waiting":
         return Answer(state)
     contact = lock_contact(session, row.contact_id)
+    if not _is_theirs(contact, row.address):
+        return Answer("expired")
     events = [_granted(session, contact, row, now, ip, message_id), _fill(session, contact, row, now)]
     properties = {"channel": CHANNEL, "purpose": row.purpose, "form": row.source.removeprefix("form:"), "language": row.language}
     events.append(append_event(session, contact.id, "system", CONFIRMED, properties, now, message_id=f"{CONFIRMED}:{row.id}"))
@@ -200,6 +227,8 @@ def _fill(session: Session, contact: Contact, row: OptIn, now: datetime) -> Even
     wanted = {name: value for name, value in row.fields.items() if not getattr(contact, name)}
     if not contact.locale:
         wanted["locale"] = row.language
+    if not address_of(contact, CHANNEL):
+        wanted["email"] = row.address
     return profile.update_fields(session, contact, wanted, now, row.source) if wanted else None
 
 
@@ -227,8 +256,9 @@ def put_off(session: Session, row: OptIn, until: datetime) -> None:
 
 def mailed(session: Session, row: OptIn, now: datetime, *, again: bool) -> None:
     """The mail that was due has met its end. The first is followed by one reminder, if the workspace wants it and `again` says it can help."""
-    wanted = settings.load(session, settings.DoubleOptIn)
-    remind_at = row.asked_at + wanted.expires / 2
+    remind = settings.load(session, settings.DoubleOptIn).remind
     row.sent += 1
-    row.next_at = max(remind_at, now) if wanted.remind and again and row.sent == 1 and row.state == "waiting" else None
+    half_way = now + (row.expires_at - now) / 2
+    due = row.next_at is not None  # else another request has taken its place
+    row.next_at = half_way if due and remind and again and row.sent == 1 and row.state == "waiting" else None
     session.add(row)

@@ -16,6 +16,7 @@ from builder_ui.settings.audit import rows_of
 from builder_ui.settings.fields import ELSEWHERE, controls
 from builder_ui.settings.rotations import earlier
 from builder_ui.settings.sessions import browser
+from crm.consent import double_opt_in
 from engine.clock import Clock
 from models import ApiKey, Audit, Member, OutboxItem
 from workspace import audit, login, sessions, settings
@@ -55,22 +56,19 @@ def test_a_setting_that_is_none_is_a_sentence(log_in: Any, opened: Any) -> None:
         assert "This does not exist" in say(opened, log_in("admin"), path)
 
 
-def test_a_link_to_an_account_is_for_admins_only(log_in: Any, opened: Any, town: Any) -> None:
-    """A viewer who could read it in the outbox could become an admin."""
+@pytest.mark.parametrize("once", [account_mail.ONCE, double_opt_in.ONCE])
+def test_a_link_to_an_account_or_to_a_consent_is_for_admins_only(log_in: Any, opened: Any, town: Any, once: str) -> None:
+    """A viewer who could read it in the outbox could become an admin, or consent for somebody else."""
     with town.db.write() as session:
-        item = OutboxItem(
-            idempotency_key=f"{account_mail.ONCE}1",
-            channel="team",
-            recipient="alex@example.com",
-            subject="Choose",
-            text="the link",
-            accepted_at=town.now,
-        )
+        item = session.scalars(select(OutboxItem).where(OutboxItem.message_id == town.message())).one()
+        item.idempotency_key, item.recipient, item.html, item.text = f"{once}1", "alex@example.com", "", "the link"
         session.add(item)
         session.flush()
         id = item.id
     for role, seen in (("viewer", False), ("marketer", False), ("admin", True)):
         client = log_in(role)
+        with opened(client, f"/ui/messages/{town.message()}") as page:
+            assert (f"/ui/outbox/{id}'" in str(page.model)) is seen, "the message leads to what its reader may see"
         assert ("alex@example.com" in say(opened, client, "/ui/outbox?q=alex")) is seen
         assert ("the link" in say(opened, client, f"/ui/outbox/{id}")) is seen
         assert (client.get(f"/ui/outbox/{id}/mail").status_code == 200) is seen

@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from activities.happenings import Streak, record
+from activities.providers.callback import Happening
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
 from activities.sending import ledger
 from activities.sending.breakers import Breakers
@@ -17,7 +19,7 @@ from activities.sending.resend import send_due
 from crm.uncertain import decide
 from engine.runs.operations import end_run
 from journeys.errors import Conflict, NotFound
-from models import Audit, Body, Event, Message, new_id
+from models import Audit, Body, Event, Message, Restore, RestoredMessage, new_id
 from reports.messages import undecided
 from tests.engine.conftest import StoryClock
 from workspace import stopped_accounts
@@ -58,6 +60,25 @@ def answered_late(world):
     with world.db.write() as session:
         ledger.count_fate(session, message.once_key, message, message.node, "sent", "", {}, world.now)
         ledger.put(session, message.once_key, {}, world.now, status="sent", reason="", provider_id="first")
+
+
+@pytest.mark.parametrize("kind", ["sent", "delivered"])
+def test_a_report_that_it_has_left_after_all_counts_it_again(world, uncertain, kind):
+    """The fixture of every test here compares what is counted with the rows."""
+    say(world, uncertain, "again")
+    message = the(world)
+    with world.db.write() as session:
+        session.add(Restore(id="r", since=world.now, until=world.now, assume="ask", restored_at=world.now))
+        session.flush()
+        session.add(RestoredMessage(message_id=uncertain, restore_id="r", assumed="unsent", decided_at=world.now))
+    world.later(days=2)
+    with world.db.write() as session:
+        told = Happening(kind, message_id=uncertain, at=world.now)
+        assert record(session, (b"k" * 32,), message.account, told, Streak(5, timedelta(days=30)), world.now)[0] == "taken"
+    look(world)
+    assert (the(world).status, world.performer.received) == (kind, [])
+    with world.db.read() as session:
+        assert session.get_one(RestoredMessage, uncertain).assumed == "sent"
 
 
 def look(world):

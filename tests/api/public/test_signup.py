@@ -15,14 +15,14 @@ from sqlmodel import select
 
 from activities.providers.provider import AddressDead, Answer, InDoubt, Outgoing, RetryLater
 from activities.sending.breakers import Breakers
-from activities.sending.confirmations import send_due
+from activities.sending.confirmations import send_due, settle
 from activities.sending.effect import Effects
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.templates import library
 from activities.tracking import Tracking
 from crm.consent import consent, mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
-from crm.people import contacts, identity
+from crm.people import contacts, identity, profile
 from crm.privacy.erasure import erase
 from crm.privacy.export import export
 from engine.engine import Engine
@@ -32,7 +32,7 @@ from engine.temporal.wakeups import Wakeups
 from engine.versions import publish as publishing
 from journeys.errors import Invalid
 from journeys.nodes import Palette
-from models import Body, Consent, Contact, Database, Event, Job, Message, OptIn, Run
+from models import Body, Consent, ConsentState, Contact, Database, Event, Job, Message, OptIn, Run
 from settings import Settings
 from workspace import settings as workspace
 
@@ -219,7 +219,9 @@ def test_a_withdrawal_after_the_confirmation_is_not_undone_by_the_old_link(
             session, contact.id, "email", "marketing", "withdrawn", clock.at, evidence=Evidence.DATED, source="test", mailbox=ANNA
         )
     clock.at += timedelta(minutes=1)
-    client.post(link(post), data={"confirm": "yes"})
+    for page in (client.post(link(post), data={"confirm": "yes"}), client.get(link(post))):
+        assert "<h1>Sie sind nicht angemeldet</h1>" in page.text
+        assert 'href="/subscribe/footer"' in page.text
     assert state(engine) == "withdrawn"
 
 
@@ -313,7 +315,7 @@ def test_one_reminder_and_no_more(client: TestClient, engine: Engine, effects: E
     look(effects, clock, days=2)
     look(effects, clock, days=30)
     assert [one.once_key.rpartition(":")[2] for one in post.arrived] == ["1", "2"]
-    assert "vor einigen Tagen" in post.arrived[1].html
+    assert "vor einiger Zeit" in post.arrived[1].html
 
 
 def test_who_confirmed_is_not_reminded(client: TestClient, effects: Effects, post: Post, clock: Moment) -> None:
@@ -428,6 +430,108 @@ def test_a_call_without_an_answer_is_uncertain_where_nobody_can_tell(
     assert (len(post.arrived), [one.status for one in rows(engine, Message)]) == (1, ["uncertain"])
 
 
+@pytest.mark.parametrize("meanwhile", ["confirmed", "asked again"])
+@pytest.mark.parametrize(("doubt", "end"), [("lookup", "sent"), ("blind", "uncertain"), ("idempotent", "uncertain")])
+def test_a_claim_that_nobody_comes_back_to_gets_its_end(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment, doubt: str, end: str, meanwhile: str
+) -> None:
+    """The mail arrived, its process died, and the request needs no mail any more."""
+    post.delivery_check, post.silent = doubt, [Death()]
+    client.post("/subscribe/footer", data=YES)
+    with pytest.raises(Death):
+        send_due(effects)
+    [claimed] = rows(engine, Message)
+    if meanwhile == "confirmed":
+        client.post(link(post), data={"confirm": "yes"})
+    else:
+        client.post("/subscribe/footer", data=YES)
+
+    def stands() -> str:
+        with engine.db.read() as session:
+            return session.get_one(Message, claimed.id).status
+
+    settle(effects)
+    assert stands() == "claimed", "the call may be on its way still"
+    look(effects, clock, minutes=3)
+    settle(effects)
+    assert stands() == end
+    look(effects, clock, days=5)
+    assert [one.once_key for one in post.arrived].count(claimed.once_key) == 1
+    assert len(post.arrived) == (1 if meanwhile == "confirmed" else 3), "the newer request has its mail and its reminder"
+
+
+def test_a_mail_that_never_left_and_is_not_needed_any_more_does_not_leave(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    post.delivery_check, post.failures = "lookup", [Death()]
+    client.post("/subscribe/footer", data=YES)
+    with pytest.raises(Death):
+        send_due(effects)
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock, minutes=3)
+    settle(effects)
+    assert sorted((one.status, one.reason) for one in rows(engine, Message)) == [("sent", ""), ("skipped", "not_needed")]
+    assert len(post.arrived) == 1
+
+
+def test_a_claim_that_is_taken_up_again_is_left_to_whoever_does(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    post.silent = [Death()]
+    client.post("/subscribe/footer", data=YES)
+    with pytest.raises(Death):
+        send_due(effects)
+    clock.at += timedelta(minutes=3)
+    settle(effects)
+    assert [one.status for one in rows(engine, Message)] == ["claimed"]
+    look(effects, clock)
+    assert [one.status for one in rows(engine, Message)] == ["sent"]
+
+
+def test_a_request_that_cannot_be_dealt_with_keeps_no_other_and_comes_back(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    [bad] = rows(engine, Contact)
+    with engine.db.write() as session:
+        session.get_one(Contact, bad.id).attributes = [ANNA]  # type: ignore[assignment]  # a row that is not as it should be
+    clock.at += timedelta(seconds=1)
+    client.post("/subscribe/footer", data={**YES, "email": "bo@example.org"})
+    look(effects, clock)
+    assert [one.recipient for one in post.arrived] == ["bo@example.org"]
+    [line] = [one.getMessage() for one in caplog.records if "tried again" in one.getMessage()]
+    assert ("TypeError" in line, ANNA in line) == (True, False)
+    with engine.db.write() as session:
+        session.get_one(Contact, bad.id).attributes = {}
+    look(effects, clock, minutes=6)
+    assert [one.recipient for one in post.arrived] == ["bo@example.org", ANNA]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_is_kept_of_the_mail_confirms_nothing(
+    client: TestClient, admin_key: str, engine: Engine, effects: Effects, post: Post, clock: Moment, own: bool
+) -> None:
+    """Whoever may read messages could otherwise make the proof that the address has answered."""
+    if own:
+        own_template(engine, OURS, subject="Ours {{ confirm_url }}")
+        put(engine, "double_opt_in", {"template": "ours"})
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock)
+    token = link(post).rpartition("/")[2]
+    [message], [body], [contact] = rows(engine, Message), rows(engine, Body), rows(engine, Contact)
+    api = client.get(f"/api/v1/messages/{message.id}", headers={"authorization": f"Bearer {admin_key}"})
+    assert api.status_code == 200
+    with engine.db.read() as session:
+        exported = str(export(session, contact.id))
+    kept = (api.text, exported, str(message.model_dump()), str(body.model_dump()))
+    assert ["/confirm/" in one for one in kept] == [True, True, own, True]
+    assert [token in one for one in kept] == [False] * 4
+    for found in re.findall(r"/confirm/[\w-]+", body.html + body.text + body.subject):
+        assert client.post(found, data={"confirm": "yes"}).status_code == 404
+    assert state(engine) == "pending"
+    assert client.post(link(post), data={"confirm": "yes"}).status_code == 200
+
+
 def test_the_event_of_the_confirmation_starts_a_journey_in_the_same_transaction(
     client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment, woken: Any
 ) -> None:
@@ -447,9 +551,9 @@ def test_the_event_of_the_confirmation_starts_a_journey_in_the_same_transaction(
     assert all(event.routed for event in rows(engine, Event))
 
 
-def own_template(engine: Engine, text: str, message_class: str = "transactional") -> None:
+def own_template(engine: Engine, text: str, message_class: str = "transactional", subject: str = "Ours") -> None:
     mjml = f"<mjml><mj-body><mj-section><mj-column><mj-text>{text}</mj-text></mj-column></mj-section></mj-body></mjml>"
-    variants = {"default": {"subject": "Ours", "mjml": mjml}}
+    variants = {"default": {"subject": subject, "mjml": mjml}}
     library.save(engine.db, "ours", variants, name="Ours", kind="email", message_class=message_class, actor="test", now=engine.clock.now())
 
 
@@ -554,3 +658,70 @@ def test_requests_are_exported_and_erased(client: TestClient, engine: Engine) ->
         assert [one["address"] for one in export(session, contact.id)["opt_ins"]] == [ANNA]
         erase(session, contact.id, engine.clock.now(), by="test", keys=KEYS)
     assert rows(engine, OptIn) == []
+
+
+def moves(engine: Engine, contact_id: str, email: str) -> None:
+    """The contact gives up an address for another one; its name by the old one stays."""
+    with engine.db.write() as session:
+        profile.update_fields(session, contact_id, {"email": email}, engine.clock.now(), "test")
+
+
+def granted(engine: Engine) -> list[str | None]:
+    """The addresses of those who have consented."""
+    people = {one.id: one.email for one in rows(engine, Contact)}
+    return [people[one.contact_id] for one in rows(engine, ConsentState) if one.state == "granted"]
+
+
+def test_an_address_says_yes_for_nobody_who_had_it_once(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    """Mailboxes are given to others: whoever has it today confirms, and somebody else would get the mails."""
+    with engine.db.write() as session:
+        ada = contacts.create(session, [("email", ANNA)], {}, clock.at, "test")[0].id
+    moves(engine, ada, "ada@example.org")
+    for _ in range(2):
+        client.post("/subscribe/footer", data=YES)
+        look(effects, clock)
+    assert "Sie sind angemeldet" in client.post(link(post), data={"confirm": "yes"}).text
+    assert granted(engine) == [ANNA]
+    assert len(rows(engine, Contact)) == 2, "who asks again is known"
+
+
+def test_a_link_is_over_when_the_contact_gives_up_its_address(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock)
+    moves(engine, rows(engine, Contact)[0].id, "ada@example.org")
+    assert "Dieser Link ist nicht mehr gültig" in client.post(link(post), data={"confirm": "yes"}).text
+    assert granted(engine) == []
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock)
+    client.post(link(post), data={"confirm": "yes"})
+    assert granted(engine) == [ANNA]
+
+
+def test_who_has_no_address_any_more_gets_the_one_that_confirmed(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    with engine.db.write() as session:
+        profile.update_fields(session, session.scalars(select(Contact)).one().id, {"email": None}, engine.clock.now(), "test")
+    look(effects, clock)
+    client.post(link(post), data={"confirm": "yes"})
+    assert granted(engine) == [ANNA]
+
+
+def test_no_mail_leaves_whose_link_is_over(client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment) -> None:
+    """Workers were away for longer than the link lives."""
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock, days=8)
+    assert post.arrived == []
+
+
+def test_a_late_mail_is_not_followed_by_its_reminder_at_once(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock, days=4)
+    assert len(post.arrived) == 1
