@@ -48,6 +48,7 @@ MEANINGS: Mapping[str, str] = {
     "spf_none": "There is no SPF record: receivers cannot tell your servers from others.",
     "spf_several": "There are several SPF records, so none counts. Merge them into one.",
     "spf_all": "The SPF record allows everybody (“+all”). End it with “~all” or “-all”.",
+    "spf_nobody": "The SPF record lets nobody send, not even your own servers. Add those that send for you.",
     "spf_lookups": "The SPF record asks for more than 10 other records, so receivers ignore it. Remove includes that you no longer need.",
     "spf_open": "The SPF record does not say what holds for all other servers. End it with “~all” or “-all”.",
     "dkim_elsewhere": "The account has no DKIM key of its own. Create one on its page; otherwise only its mail server knows whether e-mails are signed.",

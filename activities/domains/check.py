@@ -60,9 +60,11 @@ def _spf(domain: str, server: str, ask: Ask) -> Mark:
     terms = _terms(records[0])
     if "all" in terms or "+all" in terms:
         return Mark("spf", "bad", "spf_all")
+    if not any(_lets_through(term) for term in terms):
+        return Mark("spf", "bad", "spf_nobody", *wanted)
     if sum(1 for _ in _lookups(terms, ask, MOST_LOOKUPS + 1)) > MOST_LOOKUPS:
         return Mark("spf", "bad", "spf_lookups")
-    closed = any(term.endswith("all") or term.startswith("redirect=") for term in terms)
+    closed = any(term in ("-all", "~all") or term.startswith("redirect=") for term in terms)
     return Mark("spf", "good", "good") if closed else Mark("spf", "warn", "spf_open")
 
 
@@ -72,6 +74,12 @@ def _spf_of(found: Found) -> list[str]:
 
 def _terms(record: str) -> list[str]:
     return record.lower().split()[1 : MOST_TERMS + 1]
+
+
+def _lets_through(term: str) -> bool:
+    """Whether somebody passes by it: a mechanism that does not refuse, or another record in place of this one. Modifiers let nobody through."""
+    is_modifier = re.match(r"[a-z][a-z0-9_.-]*=", term) and not term.startswith("redirect=")
+    return term[0] not in "-~?" and not is_modifier
 
 
 def _lookups(terms: Sequence[str], ask: Ask, left: int) -> Iterator[str]:

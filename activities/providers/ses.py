@@ -204,6 +204,9 @@ SIGNED: Mapping[str, Sequence[str]] = {
 THIS_MESSAGE = frozenset({"ContentRejected", "MessageTooLarge", "AttachmentRejected"})
 """Kinds of transient bounces that say nothing about the address. Source: SES "Bounce types"."""
 
+NO_COMPLAINT = "not-spam"
+"""Somebody took a mail out of the spam folder. Source: SES "Complaint object"; RFC 6430."""
+
 
 def _happenings(message: str) -> list[Happening]:
     """What one event of SES tells; others than these (opens, delays, new ones) tell nothing of the end. Raises: CallbackUnreadable."""
@@ -232,7 +235,7 @@ def _end(name: str, told: Mapping[str, Any]) -> tuple[Kind, str, str] | None:
             bounce = told["bounce"]
             code = f"ses_{bounce['bounceType']}_{bounce.get('bounceSubType', '')}"
             return _bounce(bounce), bounce["timestamp"], re.sub(r"[^A-Za-z0-9_]", "_", code)[:64]
-        case "Complaint":
+        case "Complaint" if told["complaint"].get("complaintFeedbackType") != NO_COMPLAINT:
             return "complained", told["complaint"]["timestamp"], "ses_complaint"
         case "Reject" | "Rendering Failure":
             return "failed", "", "ses_rejected"

@@ -496,6 +496,7 @@ def bounce(type: str, sub: str) -> dict[str, Any]:
         (bounce("Transient", "MessageTooLarge"), "failed", AT, "ses_Transient_MessageTooLarge"),
         (bounce("Undetermined", "Undetermined"), "soft_bounced", AT, "ses_Undetermined_Undetermined"),
         (event("Complaint", complaint={"timestamp": AT.isoformat()}), "complained", AT, "ses_complaint"),
+        (event("Complaint", complaint={"timestamp": AT.isoformat(), "complaintFeedbackType": "abuse"}), "complained", AT, "ses_complaint"),
         (event("Reject", reject={"reason": "Bad content"}), "failed", AT - timedelta(minutes=1), "ses_rejected"),
         (event("Rendering Failure", failure={}), "failed", AT - timedelta(minutes=1), "ses_rejected"),
     ],
@@ -515,6 +516,11 @@ def test_events_without_our_tag_are_known_by_the_name_that_ses_gave(amazon: list
 @pytest.mark.parametrize("name", ["Open", "Click", "DeliveryDelay", "Subscription", "Something new"])
 def test_what_says_nothing_about_the_end_is_left_out(name: str) -> None:
     assert reader().read(signed(published(event(name)))) == []
+
+
+def test_who_takes_a_mail_out_of_the_spam_folder_does_not_complain() -> None:
+    told = event("Complaint", complaint={"timestamp": AT.isoformat(), "complaintFeedbackType": "not-spam"})
+    assert reader().read(signed(published(told))) == []
 
 
 @pytest.mark.parametrize(
