@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
@@ -20,11 +23,13 @@ from activities.sending.effect import Effects
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.templates import library
 from activities.tracking import Tracking
+from api.app import create_app
 from crm.consent import consent, mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.people import contacts, identity, profile
 from crm.privacy.erasure import erase
 from crm.privacy.export import export
+from engine.clock import Clock
 from engine.engine import Engine
 from engine.jobs.worker import work_through
 from engine.keeper import Keeper
@@ -34,6 +39,7 @@ from journeys.errors import Invalid
 from journeys.nodes import Palette
 from models import Body, Consent, ConsentState, Contact, Database, Event, Job, Message, OptIn, Run
 from settings import Settings
+from tests.api.conftest import Woken
 from workspace import settings as workspace
 
 KEYS = (b"k" * 32,)
@@ -104,9 +110,39 @@ def clock() -> Moment:
     return Moment()
 
 
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("home"), database_url="sqlite:///unused.db", public_url="http://testserver")
+
+
+@pytest.fixture(scope="module")
+def shared(settings: Settings, sqlite_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, Engine, Woken]]:
+    """One app for the file: to build it would take longer than most tests here. It is started anew for each, with nothing in its memory."""
+    path = tmp_path_factory.mktemp("shared") / "base.db"
+    copyfile(sqlite_base, path)
+    engine, woken = Engine(Database(f"sqlite:///{path}"), Clock(), Palette.built_in(), KEYS), Woken()
+    with closing(engine.db):
+        yield create_app(settings, engine, waker=woken), engine, woken
+
+
 @pytest.fixture
-def engine(db: Database, clock: Moment) -> Engine:
-    return Engine(db, clock, Palette.built_in(), KEYS)  # type: ignore[arg-type]
+def engine(shared: tuple[FastAPI, Engine, Woken], db: Database, clock: Moment) -> Engine:
+    """The app's engine, as new, over the test's database."""
+    engine, fresh = shared[1], Engine(db, clock, Palette.built_in(), KEYS)  # type: ignore[arg-type]
+    for one in fields(Engine):
+        setattr(engine, one.name, getattr(fresh, one.name))
+    return engine
+
+
+@pytest.fixture
+def woken(shared: tuple[FastAPI, Engine, Woken]) -> Woken:
+    shared[2].wakeups = Wakeups()
+    return shared[2]
+
+
+@pytest.fixture
+def app(shared: tuple[FastAPI, Engine, Woken], engine: Engine, woken: Woken) -> FastAPI:
+    return shared[0]
 
 
 @pytest.fixture
