@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from crm.rules.sql_facts import SqlFacts
 from engine.engine import Engine, Hanging, LiveJourney
 from engine.enrolment import unrouted
-from engine.enrolment.enrol import Begun, enrol
+from engine.enrolment.enrol import MAX_HOPS, Begun, enrol
 from engine.enrolment.entry import Refused
 from engine.enrolment.unmet import Unmet
 from engine.runs import delivery
@@ -37,6 +37,9 @@ from storage.events import event_row, insert_events
 from storage.sql import on, savepoint, table
 
 log = logging.getLogger(__name__)
+
+MOST_BEGUN = 200
+"""Runs that one work list begins. Journeys that all begin by what the others do would multiply with each hop, in one transaction."""
 
 contacts = table(Contact)
 
@@ -84,16 +87,18 @@ def settle(engine: Engine, session: Session, caused: Caused, now: datetime) -> W
     """Does what walks have set off, and what that sets off in turn, each before what came after it; returns what to wake after the commit.
 
     The runs whose walks they were are written already. Each part has a savepoint of its own: what fails is owed. It comes to an end, because
-    each round counts a hop more and after `MAX_HOPS` nobody enters.
+    each round counts a hop more and after `MAX_HOPS` nobody enters, nor after `MOST_BEGUN` runs.
     """
     wakeups, unmet = caused.wakeups, Unmet()
-    pending, anybody = deque(caused.pending), False
+    pending, count = deque(caused.pending), 0
     while pending:
-        item = pending.popleft()
+        item, hops = pending.popleft(), 0 if count < MOST_BEGUN else MAX_HOPS + 1
         begun = (
-            _start(engine, session, item, now) if isinstance(item, Asked) else _follow(engine, session, item, now, unmet, wakeups, anybody)
+            _start(engine, session, replace(item, hops=max(item.hops, hops)), now)
+            if isinstance(item, Asked)
+            else _follow(engine, session, item, now, unmet, wakeups, count > 0, hops)
         )
-        anybody = anybody or bool(begun)
+        count += len(begun)
         more = _caused(begun)
         wakeups.add(more.wakeups)
         pending.extendleft(reversed(more.pending))
@@ -172,9 +177,9 @@ def _doers(event: Event) -> tuple[str, ...]:
 
 
 def _follow(
-    engine: Engine, session: Session, happened: Happened, now: datetime, unmet: Unmet, wakeups: Wakeups, anybody: bool
+    engine: Engine, session: Session, happened: Happened, now: datetime, unmet: Unmet, wakeups: Wakeups, anybody: bool, hops: int
 ) -> list[Begun]:
-    """Entries by an event of a walk. `anybody`: runs have begun since it was delivered, and have to hear of it."""
+    """Entries by an event of a walk. `anybody`: runs have begun since it was delivered, and have to hear of it. `hops`: no fewer count."""
     event = happened.event
     with engine.tracing.span("route", parent=event.trace, event_id=id_of(event)):
         if anybody:
@@ -182,11 +187,11 @@ def _follow(
             heard = delivery.listening(session, [event.contact_id]).get(event.contact_id, [])
             new = [row for row in heard if row.run_id not in told]
             wakeups.add(delivery.deliver(engine, session, event, new, now, careful=True))
-        return _entries(engine, session, event, now, unmet, happened.by, careful=True)
+        return _entries(engine, session, event, now, unmet, happened.by, careful=True, hops=hops)
 
 
 def _entries(
-    engine: Engine, session: Session, event: Event, now: datetime, unmet: Unmet, by: tuple[str, ...], careful: bool
+    engine: Engine, session: Session, event: Event, now: datetime, unmet: Unmet, by: tuple[str, ...], careful: bool, hops: int = 0
 ) -> list[Begun]:
     index, topics = engine.index(session), event_topics(event)
     for broken in index.entered_by(topics):
@@ -194,7 +199,7 @@ def _entries(
     begun: list[Begun] = []
     for live, triggers in _by_journey(index.hanging_on(topics)):
         with unrouted.attempt(session, id_of(event), unrouted.entry_of(live.id), now, careful):
-            begun += _enter(engine, session, live, triggers, event, now, unmet, by)
+            begun += _enter(engine, session, live, triggers, event, now, unmet, by, hops)
     return begun
 
 
@@ -214,13 +219,14 @@ def _enter(
     now: datetime,
     unmet: Unmet,
     by: tuple[str, ...],
+    hops: int = 0,
 ) -> list[Begun]:
     """Enrols the contact for each trigger that fires. Where none does, its condition is noted."""
     facts = SqlFacts(session, event.contact_id, as_of=now)
     firing = [trigger for trigger in triggers if trigger.fires(event, facts, now)]
     if not firing:
         unmet.note(live, triggers, event, facts, now)
-    answers = [enrol(engine, session, live, event.contact_id, now, event=event, by=by) for _ in firing]
+    answers = [enrol(engine, session, live, event.contact_id, now, event=event, hops=hops, by=by) for _ in firing]
     return [answer for answer in answers if isinstance(answer, Begun)]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from engine.clock import Clock
 from engine.engine import Engine, NotLoaded
 from engine.enrolment.enrol import MAX_HOPS
-from engine.enrolment.routing import DELAYED, route_part
+from engine.enrolment.routing import DELAYED, MOST_BEGUN, route_part
 from journeys.custom import activity
 from models import Event, Inbox, Journey, Refusal, Run, Unrouted
 
@@ -117,6 +117,17 @@ def test_journeys_that_start_each_other_for_ever_come_to_an_end_that_is_shown(wo
         waiting += world.step(run).wakeups.starts
     assert len(runs_of(world, contact)) == MAX_HOPS + 1
     assert refused(world, contact) == [("pong", "too_many_hops")]
+
+
+def test_journeys_that_all_begin_by_what_the_others_do_begin_so_many_runs_and_no_more(world):
+    """Five of them would make 325 in one transaction, and seven 13,700."""
+    entry = {"triggers": [*STARTED["triggers"], *BY_SCORE["triggers"]]}
+    for number in range(5):
+        world.publish(journey(f"scoring-{number}", entry, POINTS))
+    contact = world.contact()
+    world.happens(contact, "Started")
+    assert MOST_BEGUN <= len(runs_of(world, contact)) < MOST_BEGUN + 10
+    assert "too_many_hops" in {reason for _, reason in refused(world, contact)}
 
 
 def test_a_wait_hears_nothing_of_what_came_before_it_in_the_same_step(world):
