@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +22,7 @@ from activities.tracking import record_read
 from api.http.errors import Forbidden, answers
 from api.http.json_body import JsonRoute
 from api.in_app import embed
-from api.in_app.visitor import TheVisitor, Visitor, tokens_of
+from api.in_app.visitor import TheVisitor, Visitor, present_person, tokens_of
 from api.public.doors import happened
 from api.server import Server, TheServer
 from api.tracking.endpoints import PER_KEY, key_given, known_key
@@ -34,8 +34,6 @@ from models import InAppMessage
 router = APIRouter(tags=["in-app messages"], route_class=JsonRoute)
 embed.add(router)
 
-HEARTBEAT_SECONDS = 20.0
-"""Proxies cut what is silent for longer."""
 LONGEST = timedelta(minutes=30)
 """A stream ends after this, or with its token; the script opens the next one."""
 MAX_ID = 2**53
@@ -155,6 +153,13 @@ def dismiss_in_app_message(id: Id, server: TheServer, visitor: TheVisitor) -> Re
     return Response(status_code=204)
 
 
+async def _woken(server: TheServer, visitor: TheVisitor) -> AsyncIterator[asyncio.Event]:
+    """The stream's place among those of its contact. Taken before the answer begins, so that one too many is answered 429, and left with
+    the request however that ends: a body of which nobody reads the first line is never begun, and could leave nothing."""
+    async with server.streams.waiting(visitor.key_id, visitor.contact_id) as bell:
+        yield bell
+
+
 @router.get(
     "/v1/in-app/stream",
     summary="Follow in-app messages",
@@ -163,35 +168,33 @@ def dismiss_in_app_message(id: Id, server: TheServer, visitor: TheVisitor) -> Re
     openapi_extra=WITH_TOKEN,
 )
 async def follow_in_app_messages(
+    request: Request,
     server: TheServer,
     visitor: TheVisitor,
+    bell: Annotated[asyncio.Event, Depends(_woken)],
     last_event_id: Annotated[int | None, Header(ge=0, le=MAX_ID)] = None,
 ) -> StreamingResponse:
     """Server-Sent Events: an event `message` for each new one, whose data is as in the list and whose id goes into `Last-Event-ID` when the stream
     breaks. Without that header it begins with what comes from now on. At most five streams a contact."""
     after = last_event_id if last_event_id is not None else await run_in_threadpool(_newest, server, visitor)
-    server.streams.check(visitor.key_id, visitor.contact_id)
-
-    async def told() -> AsyncIterator[bytes]:
-        async with server.streams.waiting(visitor.key_id, visitor.contact_id) as bell:
-            async for frame in _frames(server, visitor, after, bell):
-                yield frame
-
+    frames = _frames(server, request, visitor, after, bell)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
 
-async def _frames(server: Server, visitor: Visitor, after: int, bell: asyncio.Event) -> AsyncIterator[bytes]:
-    clock = server.engine.clock
+async def _frames(server: Server, request: Request, visitor: Visitor, after: int, bell: asyncio.Event) -> AsyncIterator[bytes]:
+    clock, heartbeat = server.engine.clock, server.streams.heartbeat_seconds
     until = min(visitor.until, clock.real_now() + LONGEST)
     yield b"retry: 3000\n\n"
     while clock.real_now() < until and not server.streams.stopping():
         bell.clear()
-        rows = await run_in_threadpool(_since, server, visitor, after)
+        rows = await run_in_threadpool(_since, server, request, visitor, after)
+        if rows is None:
+            return
         for row in rows:
             yield _frame(row)
             after = row.id
-        if not rows and not await _rang(bell, min(HEARTBEAT_SECONDS, (until - clock.real_now()).total_seconds())):
+        if not rows and not await _rang(bell, min(heartbeat, (until - clock.real_now()).total_seconds())):
             yield b":\n\n"
 
 
@@ -207,9 +210,15 @@ def _frame(row: InAppMessageRow) -> bytes:
     return b"id: %d\nevent: message\ndata: %s\n\n" % (row.id, orjson.dumps(row.model_dump(mode="json")))
 
 
-def _since(server: Server, visitor: Visitor, after: int) -> list[InAppMessageRow]:
+def _since(server: Server, request: Request, visitor: Visitor, after: int) -> list[InAppMessageRow] | None:
+    """What came in for the contact that the visitor is by now; None once the key is revoked or the contact erased."""
+    if server.keys.find(key_given(request) or "", "write") is None:
+        return None
     with server.engine.db.read() as session:
-        return [_row(row) for row in in_app.since(session, visitor.contact_id, after, server.engine.clock.now())]
+        contact_id = present_person(session, visitor.contact_id)
+        if contact_id is None:
+            return None
+        return [_row(row) for row in in_app.since(session, contact_id, after, server.engine.clock.now())]
 
 
 def _newest(server: Server, visitor: Visitor) -> int:

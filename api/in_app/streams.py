@@ -23,33 +23,43 @@ from models import Database, InAppMessage
 log = logging.getLogger("pfadwerk.api")
 
 LOOK_SECONDS = 1.0
+HEARTBEAT_SECONDS = 20.0
+"""Proxies cut what is silent for longer."""
 OF_A_CONTACT = 5
 """Streams of one contact; a browser opens one a tab."""
 OF_A_KEY = 2_000
 """Streams of one write key, in one process."""
 PAGE = 500
+"""New messages of one query of a look; after a full page it looks again at once."""
 
 
 class Streams:
-    """Used in the event loop alone. `stopping`: whether the server ends, and the streams with it, since it waits for them."""
+    """Used in the event loop alone. `stopping`: whether the server ends, and the streams with it, since it waits for them.
+
+    `look_seconds` lie between two looks; after `heartbeat_seconds` without news a stream says that it is alive, and asks whether it may go on.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self.stopping: Callable[[], bool] = lambda: False
+        self.look_seconds = LOOK_SECONDS
+        self.heartbeat_seconds = HEARTBEAT_SECONDS
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._by_key: dict[str, int] = {}
         self._looking: asyncio.Task[None] | None = None
 
-    def check(self, key_id: str, contact_id: str) -> None:
-        """Raises:
-        TooMany: this contact or this key has as many streams open as it may."""
+    def _check(self, key_id: str, contact_id: str) -> None:
         if len(self._waiting.get(contact_id, ())) >= OF_A_CONTACT or self._by_key.get(key_id, 0) >= OF_A_KEY:
             raise TooMany("Too many open streams; close one, or ask for the list instead.", 30)
 
     @asynccontextmanager
     async def waiting(self, key_id: str, contact_id: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever the contact may have got a message. Raises: TooMany, as `check`."""
-        self.check(key_id, contact_id)
+        """An event that is set whenever the contact may have got a message.
+
+        Raises:
+            TooMany: this contact or this key has as many streams open as it may.
+        """
+        self._check(key_id, contact_id)
         bell = asyncio.Event()
         self._waiting.setdefault(contact_id, set()).add(bell)
         self._by_key[key_id] = self._by_key.get(key_id, 0) + 1
@@ -81,16 +91,19 @@ class Streams:
     async def _look(self) -> None:
         newest: int | None = None
         while True:
+            found: list[tuple[int, str]] = []
             if self.stopping():
                 self._ring_all()
             try:
                 if newest is None:
                     newest = await run_in_threadpool(self._newest)
                     self._ring_all()  # whoever has read before that looks once more
-                newest = self._ring(await run_in_threadpool(self._since, newest), newest)
+                found = await run_in_threadpool(self._since, newest)
+                newest = self._ring(found, newest)
             except SQLAlchemyError as error:  # that of a pool with no connection left is no DBAPIError
                 log.warning("new in-app messages were not looked for: %s", type(error).__name__)
-            await asyncio.sleep(LOOK_SECONDS)
+            if len(found) < PAGE:
+                await asyncio.sleep(self.look_seconds)
 
     def _ring_all(self) -> None:
         for bells in self._waiting.values():

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
 from activities.contact_tokens import ContactTokens
 from api.http.errors import Unauthorized
@@ -45,7 +46,7 @@ async def current_visitor(request: Request, server: TheServer) -> Visitor:
     """
     key = await known_key(server, request, key_given(request))
     found = tokens_of(server).read(request.headers.get("x-contact-token", ""), server.engine.clock.real_now())
-    contact_id = await run_in_threadpool(_person, server, found[0]) if found else None
+    contact_id = await run_in_threadpool(_whose, server, found[0]) if found else None
     if found is None or contact_id is None:
         await server.limits.take(BAD_TOKENS, request.client.host if request.client else "")
         raise Unauthorized("Expected a valid contact token in the header X-Contact-Token: your server asks for one at /v1/contact-tokens.")
@@ -53,11 +54,15 @@ async def current_visitor(request: Request, server: TheServer) -> Visitor:
     return Visitor(key.id, contact_id, found[1])
 
 
-def _person(server: Server, contact_id: str) -> str | None:
+def present_person(session: Session, contact_id: str) -> str | None:
     """The contact that this one has become; None once it is erased."""
+    contact = session.get(Contact, person_of(session, contact_id))
+    return contact.id if contact is not None and contact.erased_at is None else None
+
+
+def _whose(server: Server, contact_id: str) -> str | None:
     with server.engine.db.read() as session:
-        contact = session.get(Contact, person_of(session, contact_id))
-        return contact.id if contact is not None and contact.erased_at is None else None
+        return present_person(session, contact_id)
 
 
 TheVisitor = Annotated[Visitor, Depends(current_visitor)]

@@ -7,6 +7,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,18 +125,25 @@ def track(client: TestClient, write_key: str) -> Send:
 @pytest.fixture
 def live_url(settings: Settings, engine: Engine, woken: Woken) -> Iterator[str]:
     """The app behind a real uvicorn on a free port of this machine, whose address is its public one."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    app = create_app(settings.model_copy(update={"public_url": url}), engine, waker=woken)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with serving(create_app(settings.model_copy(update={"public_url": url}), engine, waker=woken), listening):
+            yield url
+
+
+@contextmanager
+def serving(app: FastAPI, listening: socket.socket) -> Iterator[None]:
+    """Runs an app behind a real uvicorn as long as the block lasts."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    with httpx.Client(base_url=url) as client:
-        assert client.get("/health", timeout=10).status_code == 200  # the socket listens already: this waits until it is served
-        yield str(client.base_url).rstrip("/")
-    server.should_exit = True
-    thread.join()
-    listening.close()
+    try:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert httpx.get(f"{url}/health", timeout=10).status_code == 200  # the socket listens already: this waits until it is served
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -27,8 +29,10 @@ from crm.people.merge import merge
 from crm.privacy.erasure import erase_person
 from crm.privacy.export import export
 from engine.engine import Engine
-from models import Contact, Event, Identity, InAppMessage, Message, new_id
+from journeys.errors import TooMany
+from models import ApiKey, Contact, Event, Identity, InAppMessage, Message, new_id
 from settings import Settings
+from tests.api.conftest import serving
 
 ANNA, BORIS = "a" * 32, "b" * 32
 
@@ -244,13 +248,112 @@ def test_a_stream_ends_with_its_token(live_url: str, engine: Engine, visit: dict
 
 
 def test_a_contact_has_five_streams_at_most(live_url: str, visit: dict[str, str]) -> None:
-    open_ones = [follow(live_url, visit) for _ in range(streams.OF_A_CONTACT)]
-    reading = [one.__enter__().iter_lines() for one in open_ones]  # kept: an iterator that is forgotten closes its stream
-    assert [next(lines) for lines in reading] == ["retry: 3000"] * streams.OF_A_CONTACT
-    with follow(live_url, visit) as refused:
-        assert refused.status_code == 429
-    for one in open_ones:
-        one.__exit__(None, None, None)
+    with ExitStack() as open_ones:  # closes them also when the sixth is not refused: a server waits for its streams
+        answers = [open_ones.enter_context(follow(live_url, visit)) for _ in range(streams.OF_A_CONTACT + 1)]
+        assert [answer.status_code for answer in answers] == [200] * streams.OF_A_CONTACT + [429]
+        assert int(answers[-1].headers["retry-after"]) > 0
+        first = [next(answer.iter_lines()) for answer in answers[:-1]]
+        assert first == ["retry: 3000"] * streams.OF_A_CONTACT
+
+
+class SlowPages:
+    """Pages that ask for the stream all at once, of which none takes the first byte before all are answered; then all are gone."""
+
+    def __init__(self, app: Any, headers: dict[str, str]) -> None:
+        self.app = app
+        self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self.statuses: list[int] = []
+        self.all_answered = asyncio.Event()
+
+    async def come(self, count: int) -> list[int]:
+        """What each was answered, in order of the number."""
+        pages = [asyncio.create_task(self.ask(count)) for _ in range(count)]
+        await asyncio.wait_for(asyncio.gather(*pages, return_exceptions=True), 60)
+        return sorted(self.statuses)
+
+    async def ask(self, count: int) -> None:
+        async def receive() -> dict[str, Any]:
+            await self.all_answered.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.statuses.append(message["status"])
+                if len(self.statuses) == count:
+                    self.all_answered.set()
+                if message["status"] == 200:
+                    await asyncio.Event().wait()
+
+        path, scope = "/v1/in-app/stream", {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1"}
+        about = {"method": "GET", "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": ""}
+        await self.app({**scope, **about, "headers": self.headers, "client": ("127.0.0.1", 1), "server": ("testserver", 80)}, receive, send)
+
+
+def test_of_streams_asked_for_at_once_those_beyond_five_are_refused_and_gone_pages_leave_their_places(
+    client: Any, app: Any, visit: dict[str, str]
+) -> None:
+    for _ in range(2):
+        assert client.portal.call(SlowPages(app, visit).come, 10) == [200] * 5 + [429] * 5
+
+
+def test_a_key_has_so_many_streams_at_most(engine: Engine) -> None:
+    async def comes() -> None:
+        waiting = streams.Streams(engine.db)
+        async with AsyncExitStack() as open_ones:
+            for number in range(streams.OF_A_KEY):
+                await open_ones.enter_async_context(waiting.waiting("key", f"{number}"))
+            await open_ones.enter_async_context(waiting.waiting("other", "1"))
+            with pytest.raises(TooMany):
+                await open_ones.enter_async_context(waiting.waiting("key", "1"))
+        await waiting.close()
+
+    asyncio.run(comes())
+
+
+@pytest.fixture
+def hasty_url(app: Any) -> Iterator[str]:
+    """The app with ten heartbeats a second."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, serving(app, listening):
+        app.state.server.streams.heartbeat_seconds = 0.1
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def heartbeats(lines: Iterator[str]) -> Iterator[str]:
+    """The lines of a stream for 300 heartbeats, so that a test ends that waits for what does not come."""
+    return islice(lines, 600)
+
+
+def test_an_open_stream_follows_a_merge(hasty_url: str, engine: Engine, visit: dict[str, str]) -> None:
+    with follow(hasty_url, visit) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 3000"
+        with engine.db.write() as session:
+            merge(session, BORIS, ANNA, engine.clock.now())
+        number = put(engine, "theirs", BORIS)
+        assert [one["id"] for one in told(heartbeats(lines), 1)] == [number]
+
+
+def test_an_open_stream_ends_with_an_erasure(hasty_url: str, engine: Engine, visit: dict[str, str]) -> None:
+    with follow(hasty_url, visit) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 3000"
+        erase_person(engine.db, ANNA, engine.clock.now(), by="test", keys=engine.address_keys)
+        assert_ends(lines)
+
+
+def test_an_open_stream_ends_with_its_key(hasty_url: str, engine: Engine, visit: dict[str, str], admin_key: str) -> None:
+    with engine.db.read() as session:
+        key_id = session.scalars(select(ApiKey.id).where(ApiKey.kind == "browser")).one()
+    with follow(hasty_url, visit) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 3000"
+        revoked = httpx.delete(f"{hasty_url}/api/v1/keys/{key_id}", headers={"authorization": f"Bearer {admin_key}"})
+        assert revoked.status_code == 200
+        assert_ends(lines)
+
+
+def assert_ends(lines: Iterator[str]) -> None:
+    assert len(list(heartbeats(lines))) < 600
 
 
 class Busy:
@@ -288,6 +391,41 @@ def test_a_look_survives_a_pool_without_connections(engine: Engine, caplog: pyte
 
     asyncio.run(comes())
     assert "were not looked for: TimeoutError" in caplog.text
+
+
+class Flood:
+    """A database that gets more than two pages of messages after its newest one was asked for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.reads = 0
+
+    def read(self) -> Any:
+        self.reads += 1
+        if self.reads == 2:
+            self.pour()
+        return self.engine.db.read()
+
+    def pour(self) -> None:
+        now = self.engine.clock.now()
+        whose = [BORIS] * (2 * streams.PAGE) + [ANNA]
+        with self.engine.db.write() as session:
+            for number, contact in enumerate(whose):
+                row = {"idempotency_key": f"k{number}", "message_id": f"m{number}", "contact_id": contact, "parts": {}}
+                session.add(InAppMessage(**row, created_at=now, expires_at=now + timedelta(days=1)))
+
+
+def test_a_look_goes_on_at_once_after_a_full_page(engine: Engine) -> None:
+    async def comes() -> None:
+        waiting = streams.Streams(Flood(engine))  # type: ignore[arg-type]
+        waiting.look_seconds = 3_600
+        async with waiting.waiting("key", ANNA) as bell:
+            await bell.wait()  # at the beginning everybody looks
+            bell.clear()
+            await asyncio.wait_for(bell.wait(), 60)
+        await waiting.close()
+
+    asyncio.run(comes())
 
 
 def test_a_server_that_ends_ends_its_streams(settings: Settings, engine: Engine, visit: dict[str, str]) -> None:

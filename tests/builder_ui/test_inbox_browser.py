@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Response, expect
 from sqlmodel import select
 
 from activities.contact_tokens import ContactTokens
@@ -19,7 +19,7 @@ from builder_ui.app.host import STATICS
 from engine.engine import Engine
 from models import Contact, InAppMessage, new_id
 from settings import Settings
-from tests.builder_ui.browsing import complaints
+from tests.builder_ui.browsing import complaints, eventually
 from workspace.api_keys import add_key
 
 PAGE = '<!doctype html><html lang="de"><title>Shop</title><div id="inbox"></div><output id="count"></output><script type="module" src="/start.js"></script>'
@@ -81,9 +81,9 @@ def shop(served: None, engine: Engine, settings: Settings, anna: str) -> Iterato
     shop.server.server_close()
 
 
-def put(engine: Engine, contact: str, title: str, **parts: str) -> None:
+def put(engine: Engine, contact: str, title: str, text: str = "Text", **parts: str) -> None:
     key = new_id()
-    SiteInbox(engine.db, engine.clock.now).send(Outgoing(key, key, "in_app", contact, subject=title, text="Text", parts=parts))
+    SiteInbox(engine.db, engine.clock.now).send(Outgoing(key, key, "in_app", contact, subject=title, text=text, parts=parts))
 
 
 def row(engine: Engine, title: str) -> tuple[datetime | None, datetime | None]:
@@ -114,6 +114,63 @@ def test_a_person_sees_a_message_and_a_new_one_reads_and_dismisses(shop: Shop, c
     assert row(engine, "Neu")[1] is not None
     assert row(engine, HOSTILE)[0] is not None
     assert heard == []
+
+
+TALL = "Zeile\n" * 200
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+WATCHED = """
+const watched = new Set(), { observe, unobserve } = IntersectionObserver.prototype;
+IntersectionObserver.prototype.observe = function (item) { watched.add(item); observe.call(this, item); };
+IntersectionObserver.prototype.unobserve = function (item) { watched.delete(item); unobserve.call(this, item); };
+window.watched = () => [...watched].map((item) => item.querySelector("h3").textContent);
+"""
+
+
+def is_told(response: Response) -> bool:
+    return response.request.method == "POST" and response.url.endswith("/read") and response.ok
+
+
+def test_a_message_taller_than_twice_the_view_is_read_once_enough_of_it_is_seen(
+    shop: Shop, context: BrowserContext, engine: Engine, anna: str
+) -> None:
+    put(engine, anna, "Unten")
+    put(engine, anna, "Lang", TALL)
+    page = context.new_page()
+    page.set_viewport_size({"width": 800, "height": 100})
+    page.goto(shop.url)
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    page.evaluate(DRAWN)
+    expect(page.locator("#count")).to_have_text("2")
+    with page.expect_response(is_told):
+        page.set_viewport_size({"width": 800, "height": 700})
+    expect(page.locator("#count")).to_have_text("1")
+    assert row(engine, "Lang")[0] is not None
+    assert row(engine, "Unten")[0] is None
+
+
+def test_what_could_not_be_told_as_read_is_told_after_the_next_load(shop: Shop, context: BrowserContext, engine: Engine, anna: str) -> None:
+    put(engine, anna, "Neu")
+    page = context.new_page()
+    page.route("**/v1/in-app/stream", lambda route: route.fulfill(headers={"access-control-allow-origin": "*"}, body=":\n\n"))
+    page.route("**/v1/in-app/messages/*/read", lambda route: route.abort(), times=1)
+    with page.expect_event("requestfailed"):
+        page.goto(shop.url)
+    eventually(page, lambda: row(engine, "Neu")[0] is not None)
+    expect(page.locator("#count")).to_have_text("0")
+
+
+def test_what_is_read_or_dismissed_is_watched_no_more(shop: Shop, context: BrowserContext, engine: Engine, anna: str) -> None:
+    put(engine, anna, "Unten")
+    put(engine, anna, "Weiter unten")
+    put(engine, anna, "Lang", TALL)
+    page = context.new_page()
+    page.add_init_script(WATCHED)
+    page.goto(shop.url)
+    expect(page.locator("#count")).to_have_text("2")
+    assert page.evaluate("watched()") == ["Weiter unten", "Unten"]
+    page.get_by_role("listitem").last.get_by_role("button", name="Ausblenden").dispatch_event("click")  # without scrolling there
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    assert page.evaluate("watched()") == ["Weiter unten"]
 
 
 def test_the_script_is_small_and_stands_alone() -> None:

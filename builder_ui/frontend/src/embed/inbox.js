@@ -21,6 +21,8 @@ const LOOKS = `
 const FIRST_PAUSE = 3_000;
 const LONGEST_PAUSE = 60_000;
 const MOST_SHOWN = 50;
+const READ_PIXELS = 150; // of a message taller than twice the view, half is never on the screen
+const STEPS = Array.from({ length: 51 }, (_, step) => step / 100); // up to half of the message; at each one it is measured
 
 /**
  * Shows the messages of the person that the token is for, and new ones as they come in.
@@ -141,22 +143,30 @@ class View {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(LOOKS);
     this.root.adoptedStyleSheets = [sheet];
-    this.seen = new IntersectionObserver((entries) => entries.filter((one) => one.isIntersecting).forEach((one) => inbox.read(Number(one.target.dataset.id))), { threshold: 0.5 });
+    this.seen = new IntersectionObserver((entries) => entries.filter(wasRead).forEach((one) => inbox.read(Number(one.target.dataset.id))), { threshold: STEPS });
   }
 
   draw() {
     const { messages, words } = this.inbox;
-    const before = [...this.items.keys()];
+    const before = this.items;
     this.items = new Map(messages.map((message) => [message.id, this.items.get(message.id) ?? this.item(message)]));
-    for (const message of messages) this.items.get(message.id).className = message.read ? "" : "unread";
-    if (this.drawn && String(before) === String([...this.items.keys()])) return; // whoever stands in the list with the keyboard stays there
+    for (const [id, item] of before) if (!this.items.has(id)) this.seen.unobserve(item);
+    for (const message of messages) this.mark(this.items.get(message.id), message.read);
+    if (this.drawn && String([...before.keys()]) === String([...this.items.keys()])) return; // whoever stands in the list with the keyboard stays there
     this.drawn = true;
     const list = made("ul", { "aria-label": words.title });
     list.append(...this.items.values());
     this.root.replaceChildren(messages.length ? list : made("p", {}, words.empty));
   }
 
-  item({ id, parts, read }) {
+  /** What a load brings back as unread, since telling failed, is observed anew: that alone makes the browser report it again. */
+  mark(item, read) {
+    item.className = read ? "" : "unread";
+    if (read) this.seen.unobserve(item);
+    else this.seen.observe(item);
+  }
+
+  item({ id, parts }) {
     const { inbox } = this;
     const item = made("li", { "data-id": id });
     item.append(made("h3", {}, parts.title ?? ""), made("p", {}, parts.text ?? ""));
@@ -169,7 +179,6 @@ class View {
     const button = made("button", { type: "button", class: "dismiss", "aria-label": inbox.words.dismiss, title: inbox.words.dismiss }, "×");
     button.addEventListener("click", () => inbox.dismiss(id));
     item.append(button);
-    if (!read) this.seen.observe(item);
     return item;
   }
 
@@ -177,6 +186,11 @@ class View {
     this.seen.disconnect();
     this.root.replaceChildren();
   }
+}
+
+/** Whether half of a message, or `READ_PIXELS` of it, are on the screen. */
+function wasRead({ isIntersecting, intersectionRatio, intersectionRect }) {
+  return isIntersecting && (intersectionRatio >= 0.5 || intersectionRect.height >= READ_PIXELS);
 }
 
 /** The address, if it is one of a website; anything else (javascript:, data:, nonsense) is none. */
