@@ -259,19 +259,23 @@ class _Account:
 def _accounts(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) -> Iterator[_Account]:
     """Raises: Misconfigured, as a worker would."""
     from activities.account_setup import read
+    from activities.providers import Providers
     from commands.providers import providers_of, seeds
     from workspace import accounts
 
-    providers = providers_of(settings.workspace, kinds)
+    needed = {account.provider for account in settings.channels.values()} - {Providers.nobody.name}
     decided: dict[str, str] = {}
     if (db := _usable_database(settings)) is not None:
         try:
             with db.read() as session:
                 decided, carried = accounts.decided(session), accounts.carried(session)
-                for row in accounts.listed(session):
+                rows = accounts.listed(session)
+                providers = providers_of(settings.workspace, kinds, needed | {row.provider for row in rows})
+                for row in rows:
                     yield _opened(settings, providers, row, [channel for channel, its in carried.items() if its == row.account])
         finally:
             db.close()
+    providers = providers_of(settings.workspace, kinds, needed)
     for seed in seeds(settings, providers, decided):
         kind = providers.kinds[seed.given.provider]
         config, _ = read(kind, {**seed.given.config, **seed.given.secrets})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,9 +26,15 @@ class Seed:
     channels: Sequence[str]
 
 
-def providers_of(workspace: str, kinds: Sequence[type[ConfiguredProvider]] = ()) -> Providers:
-    """The providers that accounts can be made of, `kinds` among them. Staging has none, and loads none."""
-    return {"live": lambda: Providers.built_in().with_kinds(*kinds), "staging": Providers.of_none}[workspace]()
+def providers_of(workspace: str, kinds: Sequence[type[ConfiguredProvider]] = (), needed: Collection[str] | None = None) -> Providers:
+    """The providers that accounts can be made of, `kinds` among them; of ours those that are `needed` (None: all). Staging has none, and
+    loads none."""
+    return {"live": lambda: _live(kinds, needed), "staging": Providers.of_none}[workspace]()
+
+
+def _live(kinds: Sequence[type[ConfiguredProvider]], needed: Collection[str] | None) -> Providers:
+    ours = None if needed is None else set(needed) - {kind.name for kind in kinds}
+    return Providers.built_in(ours).with_kinds(*kinds)
 
 
 def accounts_of(settings: Settings, engine: Engine, kinds: Sequence[type[ConfiguredProvider]] = (), *, everything: bool = True) -> Accounts:

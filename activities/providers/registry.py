@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from activities.providers.provider import ConfiguredProvider
 HERE = ("site_inbox:SiteInbox",)
 """Providers that call nobody: what they take lies in the workspace's own database, so that staging has them, too."""
 BUILT_IN = ("smtp:Smtp", "ses:Ses", "twilio:Twilio", *HERE)
-"""`file:class` of every provider that reaches people, in the order in which pages offer them. The outbox is always there."""
+"""`file:class` of every provider that reaches people, a file being called like its provider, in the order in which pages offer them. The outbox is always there."""
 
 Kind = type[ConfiguredProvider]
 
@@ -27,9 +27,11 @@ class Providers:
     nobody: Kind = Outbox
 
     @classmethod
-    def built_in(cls) -> Self:
-        """All of `BUILT_IN`, loaded now."""
-        return cls.of_none().with_kinds(*(_loaded(name) for name in BUILT_IN))
+    def built_in(cls, needed: Collection[str] | None = None) -> Self:
+        """All of `BUILT_IN`, loaded now; only those that are `needed`, if it names no other: their libraries are dear."""
+        files = {name.partition(":")[0]: name for name in BUILT_IN}
+        wanted = files if needed is None or not files.keys() >= set(needed) else sorted(needed, key=list(files).index)
+        return cls.of_none().with_kinds(*(_loaded(files[file]) for file in wanted))
 
     @classmethod
     def of_none(cls) -> Self:

@@ -20,10 +20,12 @@ for (const kind of [HTMLInputElement, HTMLTextAreaElement]) {
   });
 }
 
-/** After Enter, the text of before may come from a drawing that did not know yet, or be the answer: it waits a second for a better one. */
+const BETTER_MS = 4000; // longer than an answer takes on a slow line
+
+/** After Enter, the text of before may come from a drawing that did not know yet, or be the answer: it waits for a better one. */
 function early(field, text) {
   if (!said.has(field) || text !== (told.get(field) ?? field.defaultValue)) return false;
-  said.set(field, said.get(field) || setTimeout(() => { heard(field); field.value = text; }, 1000));
+  said.set(field, said.get(field) || setTimeout(() => { heard(field); field.value = text; }, BETTER_MS));
   return true;
 }
 

@@ -188,7 +188,7 @@ class Town:
         self.now = present - timedelta(days=2)
         carrier = self.effects.performers["email"]
         assert isinstance(carrier, MessageHandler)
-        blind = MessageHandler(carrier.app, Forgetful(self.db, lambda: self.now), "email")
+        blind = MessageHandler(carrier.messaging, Forgetful(self.db, lambda: self.now), "email")
         self.effects = replace(self.effects, engine=self.engine, performers={**self.effects.performers, "email": blind})
         for first in names:
             self.person(first, "Keller", timezone="Europe/Zurich")
