@@ -408,6 +408,7 @@ SCREEN = "tests/builder_ui/test_a_day.py::test_x"
         ([SCREEN, SCREEN + "[b]", SCREEN + "[c]"], 0, 1),
         ([SCREEN, "tests/engine/test_engine.py::test_x"], 0, 1),
         (["tests/kill/test_kill.py::test_x"], 0, 1),
+        (["tests/activities/test_x.py::test_x"], 0, 1),
         ([], 0, 1),
         (None, 0, 1),
     ],

@@ -20,11 +20,6 @@ from io import BytesIO
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-import boto3  # type: ignore[import-untyped]
-import botocore.session  # type: ignore[import-untyped]
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse  # type: ignore[import-untyped]
-from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError  # type: ignore[import-untyped]
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -363,8 +358,11 @@ class Ses(ConfiguredProvider):
             **({"ConfigurationSetName": self._config.configuration_set} if self._config.configuration_set else {}),
         }
 
-    def _carry(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        """In the place of Amazon's own connection. What there is no answer for is a failure of ours at once."""
+    def _carry(self, request: Any, **_: Any) -> Any:
+        """In the place of Amazon's own connection: `AWSPreparedRequest` → `AWSResponse`. What there is no answer for is a failure of ours
+        at once."""
+        from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped]
+
         headers = {
             name: _text(value) for name, value in request.headers.items() if name.lower() not in ("content-length", "transfer-encoding")
         }
@@ -422,7 +420,11 @@ class _Raw(BytesIO):
 
 
 def _amazon(config: SesConfig) -> Any:
-    """Amazon's client, which reads no file and no address of this machine's environment."""
+    """Amazon's client, which reads no file and no address of this machine's environment. Loaded with the first account: it costs 0.3 s."""
+    import boto3  # type: ignore[import-untyped]
+    import botocore.session  # type: ignore[import-untyped]
+    from botocore.config import Config  # type: ignore[import-untyped]
+
     session = botocore.session.Session()
     for name in ("config_file", "credentials_file"):
         session.set_config_variable(name, os.devnull)
@@ -437,6 +439,8 @@ def _amazon(config: SesConfig) -> Any:
 @contextmanager
 def _sorted(sender: str) -> Iterator[None]:
     """What Amazon's client raises is one of our failures."""
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError  # type: ignore[import-untyped]
+
     try:
         yield
     except ClientError as error:

@@ -44,6 +44,7 @@ def test_simulate_walks_a_mix_of_kinds():
     assert {"if_else", "switch", "split", "wait", "wait_for", "send_email", "create_task"} <= set(found["kinds"])
 
 
+@pytest.mark.soak
 def test_runs_side_by_side_take_34_events_and_get_every_mail_once():
     found = engine.run(runs=4, rounds=1, seconds=1, parts=["throughput", "first"])
     assert found["throughput_ratio"] > 0
@@ -62,6 +63,7 @@ def test_a_killed_server_loses_no_acknowledged_event():
     assert found["lost_events"] == 0
 
 
+@pytest.mark.soak
 def test_the_builder_is_measured_in_a_browser():
     if not any(shutil.which(name) for name in builder.CHROMIUM):
         if os.environ.get("CI") == "true":
