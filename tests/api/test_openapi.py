@@ -57,7 +57,7 @@ def test_every_admin_operation_needs_somebody(client: TestClient, app: FastAPI) 
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ASKING = settings(
-    max_examples=3, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=5, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
 FRAMING = {"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"}
 """Headers that say where a request ends and who carries it. With nonsense in them it is none, and never reaches what is tested here; which
