@@ -59,6 +59,7 @@ def preview(writing: Writing) -> Element:
         )
         if stale
         else None,
+        _trigger(writing),
         _inbox(writing),
         _shown(writing),
         findings(writing),
