@@ -17,7 +17,7 @@ from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.templates import frames
 from builder_ui.templates.makers import PROBLEMS
-from builder_ui.templates.page import class_badge, locale_name, older_text
+from builder_ui.templates.words import class_badge, locale_name, older_text
 from models import Template
 
 PER_PAGE = 24

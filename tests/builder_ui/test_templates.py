@@ -26,7 +26,7 @@ from builder_ui.builder.protocol import MessageReader
 from builder_ui.kit import template_frames
 from builder_ui.kit.context import AppContext, PageContext, Post
 from builder_ui.kit.i18n import translator_of
-from builder_ui.templates import frames, listing, makers, page, snippets
+from builder_ui.templates import findings, frames, head, label, languages, listing, looks, makers, page, snippets, source, versions, words
 from builder_ui.templates.protocol import Texts, parse
 from builder_ui.templates.session import Writing, fetch
 from engine.versions import publish
@@ -309,7 +309,7 @@ def test_the_trigger_is_an_event_of_the_contact_where_one_fits(town: Any) -> Non
         await writing.work()
         assert writing.proof.trigger.event == "Checkout Started"
         assert "89.00 c-felix [rest]" in writing.proof.rendered.text
-        assert page._trigger(writing) is not None
+        assert looks._trigger(writing) is not None
 
     written(town, story)
 
@@ -460,19 +460,19 @@ def test_everything_draws(town: Any) -> None:
         await writing.work()
         await writing._read_versions()
         for draw in (
-            page.head,
-            page.tabs,
-            page.source,
-            page.inserting,
+            head.head,
+            languages.tabs,
+            source.source,
+            source.inserting,
             page.right,
-            page.preview,
-            page.versions,
-            page.label,
-            page.adding,
-            page.person,
+            looks.preview,
+            versions.versions,
+            label.label,
+            languages.adding,
+            looks.person,
         ):
             assert draw(writing) is not None
-        assert page.findings(writing)["tagName"] == "div"
+        assert findings.findings(writing)["tagName"] == "div"
 
     written(town, story)
 
@@ -696,7 +696,7 @@ def test_a_newer_partial_is_said_and_taken_by_saving(town: Any) -> None:
     put(town, "footer", "partial", piece("New"))
 
     async def story(writing: Writing) -> None:
-        assert [page.older_text(writing.t, one) for one in writing.stored.older] == ["uses footer, version 1; there is version 2"]
+        assert [words.older_text(writing.t, one) for one in writing.stored.older] == ["uses footer, version 1; there is version 2"]
         await writing.save()
         assert writing.stored.older == []
         assert writing.stored.number == 2

@@ -32,8 +32,8 @@ from builder_ui.sales import tasks
 from builder_ui.search import suggest
 from builder_ui.settings import account, account_form, fields, jobs, keys, setting, users
 from builder_ui.settings.sections import SECTIONS
-from builder_ui.templates import makers
-from builder_ui.templates import page as template
+from builder_ui.templates import head, looks, makers, words
+from builder_ui.templates import source as written
 from crm.imports import imports, reading, recipes
 from journeys.channels import CHANNELS
 from journeys.nodes import BUILT_IN, Palette
@@ -144,10 +144,10 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (recipe.meaning for recipe in recipes.recipes().values())
     yield from import_steps.STEPS
-    for table in (template.LOOKS, template.CLASSES, makers.PROBLEMS):
+    for table in (looks.LOOKS, words.CLASSES, makers.PROBLEMS):
         yield from table.values()
-    yield from (text for text, _, _ in template._STATUS.values())
-    yield from template.PHRASES
+    yield from (text for text, _, _ in head._STATUS.values())
+    yield from written.PHRASES
     yield from (text for layout in layouts() for text in (layout.name, layout.description))
     yield from (text for text, _, _ in keys.RIGHTS)
     yield from (f"{kind} key" for kind in (*keys.SENDERS, "admin"))

@@ -188,7 +188,7 @@ def test_templates_are_compiled_shown_and_listed(db: Database) -> None:
     from activities.rendering.kinds import KINDS
     from activities.templates import library
     from activities.templates.layouts import beginning
-    from builder_ui.templates.page import KINDS as SHOWN
+    from builder_ui.templates.label import KINDS as SHOWN
     from journeys.errors import Invalid
 
     assert beginning("", "pigeon") == ({"default": {"title": "…", "text": "…"}}, None)

@@ -1,0 +1,126 @@
+"""The texts of one language as they are written. The fields themselves belong to the browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from activities.rendering.compile import most_characters
+from activities.rendering.hints import LONG_SUBJECT
+from activities.rendering.kinds import KINDS
+from builder_ui.kit.observable import use_topics
+from builder_ui.kit.reactpy_compat import Element, component, html, optgroup, use_ref
+from builder_ui.templates import bundle, snippets
+from builder_ui.templates.session import Writing
+from builder_ui.templates.words import part_title
+from journeys.channels import Part
+
+PHRASES = (
+    "Find", "Replace", "next", "previous", "all", "match case", "by word", "regexp", "replace", "replace all", "close", "Go to line", "go",
+    "current match", "replaced $ matches", "replaced match on line $", "on line", "Fold line", "Unfold line", "Folded lines", "Unfolded lines",
+    "folded code", "unfold", "Control character",
+)  # fmt: skip
+"""What CodeMirror says."""
+
+
+@component
+def source(writing: Writing) -> Element:
+    """The fields. They are the browser's: drawn again only for another language, or when texts were set from here."""
+    use_topics(writing, "source")
+    parts = KINDS[writing.stored.kind].parts
+    lines = [part for part in parts if part.format in ("line", "url")]
+    long, *own = [part.name for part in parts if part.format in ("mjml", "text")]
+    return html.div(
+        {"className": "tpl-fields"},
+        [_line(writing, part) for part in lines],
+        inserting(writing),
+        _source(writing, long),
+        [
+            html.details(
+                {"key": part, "className": "tpl-own", "open": bool(writing.text(part))},
+                html.summary(writing.t("Own plain text (otherwise made from the e-mail)")),
+                _source(writing, part),
+            )
+            for part in own
+        ],
+        html.p({"className": "tpl-keys"}, writing.t("Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.")),
+    )
+
+
+def _field(writing: Writing, part: str) -> dict[str, Any]:
+    return {
+        "id": writing.stored.key,
+        "place": f"{writing.locale}/{part}",
+        "initial": writing.text(part),
+        "generation": writing.generation,
+        "settled": writing.settled,
+        "editable": writing.editable,
+    }
+
+
+def _line(writing: Writing, part: Part) -> Element:
+    _, line, _, _ = bundle.components()
+    field = f"tpl-{part.name}"
+    shown = part.max_chars or (LONG_SUBJECT if part.name == "subject" else 0)
+    more = {"field": field, "most": most_characters(part), "shown": shown}
+    return html.div(
+        {"key": part.name, "className": "tpl-line"},
+        html.label({"htmlFor": field}, writing.t(part.title)),
+        line({**_field(writing, part.name), **more}),
+    )
+
+
+def _source(writing: Writing, part: str) -> Element:
+    _, _, area, _ = bundle.components()
+    t = writing.t
+    more = {"language": part, "label": t(part_title(writing, part)), "phrases": as_json({one: t(one) for one in PHRASES})}
+    return html.div({"key": f"source-{part}", "className": "tpl-source"}, area({**_field(writing, part), **more}))
+
+
+@component
+def inserting(writing: Writing) -> Element:
+    """What can be put in at the cursor; the button carries the choice out."""
+    t = writing.t
+    wish = use_ref("")
+    if not writing.editable:
+        return None
+    groups = snippets.groups(t, writing.stored.kind, writing.locale, writing.stored.fields, writing.stored.pieces)
+    texts = {f"{n}.{m}": one.text for n, (_, entries) in enumerate(groups) for m, one in enumerate(entries)}
+
+    def chosen(event: Mapping[str, Any]) -> None:
+        wish.current = str(event["target"].get("value") or "")
+
+    def put(_event: Any) -> None:
+        if wish.current in texts:
+            writing.ask(text=texts[wish.current])
+
+    options = [
+        optgroup(
+            {"key": str(n), "label": title},
+            [html.option({"key": f"{n}.{m}", "value": f"{n}.{m}"}, one.name) for m, one in enumerate(entries)],
+        )
+        for n, (title, entries) in enumerate(groups)
+    ]
+    return html.div(
+        {"className": "tpl-insert"},
+        html.label({"htmlFor": "tpl-insert"}, t("Insert")),
+        html.select(
+            {"id": "tpl-insert", "onChange": chosen},
+            html.option({"key": "", "value": ""}, t("Field, link, block or partial …")),
+            options,
+        ),
+        html.button({"type": "button", "className": "button", "onClick": put}, t("Insert")),
+    )
+
+
+@component
+def wire(writing: Writing) -> Element:
+    use_topics(writing, "feed")
+    news, *_ = bundle.components()
+    return news({"id": writing.stored.key, "session": writing.id, "feed": as_json(writing.feed()), "onEvent": writing.hear})
+
+
+def as_json(value: Any) -> str:
+    """A value as one argument of a component of the browser."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
