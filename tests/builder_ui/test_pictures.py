@@ -34,5 +34,7 @@ def test_a_viewer_sees_pictures_and_changes_none(settings: Any, log_in: Any, ope
     library.add(town.db, photo(), "sea.jpg", "test", town.engine.clock.now())
     viewer = log_in("viewer")
     with opened(viewer, PAGE) as page:
-        assert "sea" in page.text and "Upload" not in page.text and "Describe" not in page.text
+        assert "sea" in page.text
+        assert "Upload" not in page.text
+        assert "Describe" not in page.text
     assert upload(viewer, settings, photo(40, 40)).headers["location"] == f"{PAGE}?problem=role"

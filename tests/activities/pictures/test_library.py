@@ -19,7 +19,7 @@ MAIL = '<mjml><mj-body><mj-section><mj-column><mj-image src="https://e.org{path}
 
 @pytest.fixture(name="picture")
 def fixture_picture(db: Database, now: datetime) -> Iterator[Picture]:
-    yield library.add(db, photo(900, 600), "C:\\fotos\\Red Rucksack.JPG", "member:1", now, {"en": " a  rucksack "})
+    return library.add(db, photo(900, 600), "C:\\fotos\\Red Rucksack.JPG", "member:1", now, {"en": " a  rucksack "})
 
 
 def mail(db: Database, path: str, now: datetime, key: str = "welcome") -> None:
@@ -32,7 +32,9 @@ def test_a_picture_is_named_by_its_file_and_given_out_in_its_sizes(db: Database,
     with db.read() as session:
         assert library.widths(session, [picture.id]) == {picture.id: [(600, 900)]}
         served = library.served(session, picture.id, 600, "jpg")
-        assert served is not None and served[0] == "image/jpeg" and served[1].startswith(b"\xff\xd8\xff")
+        assert served is not None
+        assert served[0] == "image/jpeg"
+        assert served[1].startswith(b"\xff\xd8\xff")
         assert library.served(session, picture.id, 600, "png") is library.served(session, picture.id, 599, "jpg") is None
         assert [one.name for one in library.find(session, "RUCK", limit=9)] == ["Red Rucksack"]
         assert library.find(session, "100%", limit=9) == []
