@@ -31,7 +31,7 @@ from api.http.request_bodies import BodyLimitMiddleware
 from api.in_app import endpoints as in_app
 from api.in_app.streams import Streams
 from api.metrics import Metrics
-from api.public import public_router, signup_router
+from api.public import picture_router, public_router, signup_router
 from api.server import Server
 from api.tracking import endpoints
 from api.tracking.write_keys import KeyRing
@@ -116,6 +116,7 @@ def create_app(
         health.router,
         public_router,
         signup_router,
+        picture_router,
         callback_router,
         _pages(app, settings, engine, accounts, messaging, turns),
     ):

@@ -48,6 +48,7 @@ from models.message import (
 )
 from models.notice import Notice, NoticeDelivery
 from models.opt_in import DUE_OPT_IN, OptIn
+from models.picture import Picture, PictureFile
 from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
@@ -106,6 +107,8 @@ __all__ = [
     "OpenBuilder",
     "OptIn",
     "OutboxItem",
+    "Picture",
+    "PictureFile",
     "Process",
     "ProviderAccount",
     "PurgeMark",

@@ -25,7 +25,7 @@ from models import Template, TemplateVersion
 
 SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 POLICY = (
-    f"sandbox {SANDBOX}; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; "
+    f"sandbox {SANDBOX}; default-src 'none'; img-src 'self' https: data:; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; "
     "form-action 'none'"
 )
 _DARK = re.compile(r"@media\s*\(\s*prefers-color-scheme\s*:\s*dark\s*\)")

@@ -69,7 +69,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
     kinds = [("", t("All"), None), *((kind, t(about.label), None) for kind, about in KINDS.items())]
     problem = PROBLEMS.get(context.query.get("problem", ""))
     return html._(
-        components.head(t("Templates"), actions=[begin(context)]),
+        components.head(t("Templates"), actions=[*rooms(context), begin(context)]),
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem)) if problem else None,
         undo(context, acts),
         older(context, data, acts),
@@ -82,6 +82,18 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         html.div({"className": "cards"}, [card(context, data, one, acts) for one in data.found]) if data.found else nothing(context),
         pages(context, data),
     )
+
+
+ROOMS = (("/ui/pictures", "Pictures", "image"),)
+"""(address, title, icon) of what templates are made with."""
+
+
+def rooms(context: PageContext) -> list[Element]:
+    """The ways to what templates are made with."""
+    return [
+        html.a({"className": "button", "href": address, "key": address}, components.icon(symbol), context.t(title))
+        for address, title, symbol in ROOMS
+    ]
 
 
 def begin(context: PageContext) -> Element:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
+from activities.pictures import library as picture_library
 from builder_ui.routes import PAGES
 from builder_ui.tour import STEPS
 from crm.imports import uploads
@@ -21,6 +22,7 @@ from crm.jobs import WANTED, add_job
 from crm.people.contacts import ContactFilter
 from engine.enrolment.unrouted import entry_of, owe
 from models import ApiKey, Event, Import, Member, OutboxItem, Restore
+from tests.activities.pictures.test_file import photo
 from tests.toy_provider import a_pigeon
 from workspace import notices, sessions
 from workspace.api_keys import add_key
@@ -117,6 +119,16 @@ def restored(town: Any) -> str:
     return "/ui/messages"
 
 
+def pictures(town: Any) -> str:
+    """Three pictures, one of them described."""
+    with town.db.read() as session:
+        there = picture_library.find(session, limit=1)
+    for n, (width, height) in enumerate([] if there else [(640, 420), (300, 300), (900, 200)]):
+        alt = {"en": "A gradient", "de": "Ein Farbverlauf"} if n == 0 else {}
+        picture_library.add(town.db, photo(height, width), f"picture {n + 1}.jpg", "test", town.engine.clock.now(), alt)
+    return "/ui/pictures"
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/settings/accounts/{account}": lambda town: a_pigeon(town),
     "/ui/journeys/{key}": lambda town: "/ui/journeys/welcome",
@@ -138,6 +150,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/settings/events": waiting_event,
     "/ui/settings/notices": told,
     "/ui/settings/workspace/{name}": lambda town: "/ui/settings/workspace/quiet_hours",
+    "/ui/pictures": pictures,
     "/ui/templates/{key}": lambda town: "/ui/templates/welcome-1-hello",
 }
 """The path of a page -> an address of it in the town that has something to show. A path with arguments fails without one."""

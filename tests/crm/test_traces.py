@@ -60,7 +60,18 @@ WORKSPACE = "the workspace's own words, written by its members, about no contact
 NO_PERSON = "keys, sessions, leases and counts of the workspace"
 TABLES = {
     **dict.fromkeys(
-        ("journey", "draft_revision", "version", "template", "template_version", "catalogue_field", "catalogue_event", "workspace_setting"),
+        (
+            "journey",
+            "draft_revision",
+            "version",
+            "template",
+            "template_version",
+            "picture",
+            "picture_file",
+            "catalogue_field",
+            "catalogue_event",
+            "workspace_setting",
+        ),
         WORKSPACE,
     ),
     **dict.fromkeys(
