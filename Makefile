@@ -7,7 +7,7 @@ PYTHON ?=
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint docs bench screens soak clocks lock migrations-check bundle bundle-check mjml-expected clean
+.PHONY: help run test check lint docs bench screens soak clocks costs lock migrations-check bundle bundle-check mjml-expected clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ soak: $(VENV)/dev.stamp ## run the long kill tests, and a random third of the su
 clocks: $(VENV)/dev.stamp ## run a random third of the suite on other days and in other zones; SEED=... repeats one (Linux, needs cc)
 	@sh tests/prepare.sh
 	@$(BIN)/python tests/clocks $(SEED)
+
+costs: $(VENV)/dev.stamp ## run the suite and write down what each file costs, so that the dearest start first
+	@$(MAKE) --no-print-directory test ARGS=--costs
 
 migrations-check: $(VENV)/dev.stamp ## fail if the tables in models/ differ from what the migrations make
 	$(BIN)/pytest tests/models -k migrat $(ARGS)

@@ -12,14 +12,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from models import Database
+from tests import costs
 from tests.compiled import share_compiled
 from tests.plans import no_table_is_read_whole
-from workspace import audit
+from workspace import audit, passwords
 
 MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
@@ -38,8 +40,12 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None) 
 settings.load_profile("ci" if os.environ.get("CI") else "suite")
 
 
+passwords.bind(PasswordHasher(time_cost=1, memory_cost=16, parallelism=1))  # tests/crm/test_passwords.py looks at the real ones
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write what the code answers now into case files and histories, to be reviewed")
+    parser.addoption("--costs", action="store_true", help="measure the CPU time of each file and write tests/costs.json")
     parser.addoption(
         "--screens", metavar="FOLDER", help="write a picture of every page there while the accessibility tests walk through them"
     )
@@ -50,46 +56,9 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-LONGEST = (
-    "test_kill.py",
-    "test_restore.py",
-    "test_crash_points.py",
-    "test_benchmarks.py",
-    "test_clock_triggers.py",
-    "test_merged_sends.py",
-    "test_openapi.py",
-    "test_budget.py",
-    "test_accessibility.py",
-    "test_login.py",
-    "test_breakers.py",
-    "test_stored_first.py",
-    "test_factor.py",
-    "test_rules.py",
-    "test_a_day.py",
-    "test_canvas_browser.py",
-    "test_doctor_and_start.py",
-    "test_rendering.py",
-    "test_workflow.py",
-    "test_jobs.py",
-    "test_tries.py",
-    "test_ingest.py",
-    "test_gate.py",
-    "test_line.py",
-    "test_templates_browser.py",
-    "test_house.py",
-    "test_two_servers.py",
-    "test_builder_browser.py",
-    "test_cli_processes.py",
-    "test_browser.py",
-    "test_roles.py",
-    "test_operate_browser.py",
-    "test_settings_browser.py",
-    "test_twins.py",
-    "test_fields_browser.py",
-    "test_acts.py",
-    "test_dev.py",
-)
-"""The files that use ten seconds of CPU time and more, the dearest first."""
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--costs"):
+        config.pluginmanager.register(costs.Measuring())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -105,8 +74,8 @@ def pytest_collection() -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: at the end no process is alone with one of them while the others have nothing left to do."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    places = costs.order()
+    items.sort(key=lambda item: places.get(costs.of(item), len(places)))
 
 
 def _load(name: str) -> object:

@@ -397,6 +397,21 @@ def test_scripts_can_be_run_and_stop_at_the_first_error(script: str) -> None:
     subprocess.run([shell, "-n", ROOT / script], check=True)
 
 
+@pytest.mark.parametrize("failing", ["", "lint", "test", "lint test", "bundle-check"])
+def test_a_change_must_pass_lint_and_tests_which_run_beside_each_other(tmp_path: Path, failing: str) -> None:
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\necho "did $1"\nfor failing in {failing or "none"}; do [ "$1" = "$failing" ] && exit 2; done\nexit 0\n')
+    make.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ran = subprocess.run([tmp_path / ".ci/run"], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
+    assert bool(ran.returncode) == bool(failing)
+    if failing != "bundle-check":
+        assert "did lint" in ran.stdout
+        assert "did test" in ran.stdout
+        assert re.findall(r"FAILED: make (\w+)", ran.stderr) == sorted(failing.split(), reverse=True)
+
+
 SCREEN = "tests/builder_ui/test_a_day.py::test_x"
 
 

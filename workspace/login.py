@@ -120,7 +120,7 @@ def _verified(
         one = login_attempts.begin(session, keys, who, network, now, shown)
     stored = member.password_hash if member is not None and member.active else None
     try:
-        right = passwords.fits(stored or passwords.DUMMY, password)
+        right = passwords.fits(stored or passwords.dummy(), password)
     except TooMany:
         with db.write() as session:
             login_attempts.take_back(session, one)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import threading
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,6 +14,9 @@ from argon2 import PasswordHasher
 from journeys.errors import Invalid, TooMany
 from workspace import passwords
 
+ROOT = Path(__file__).parents[2]
+PRODUCT = [file.parent for file in ROOT.glob("*/__init__.py")]
+CHEAP = re.compile(r"passwords\.bind\b|from workspace\.passwords import\b[^\n]*\bbind\b")
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -87,13 +93,36 @@ def test_two_spellings_of_one_letter_are_one_password() -> None:
 
 
 def test_a_hash_of_weaker_parameters_is_known() -> None:
-    assert passwords.is_weak(passwords.hash_of("correct horse", QUICK))
-    assert not passwords.is_weak(passwords.hash_of("correct horse"))
+    strong = passwords.HASHER
+    assert passwords.is_weak(passwords.hash_of("correct horse", QUICK), strong)
+    stored = passwords.hash_of("correct horse", strong)
+    assert "$m=65536,t=3,p=4$" in stored
+    assert not passwords.is_weak(stored, strong)
+    assert passwords.fits(stored, "correct horse", strong)
 
 
 def test_the_dummy_costs_what_a_real_hash_costs() -> None:
-    assert not passwords.is_weak(passwords.DUMMY)
+    assert not passwords.is_weak(passwords.DUMMY, passwords.HASHER)
     assert not passwords.fits(passwords.DUMMY, "")
+    assert not passwords.is_weak(passwords.dummy()), "as cheap as what the tests hash"
+
+
+def test_only_tests_hash_cheaply() -> None:
+    """What the module does before anybody binds anything, and that nothing of the product does."""
+    spec = importlib.util.spec_from_file_location("passwords_anew", passwords.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    anew = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(anew)
+    assert anew.dummy() == passwords.DUMMY
+    assert "$m=65536,t=3,p=4$" in anew.hash_of("correct horse")
+    places = [
+        file
+        for folder in PRODUCT
+        for file in folder.rglob("*.py")
+        if "passwords" in (text := file.read_text("utf-8")) and CHEAP.search(text)
+    ]
+    assert places == []
 
 
 def test_a_flood_is_told_to_come_back() -> None:
