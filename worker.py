@@ -98,7 +98,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     duties = [
         partial(settle, effects),
         partial(confirmations.settle, effects),
-        partial(reports.settle, engine, partial(routed, engine), streak),
+        partial(reports.settle, engine, partial(routed, engine), streak, settings.tracking),
         partial(watch, effects),
         partial(tell, build_notifier(settings, effects)),
     ]

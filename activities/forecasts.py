@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, DeliveryCheck, Outgoing
 from activities.sending import gate, merged, twins
-from activities.sending.handler import CannotPrepare, Job, Person
+from activities.sending.handler import CannotPrepare, Draft, Job, Person
 from activities.sending.messages import MessageHandler, MessageSettings
 from crm.people.contacts import MAX_COUNTED, ContactFilter
 from crm.rules.sql_facts import SqlFacts
@@ -490,10 +490,11 @@ class _Mail:
         writer = self._writers[call.channel]
         writer.changed = overlay.changed
         job = Job(cast("Row[Any]", row), self.program, state, call, 0, now, self._clock)
-        if cannot := self._cannot_write(writer, job):
-            return Refuse(cannot)
+        draft = self._written(writer, job)
+        if isinstance(draft, str):
+            return Refuse(draft)
         contact = writer.contact(self.session, job)
-        wanted = writer.wanted(job)
+        wanted = writer.wanted(job, draft)
         address = address_of(contact, call.channel) if contact is not None else None
         mailbox = writer.mailbox_key(job, address)
         twin = (
@@ -521,14 +522,13 @@ class _Mail:
         several = self.session.execute(select(contacts.c.id).where(column == address, contacts.c.merged_into.is_(None)).limit(2)).all()
         self._shared.update([mailbox] if len(several) > 1 else [])
 
-    def _cannot_write(self, writer: _Writer, job: Job) -> str:
-        """Why it cannot be written, empty if it can. What took too much for some is not tried for everybody."""
+    def _written(self, writer: _Writer, job: Job) -> Draft | str:
+        """The message, or why it cannot be written. What took too much for some is not tried for everybody."""
         for code in TOO_DEAR:
             if self._too_dear[job.state.node, code] >= OFTEN:
                 return code
         try:
-            writer.prepare(self.session, job)
+            return writer.prepare(self.session, job)
         except CannotPrepare as error:
             self._too_dear[job.state.node, error.code] += error.code in TOO_DEAR
             return error.code
-        return ""

@@ -17,6 +17,7 @@ from sqlmodel import col, select
 
 from activities.providers.callback import Happening
 from activities.sending import ledger
+from activities.tracking import Level, record_read
 from crm import uncertain
 from crm.consent import consent, suppression
 from crm.consent.opt_out import opt_out
@@ -75,8 +76,10 @@ class Streak:
     within: timedelta
 
 
-def record(session: Session, keys: Sequence[bytes], account: str, happening: Happening, streak: Streak, now: datetime) -> Told:
-    """`keys` hash suppressed addresses. That an address is dead or angry counts wherever its message stands: one that shall be sent again stays
+def record(
+    session: Session, keys: Sequence[bytes], account: str, happening: Happening, streak: Streak, now: datetime, most: Level = "full"
+) -> Told:
+    """`most`: what the operator lets us measure. `keys` hash suppressed addresses. That an address is dead or angry counts wherever its message stands: one that shall be sent again stays
     as it is, and the gate finds the address suppressed."""
     message = find(session, account, happening)
     if message is None:
@@ -87,6 +90,8 @@ def record(session: Session, keys: Sequence[bytes], account: str, happening: Hap
     session.refresh(message)
     if message.status == "claimed":
         return "too_early", (), ()
+    if happening.kind == "read":
+        return _read(session, message, most, now)
     goes_on = message.status in TAKEN[happening.kind] or _left_after_all(message, happening)
     if not goes_on and (happening.kind not in STOPS or happening.kind == message.status):
         return "known", (), ()
@@ -106,6 +111,14 @@ def record(session: Session, keys: Sequence[bytes], account: str, happening: Hap
         events += consent.object_all(session, message.contact_id, now, source="complaint", proof=proof)
     session.flush()
     return "taken", events, woken
+
+
+def _read(session: Session, message: Message, most: Level, now: datetime) -> Told:
+    """Once, of a message that has left."""
+    if message.opened_at is not None or message.status not in LEFT:
+        return "known", (), ()
+    event = record_read(session, message.id, most, now)
+    return ("taken", (event,), ()) if event is not None else ("known", (), ())
 
 
 def find(session: Session, account: str, happening: Happening) -> Message | None:

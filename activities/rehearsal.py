@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from activities.rendering import CompiledTemplate, Renderer, RenderFailed
+from activities.rendering.forms import in_form, is_free_text
 from activities.sending.messages import SHOWN
 from activities.templates import library
 from activities.tracking import Tracking
-from engine.interpreter.gate import message_class
+from engine.interpreter.gate import is_open, message_class
+from engine.interpreter.simulate import Written
+from journeys.channels import CHANNELS
 from journeys.compile import Program
 from journeys.errors import NotFound
 from journeys.values import Call
@@ -37,22 +41,26 @@ class Rehearsal:
     sender: settings.Sender
     compiled: Mapping[str, CompiledTemplate]
 
-    def __call__(self, call: Call, values: Mapping[str, Any]) -> str:
-        """The reason for which a real message would be skipped, empty if it could be written. Raises: RenderBusy."""
+    def __call__(self, call: Call, values: Mapping[str, Any], replied_at: datetime | None) -> Written:
+        """How a real message would come out. Raises: RenderBusy."""
         contact = {**dict.fromkeys(SHOWN), **values["contact"]}  # a real contact has every column, if only with nothing in it
         whole = {**values, "contact": contact, "sender": self.sender.for_templates(), **self.tracking.urls(NOBODY)}
         zone = str(contact.get("timezone") or self.program.settings.timezone)
         languages = [name for name in (contact.get("locale"), self.language) if name]
         template = self.compiled.get(str(call.input.get("template", "")))
+        known = CHANNELS.get(call.channel)
+        window = known.reply_window if known is not None else None
         try:
             if template is not None:
                 kind = message_class(call.input, self.program.settings)
-                self.renderer.render(template, languages, whole, message_class=kind, zone=zone)
-            elif text := call.input.get("text"):
+                formed = in_form(template, window is None or is_open(replied_at, window, values["now"]))
+                rendered = self.renderer.render(formed, languages, whole, message_class=kind, zone=zone)
+                return Written(reply_window=window if window and is_free_text(template.kind, rendered.parts) else None)
+            if text := call.input.get("text"):
                 self.renderer.render_text(str(text), whole, locale=languages[0], zone=zone)
         except RenderFailed as error:
-            return f"render_{error.code}"
-        return ""
+            return Written(f"render_{error.code}")
+        return Written()
 
 
 def rehearsal(session: Session, program: Program, tracking: Tracking, language: str, renderer: Renderer) -> Rehearsal:

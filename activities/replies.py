@@ -59,6 +59,7 @@ def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply,
         return ("taken" if wish else "unknown"), events
     properties = {
         **(properties_of(session, message) if message is not None else {"channel": reply.channel}),
+        "from": address,
         "text": clean_text(reply.text)[:MOST_CHARACTERS],
         "intent": wish,
     }

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from activities.happenings import Recorded, Route, Streak, find, record
 from activities.providers.callback import Happening
+from activities.tracking import Level
 from engine.engine import Engine
 from engine.temporal.wakeups import Wakeups
 from models import EarlyReport
@@ -22,11 +23,13 @@ MOST = 10_000
 PAGE = 200
 
 
-def take(engine: Engine, route: Route, account: str, happening: Happening, streak: Streak) -> tuple[Recorded, Wakeups]:
+def take(
+    engine: Engine, route: Route, account: str, happening: Happening, streak: Streak, most: Level = "full"
+) -> tuple[Recorded, Wakeups]:
     """`too_early` where the provider must call again, because too many wait already."""
     now = engine.clock.now()
     with engine.db.write() as session:
-        recorded, wakeups = _taken(engine, route, session, account, happening, streak)
+        recorded, wakeups = _taken(engine, route, session, account, happening, streak, most)
         if (
             recorded == "too_early"
             and session.scalar(select(func.count()).select_from(select(EarlyReport.id).limit(MOST).subquery())) != MOST
@@ -46,7 +49,7 @@ def take(engine: Engine, route: Route, account: str, happening: Happening, strea
     return recorded, wakeups
 
 
-def settle(engine: Engine, route: Route, streak: Streak) -> Wakeups:
+def settle(engine: Engine, route: Route, streak: Streak, most: Level = "full") -> Wakeups:
     """A duty of the keeper: takes those whose message is known by now, and drops those that have waited long enough."""
     now = engine.clock.now()
     with engine.db.read() as session:
@@ -55,7 +58,7 @@ def settle(engine: Engine, route: Route, streak: Streak) -> Wakeups:
     wakeups = Wakeups()
     for row in ready:
         with engine.db.write() as session:
-            recorded, more = _taken(engine, route, session, row.account, _happening(row), streak)
+            recorded, more = _taken(engine, route, session, row.account, _happening(row), streak, most)
             if recorded != "too_early":
                 session.execute(delete(EarlyReport).where(col(EarlyReport.id) == row.id))
         wakeups.add(more)
@@ -66,9 +69,11 @@ def settle(engine: Engine, route: Route, streak: Streak) -> Wakeups:
     return wakeups
 
 
-def _taken(engine: Engine, route: Route, session: Session, account: str, happening: Happening, streak: Streak) -> tuple[Recorded, Wakeups]:
+def _taken(
+    engine: Engine, route: Route, session: Session, account: str, happening: Happening, streak: Streak, most: Level
+) -> tuple[Recorded, Wakeups]:
     now = engine.clock.now()
-    recorded, events, woken = record(session, engine.address_keys, account, happening, streak, now)
+    recorded, events, woken = record(session, engine.address_keys, account, happening, streak, now, most)
     wakeups = route(session, events, now)
     for run_id in woken:
         wakeups.wake(run_id)

@@ -194,8 +194,8 @@ _MESSAGE: Mapping[str, Type] = {
 }
 _BOUNCE: Mapping[str, Type] = {**_MESSAGE, "bounce": "string"}
 """`bounce` is hard (the address is dead), soft (it takes nothing now), or streak (the last of several soft ones, so that it counts as dead)."""
-_REPLY: Mapping[str, Type] = {**_MESSAGE, "text": "string", "intent": "string"}
-"""`intent` is stop or start where the words say so, else empty. `message_id` and what follows from it: the message that is answered, if any."""
+_REPLY: Mapping[str, Type] = {**_MESSAGE, "text": "string", "intent": "string", "from": "string"}
+"""`intent` is stop or start where the words say so, else empty. `from`: the address that wrote. `message_id` and what follows from it: the message that is answered, if any."""
 _TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "outcome", "run_id", "node", "owner"), "string")
 _RUN: Mapping[str, Type] = {**dict.fromkeys(("journey", "run_id", "reason"), "string"), "version": "number"}
 

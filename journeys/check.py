@@ -11,6 +11,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from journeys import conflicts, unfinished
+from journeys.answers import unanswered
 from journeys.catalogue import Catalogue, closest
 from journeys.channels import CHANNELS
 from journeys.compile import document_rules
@@ -26,6 +27,7 @@ from journeys.nodes.send import Send
 from journeys.results import STEPS, Missing, Results, look_up
 from journeys.rules import Rule, check_rule, terms
 from journeys.rules.check import Scope, leads_nowhere
+from journeys.rules.terms.message import REPLY
 from journeys.stray import stray_issues
 from journeys.triggers import Trigger
 
@@ -204,13 +206,15 @@ def _event(name: str, where: Rule | None, path: str, catalogue: Catalogue) -> It
 
 
 def _nodes(journey: Journey, graph: Graph, catalogue: Catalogue, known: Known) -> Iterator[Issue]:
-    steps = _results(graph)
+    steps, unasked = _results(graph), unanswered(journey, graph)
     for node_id, node in graph.nodes.items():
         yield from stray_issues(node, journey.nodes[node_id], node_id)
         for path, noun, name in names_of(node):
             yield from _reference(noun, name, node_id, path, journey, catalogue, known, steps)
         if isinstance(node, Send):
             yield from _message(node, node_id, journey, known)
+            if node_id in unasked:
+                yield from _only_answers(node, node_id, known)
         if node.minimum_wait() > LONG_WAIT:
             text = "This waits for more than a year."
             yield Issue(code="long_wait", text=text, node_id=node_id, severity="warning")
@@ -269,6 +273,20 @@ def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterat
         if marketing and _needs_unsubscribe(node) and not template.unsubscribe:
             text = "A marketing e-mail needs an unsubscribe link, and this template has none: add {{{{ unsubscribe_url }}}}."
             yield Issue(code="no_unsubscribe", text=text, node_id=node_id, field="template")
+
+
+def _only_answers(node: Send, node_id: str, known: Known) -> Iterator[Issue]:
+    """A hint where free text goes out to people who may not have written."""
+    channel = CHANNELS.get(node.effect_channel or "")
+    window = channel.reply_window if channel is not None else None
+    keys = [key for _, noun, key in node.references() if noun == "template"]
+    if window is not None and any(one.only_answers for key in keys if (one := (known.templates or {}).get(key)) is not None):
+        text = (
+            "This template has only a free text, which is sent within {hours} hours after the contact's last message and to nobody else. "
+            "Add an approved template, or wait for “{event}” before this step."
+        )
+        values = {"hours": round(window.total_seconds() / 3600), "event": REPLY}
+        yield Issue(code="only_answers", text=text, values=values, node_id=node_id, field="template", severity="warning")
 
 
 def _standing(node: Send, node_id: str, known: Known, *, marketing: bool) -> Iterator[Issue]:

@@ -10,10 +10,12 @@ from journeys.channels import DEFAULT
 
 @dataclass(frozen=True, slots=True)
 class KnownTemplate:
-    """A message template: its channel, and whether it holds the contact's unsubscribe link."""
+    """A message template: its channel, whether it holds the contact's unsubscribe link, and whether it can only answer (some language of it has free
+    text alone, on a channel that lets that out only as an answer)."""
 
     channel: str = DEFAULT
     unsubscribe: bool = True
+    only_answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

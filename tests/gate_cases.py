@@ -33,6 +33,7 @@ class Asked(NamedTuple):
     now: datetime
     twin: Twin | None
     happened: Happened
+    replied_at: datetime | None
 
 
 SHAPE: TypeAdapter[Asked] = TypeAdapter(Asked)
@@ -55,6 +56,7 @@ def asked(case: dict[str, Any]) -> Asked:
         "now": case["now"],
         "twin": case.get("twin"),
         "happened": case.get("happened", {}),
+        "replied_at": case.get("replied_at"),
         **{name: case.get(name, empty) for name, empty in (("suppressions", {}), ("limits", {}), ("former", []), ("held", []))},
     }
     return SHAPE.validate_json(json.dumps(whole))

@@ -61,7 +61,7 @@ class CustomActivityHandler:
             raise CannotPrepare("no_contact")
         return Draft({"input": job.call.input.get("input", {}), "contact": contact_values(contact)})
 
-    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job, draft: Draft) -> Verdict:
         gone = contact is None or contact.erased_at is not None or contact.merged_into is not None
         return Refuse("no_contact") if gone else Pass("")
 

@@ -7,6 +7,7 @@ from activities.providers.outbox import Outbox
 from activities.providers.provider import (
     AddressDead,
     Answer,
+    ApprovedTemplate,
     ConfiguredProvider,
     DeliveryCheck,
     InDoubt,
@@ -28,6 +29,7 @@ from activities.providers.registry import Providers
 __all__ = [
     "AddressDead",
     "Answer",
+    "ApprovedTemplate",
     "ConfiguredProvider",
     "DeliveryCheck",
     "InDoubt",

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["sent", "delivered", "bounced", "soft_bounced", "failed", "opted_out", "complained"]
+Kind = Literal["sent", "delivered", "bounced", "soft_bounced", "failed", "opted_out", "complained", "read"]
 """`sent`: the provider has taken it, which settles a message in doubt; `bounced`: the address is dead for good; `soft_bounced`: it takes nothing now,
 and is dead if that goes on; `failed`: this message did not arrive, the address is fine; `opted_out`: nor will another, its owner has
-said so. Opens and clicks are counted by our own links, whoever carries the message."""
+said so; `read`: the recipient has opened it, which counts as by our own links where opens may be measured. Clicks are counted by those alone."""
 
 
 class CallbackRefused(Exception):

@@ -135,6 +135,18 @@ class InDoubt(ProviderFailure):
     sort = "in_doubt"
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovedTemplate:
+    """A template that the provider may send at any time: `wording` with {{1}}, {{2}} … for its values. `standing`: what the provider says of it, such as
+    approved, pending or rejected. Texts from outside: for pages only."""
+
+    id: str
+    name: str
+    language: str
+    wording: str
+    standing: str
+
+
 class Provider(Protocol):
     """One account at one provider, ready to send: all that those who send ask of it.
 
@@ -276,6 +288,13 @@ class ConfiguredProvider(ABC):
     def lookup(self, once_key: str) -> Answer | None:
         """As `Provider.lookup`; only those whose `delivery_check` is `lookup` are asked."""
         return None
+
+    def approved_templates(self) -> Sequence[ApprovedTemplate]:
+        """What an author can choose from where only approved templates leave, the newest first; empty where there is nothing to choose.
+
+        Raises: ProviderFailure.
+        """
+        return ()
 
     @abstractmethod
     def close(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from activities.providers.provider import (
     AddressDead,
     Advice,
     Answer,
+    ApprovedTemplate,
     ConfiguredProvider,
     DeliveryCheck,
     InDoubt,
@@ -47,25 +49,33 @@ from activities.webhooks.address_guard import Guard
 
 TIMEOUT_SECONDS = 15.0
 MOST_BYTES = 64_000
+MOST_LIST_BYTES = 2_000_000
+"""Of a page of templates."""
+MOST_TEMPLATES = 300
+PAGE_OF_TEMPLATES = 100
 EDGES = {"us1": None, "ie1": "dublin", "au1": "sydney"}
 """Region -> the edge beside it. Source: Twilio "Global infrastructure: legacy region migration"."""
 
 TABLE: Mapping[int, type[ProviderFailure]] = {
-    14107: RetryLater, 20429: RetryLater, 21611: RetryLater, 30001: RetryLater, 30022: RetryLater, 63018: RetryLater,
+    14107: RetryLater, 20429: RetryLater, 21611: RetryLater, 30001: RetryLater, 30022: RetryLater, 63018: RetryLater, 63038: RetryLater,
     21211: AddressDead, 21214: AddressDead, 21614: AddressDead, 30005: AddressDead, 30006: AddressDead, 63003: AddressDead,
     21610: OptedOut,
     21408: PolicyRefused, 21612: PolicyRefused, 30004: PolicyRefused, 30007: PolicyRefused,
     20003: SenderStopped, 20005: SenderStopped, 20006: SenderStopped, 20008: SenderStopped, 20404: SenderStopped, 21603: SenderStopped,
     21606: SenderStopped, 21609: SenderStopped, 21659: SenderStopped, 21660: SenderStopped, 21701: SenderStopped, 21703: SenderStopped,
     30002: SenderStopped, 30034: SenderStopped, 63007: SenderStopped, 63020: SenderStopped,
+    63022: SenderStopped, 63112: SenderStopped,
 }  # fmt: skip
-"""What Twilio's codes mean for a message; every other refusal is this message's own (63016: WhatsApp, more than 24 hours after the last
-reply). 30007 and 30034 blame the sender, the first perhaps one text only. Source: Twilio "Error and warning dictionary"."""
+"""What Twilio's codes mean for a message; every other refusal is this message's own: 63016, WhatsApp's free text more than 24 hours after the last
+reply; 63049, WhatsApp will not deliver one more marketing message to this person, or any to the United States; 63027, 63028 and 63040 to 63042,
+what is wrong with an approved template. None of them says anything about the number. 30007 and 30034 blame the sender, the first perhaps one text only. Source: Twilio "Error and warning dictionary"."""
 SOFT = frozenset({30003, 30008})
 """The phone is off or out of reach, or nobody says why: it may work another time."""
 LATER = timedelta(seconds=15)
-STATUSES: Mapping[str, Kind] = {"sent": "sent", "delivered": "delivered", "read": "delivered"}
-"""Those that are no failure; earlier ones (queued, sending) tell nothing."""
+STATUSES: Mapping[str, tuple[Kind, ...]] = {"sent": ("sent",), "delivered": ("delivered",), "read": ("delivered", "read")}
+"""Those that are no failure; earlier ones (queued, sending) tell nothing. What is read has been delivered, and that may not have been told."""
+MOST_TEXT = 1_600
+"""Characters. Source: Twilio, error 21617."""
 ENDS: Mapping[type[ProviderFailure], Kind] = {AddressDead: "bounced", OptedOut: "opted_out"}
 """What a code means when it comes afterwards; every other one is this message's failure."""
 INTENTS: Mapping[str, Literal["", "stop", "start"]] = {"STOP": "stop", "START": "start"}
@@ -147,9 +157,9 @@ class Status(Signed):
         if not sid or not status:
             raise CallbackUnreadable
         code = _number(told.get("ErrorCode"))
-        kind = _end(code) if status in ("undelivered", "failed", "canceled") else STATUSES.get(status)
+        kinds = (_end(code),) if status in ("undelivered", "failed", "canceled") else STATUSES.get(status, ())
         message_id = next(iter(parse_qs(urlsplit(request.url).query).get("message", [])), "")
-        return [Happening(kind, None, sid, message_id, f"twilio_{code or status}")] if kind else []
+        return [Happening(kind, None, sid, message_id, f"twilio_{code or status}") for kind in kinds]
 
 
 class Inbound(Signed):
@@ -212,7 +222,7 @@ class Twilio(ConfiguredProvider):
         return cls(config, around)
 
     def send(self, message: Outgoing) -> Answer:
-        values = {**self._addressed(message), "body": message.text}
+        values = {**self._addressed(message), **_content(message)}
         if self._status_url.startswith("https://"):  # Twilio refuses others
             values["status_callback"] = f"{self._status_url}?{urlencode({'message': message.message_id})}"
         with _sorted(InDoubt("twilio_unreadable")):
@@ -231,6 +241,11 @@ class Twilio(ConfiguredProvider):
         if not (config.messaging_service_sid or config.sms_sender or config.whatsapp_number):
             raise SenderStopped("twilio_no_sender")
 
+    def approved_templates(self) -> Sequence[ApprovedTemplate]:
+        with _sorted(Unreachable("twilio_unreadable", LATER)):
+            found = self._client.content.v1.content_and_approvals.list(limit=MOST_TEMPLATES, page_size=PAGE_OF_TEMPLATES)
+            return [one for content in found if (one := _approved(content)) is not None]
+
     def close(self) -> None:
         self._http.close()
 
@@ -246,6 +261,32 @@ class Twilio(ConfiguredProvider):
         if not config.sms_sender:
             raise SenderStopped("twilio_no_sms_sender")
         return {"to": message.recipient, "from_": config.sms_sender}
+
+
+def _content(message: Outgoing) -> dict[str, str]:
+    """An approved template by its id with its values, else the text.
+
+    Raises: MessageDead: longer than Twilio takes, which refuses it whole.
+    """
+    if content_sid := message.parts.get("content_sid"):
+        values = message.parts.get("content_variables", "")
+        numbered = {str(number): value for number, value in enumerate(values.split("\n") if values else (), 1)}
+        return {"content_sid": content_sid, **({"content_variables": json.dumps(numbered)} if numbered else {})}
+    if len(message.text) > MOST_TEXT:
+        raise MessageDead("twilio_21617")
+    return {"body": message.text}
+
+
+def _approved(content: Any) -> ApprovedTemplate | None:
+    """None: it has no text that could be sent, such as a picture or a list."""
+    wording = next(
+        (kind["body"] for kind in (content.types or {}).values() if isinstance(kind, Mapping) and isinstance(kind.get("body"), str)), ""
+    )
+    if not wording:
+        return None
+    asked: Any = content.approval_requests or {}
+    named, language = str(content.friendly_name or "")[:120], str(content.language or "")[:10]
+    return ApprovedTemplate(_sid(content.sid), named, language, wording[:MOST_TEXT], str(asked.get("status") or "unsubmitted")[:20])
 
 
 class GuardedHttp(HttpClient):  # type: ignore[misc]
@@ -279,7 +320,7 @@ class GuardedHttp(HttpClient):  # type: ignore[misc]
                 headers={**(headers or {}), **_authorization(auth)},
                 body=urlencode(data, doseq=True).encode() if data else b"",
                 timeout_seconds=TIMEOUT_SECONDS,
-                most_bytes=MOST_BYTES,
+                most_bytes=MOST_LIST_BYTES if method == "GET" else MOST_BYTES,
             )
         except HttpFailure as failure:
             raise _unanswered(failure, method) from None
@@ -295,9 +336,15 @@ def _sorted(unreadable: ProviderFailure) -> Iterator[None]:
     try:
         yield
     except TwilioException as error:
-        raise sort(_number(getattr(error, "status", 0)), _number(getattr(error, "code", 0))) from None
+        raise sort(_status(error), _number(getattr(error, "code", 0))) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise unreadable from None
+
+
+def _status(error: TwilioException) -> int:
+    """Of the answer; where a list could not be read, Twilio's client has it in the response alone."""
+    named = getattr(error, "status", None) or next((one.status_code for one in error.args if isinstance(one, Response)), 0)
+    return _number(named)
 
 
 def _unanswered(failure: HttpFailure, method: str) -> ProviderFailure:

@@ -22,7 +22,8 @@ from activities.rendering.markup import Element
 from activities.rendering.mjml import compile_mjml
 from activities.rendering.partials import MAX_SOURCE, NO_PARTIALS, Expanded, Library, alone, expand
 from activities.rendering.tokens import Swapped, swap
-from journeys.channels import Part
+from activities.rendering.values import as_filled, lines_of, numbered_faults, values_faults
+from journeys.channels import Approved, Part
 from journeys.errors import Invalid, Issue
 
 MAX_LINE = 500
@@ -141,6 +142,19 @@ def _variant_shape(locale: str, parts: Any, kind: str) -> Iterator[Issue]:
             )
     for part in KINDS[kind].parts:
         yield from _part_shape(parts.get(part.name), part, f"{place}.{part.name}")
+    approved = KINDS[kind].approved
+    if approved is not None:
+        yield from _approved_shape(parts, approved, place)
+
+
+def _approved_shape(parts: Mapping[str, Any], approved: Approved, place: str) -> Iterator[Issue]:
+    """A free text, or an approved form with its id and its wording, or both."""
+    has = {name for name in ("text", *approved.parts) if str(parts.get(name) or "").strip()}
+    if not has:
+        yield Issue(code="empty", text="Write a text, or enter an approved template.", field=f"{place}.text")
+    elif has & set(approved.parts):
+        for name in {approved.id, approved.wording} - has:
+            yield Issue(code="empty", text="This part is empty.", field=f"{place}.{name}")
 
 
 def most_characters(part: Part) -> int:
@@ -163,6 +177,9 @@ def _part_shape(text: Any, part: Part, place: str) -> Iterator[Issue]:
         )
     elif text and part.format in ("line", "url") and re.search(r"[\r\n\x00]", text):
         yield Issue(code="line_break", text="This part is one line.", field=place)
+    elif text and part.pattern and not re.fullmatch(part.pattern, text.strip()):
+        said = "Expected an id such as {example}."
+        yield Issue(code="pattern", text=said, values={"example": part.example}, field=place)
     elif text and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", text):
         yield Issue(code="control_character", text="A message cannot contain control characters.", field=place)
 
@@ -246,11 +263,21 @@ class _Compiler:
         except Fault as fault:
             self._issue(fault, name, lines)
             return None
-        for found in jinja.faults(swapped, text, lines):
+        part = KINDS[self._kind].part(name)
+        for found in self._jinja_faults(part, swapped, text, lines):
             self._issue(self._lent(found), name, lines)
-        for found in _part_faults(KINDS[self._kind].part(name), swapped):
+        for found in _part_faults(part, swapped):
             self._issue(found, name, lines)
         return swapped
+
+    def _jinja_faults(self, part: Part | None, swapped: Swapped, text: str, lines: Lines) -> Iterator[Fault]:
+        approved = KINDS[self._kind].approved
+        if part is not None and part.format == "values":
+            yield from values_faults(text)
+        elif part is not None and part.format == "numbered" and approved is not None:
+            yield from numbered_faults(swapped, len(lines_of(self._parts[approved.values])))
+        else:
+            yield from jinja.faults(swapped, text, lines)
 
     def _lent(self, fault: Fault) -> Fault:
         """A name that a partial does not know itself may come from where it is included."""
@@ -279,6 +306,8 @@ class _Compiler:
         further = {part.name: (part, self._parts[part.name].strip()) for part in further_parts(self._kind)}
         links = [text for part, text in further.values() if text and part.format == "url"]
         parts = {name: _as_link(text) if text and part.format == "url" else text for name, (part, text) in further.items()}
+        if (approved := KINDS[self._kind].approved) is not None:
+            parts |= as_filled(parts, approved)
         return Variant(self._parts.get("subject", ""), "", self._parts.get("text", ""), links, self._fields(), parts)
 
     def _runs(self, source: str, *, html: bool) -> bool:

@@ -30,7 +30,7 @@ class RenderFailed(Exception):
     """A template cannot be rendered for this contact; `code` is stable, `name` is what the template asked for.
 
     Codes: missing_value, wrong_value, unsafe_link, too_long (a budget or the time is used up), too_large (memory), no_variant,
-    template_error.
+    empty_value (of an approved template), template_error.
     """
 
     def __init__(self, code: str, name: str = "") -> None:

@@ -141,6 +141,8 @@ def _shaped(part: Part | None, text: str) -> str:
         return text
     if part.format == "url":
         return _website(text.strip())
+    if part.format == "values":
+        return text
     return _cut(one_line(text) if part.format == "line" else tidy(text).strip(), part.max_chars)
 
 

@@ -357,7 +357,7 @@ def _through_gate(
     if isinstance(draft, CannotPrepare):
         return _answer_in(session, engine, row, performer, job, dropped, draft.code)
     fixed = {**job.fixed, **draft.ledger, **named(performer)}
-    match performer.ask(session, contact, job):
+    match performer.ask(session, contact, job, draft):
         case Refuse(reason=reason):
             return _answer_in(session, engine, row, performer, job, dropped, reason)
         case Hold(until=until, reason=reason, behind=behind):

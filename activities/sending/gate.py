@@ -1,7 +1,7 @@
 """What the gate must know, gathered from the database in the transaction that would claim the message; `engine.interpreter.gate` decides.
 
-A message costs eight statements at most: consent, suppression, the word of the mailbox, what has left, what waits, what happened and what is on its
-way on other channels where a rule asks for it, and once a transaction whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
+A message costs nine statements at most: consent, suppression, the word of the mailbox, what has left, what waits, what happened and what is on its
+way on other channels where a rule asks for it, when the contact last wrote where free text asks for it, and once a transaction whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from engine.interpreter.gate import (
     decide,
 )
 from journeys import wishes
-from journeys.channels import address_of
-from journeys.rules.terms.message import MESSAGE_EVENTS
+from journeys.channels import CHANNELS, address_of
+from journeys.rules.terms.message import MESSAGE_EVENTS, REPLY
 from models import Contact, Event, Message, Run
 from storage.json_sql import Kind, Text, place
 from storage.sql import on, table
@@ -114,6 +114,14 @@ _happened = (
 )
 """The last of each name and channel: scanners that open every mail hide nobody's click."""
 
+_replied = select(func.max(events.c.occurred_at)).where(
+    events.c.contact_id == bindparam("of_contact"),
+    events.c.type == "system",
+    events.c.name == REPLY,
+    events.c.occurred_at > bindparam("since"),
+    Text(*place(events.c.properties, "channel")) == bindparam("on_channel"),
+    Text(*place(events.c.properties, "from")) == bindparam("of_address"),
+)
 _on_their_way = (
     select(messages.c.channel, func.max(messages.c.claimed_at).label("at"))
     .where(
@@ -151,7 +159,19 @@ def ask(
     limits = limits_of(session)
     since, former, held = _others(session, contact.id, wanted, person, limits, now)
     happened = _happenings(session, contact.id, wanted, limits, now, besides)
-    return decide(replace(wanted, since=since), person, consents, suppressions, limits, [*former, *besides], held, now, twin, happened)
+    left = [*former, *besides]
+    heard = replied_at(session, contact.id, wanted.channel, person.address, now) if wanted.reply_window is not None else None
+    return decide(replace(wanted, since=since), person, consents, suppressions, limits, left, held, now, twin, happened, heard)
+
+
+def replied_at(session: Session, contact_id: str, channel: str, address: str | None, now: datetime) -> datetime | None:
+    """When the contact's address last wrote to us on the channel, as far back as that lets free text out; None: not since."""
+    known = CHANNELS.get(channel)
+    if known is None or known.reply_window is None or not address:
+        return None
+    values = {"of_contact": contact_id, "since": now - known.reply_window, "on_channel": channel, "of_address": address}
+    at: datetime | None = on(session).execute(_replied, values).scalar_one()
+    return at.astimezone(UTC) if at is not None else None
 
 
 def person_of(contact: Contact | Row[Any], channel: str) -> Person:
@@ -241,4 +261,4 @@ def _happenings(
     return found
 
 
-__all__ = ["Hold", "Pass", "Refuse", "SendRequest", "Twin", "Verdict", "ask", "limits_of", "person_of"]
+__all__ = ["Hold", "Pass", "Refuse", "SendRequest", "Twin", "Verdict", "ask", "limits_of", "person_of", "replied_at"]

@@ -94,8 +94,8 @@ class ChannelHandler(Protocol):
     def prepare(self, session: Session, job: Job) -> Draft:
         """Renders; reads only. Raises: CannotPrepare; RenderBusy, when it may be tried again."""
 
-    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
-        """The gate, in the claiming transaction."""
+    def ask(self, session: Session, contact: Person | None, job: Job, draft: Draft) -> Verdict:
+        """The gate, in the claiming transaction, about what was prepared."""
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:
         """Stores what must exist before the call (body, links); returns further ledger columns."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, DeliveryCheck, Outgoing, Provider
 from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
+from activities.rendering.forms import in_form, is_free_text
 from activities.sending import gate, twins
 from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.identity import identity, mailbox
@@ -19,8 +20,8 @@ from activities.sending.ledger import message_id_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
 from crm.consent.opt_out import opt_out
-from engine.interpreter.gate import message_class, wanted
-from journeys.channels import address_of
+from engine.interpreter.gate import is_open, message_class, wanted
+from journeys.channels import CHANNELS, address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
 from storage.sql import on, table
 from workspace import settings
@@ -37,6 +38,8 @@ HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
 SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
 
 
+CLOSING = timedelta(minutes=1)
+"""A reply window that closes within this time counts as closed while a message is written: it takes the approved form, if there is one."""
 REPLY_TO = "Reply-To"
 """Kept among the headers of a body; on its way it has a field of its own."""
 MADE_UP = "made_up"
@@ -128,10 +131,10 @@ class MessageHandler(Carried):
         """From whom messages are: the workspace's sender, else the operator's."""
         return mailbox(workspace.name, workspace.email, self.messaging.mail_from)
 
-    def ask(self, session: Session, contact: Person | None, job: Job) -> gate.Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job, draft: Draft) -> gate.Verdict:
         if contact is not None and contact.demo and self.provider.reaches_people:
             return gate.Refuse(MADE_UP)
-        wanted = self.wanted(job)
+        wanted = self.wanted(job, draft)
         address = address_of(contact, self.channel) if contact is not None else None
         twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id, job.clock)
         return gate.ask(session, contact, wanted, self.messaging.address_keys, job.as_of, twin)
@@ -198,18 +201,33 @@ class MessageHandler(Carried):
             lifetime=timedelta(seconds=seconds) if (seconds := job.call.input.get("lifetime_seconds")) else None,
         )
 
-    def wanted(self, job: Job) -> gate.SendRequest:
-        """What the message asks of the gate."""
-        return wanted(message_id_of(job.once_key), self.channel, job.call.input, job.program.settings)
+    def wanted(self, job: Job, draft: Draft | None = None) -> gate.SendRequest:
+        """What the message asks of the gate; `draft`: as it was written, so that free text is told from an approved form."""
+        asked = wanted(message_id_of(job.once_key), self.channel, job.call.input, job.program.settings)
+        known = CHANNELS.get(self.channel)
+        if draft is None or known is None or known.reply_window is None:
+            return asked
+        free = is_free_text(self.channel, draft.payload.rendered.parts)
+        return replace(asked, reply_window=known.reply_window) if free else asked
 
     def _render(
         self, session: Session, job: Job, contact: Person, template: CompiledTemplate, values: Mapping[str, Any], zone: str
     ) -> Rendered:
+        template = in_form(template, self._may_answer(session, contact, job.as_of))
         tracked = level(session, contact.id, self.messaging.tracking_level)
         marks = self.messaging.tracking.marks(message_id_of(job.once_key), tracked, own_domains(session, self.messaging.mail_from))
         languages = [name for name in (contact.locale, self.messaging.language) if name]
         kind = message_class(job.call.input, job.program.settings)
         return self.messaging.renderer.render(template, languages, values, marks=marks, message_class=kind, zone=zone)
+
+    def _may_answer(self, session: Session, contact: Person, now: datetime) -> bool:
+        """Whether free text may be sent to the contact, for some time yet; the gate looks once more when the message is claimed."""
+        known = CHANNELS.get(self.channel)
+        window = known.reply_window if known is not None else None
+        if window is None:
+            return True
+        at = gate.replied_at(session, contact.id, self.channel, address_of(contact, self.channel), now)
+        return is_open(at, window - CLOSING, now)
 
     def _template(self, session: Session, job: Job) -> tuple[CompiledTemplate | None, int | None]:
         """The template in the version that the journey's version pins. Compiled templates never change, so they are kept."""

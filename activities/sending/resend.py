@@ -125,7 +125,7 @@ def _claim(engine: Engine, performer: ChannelHandler, message_id: str, now: date
             _dropped(session, row, "no_body", now)
             return None
         contact = on(session).execute(select(contacts).where(contacts.c.id == row.contact_id)).first()
-        match performer.ask(session, contact, job):
+        match performer.ask(session, contact, job, draft):
             case Refuse(reason=reason):
                 _dropped(session, row, reason, now)
             case Hold(until=until, reason=reason):

@@ -35,7 +35,7 @@ PostToSlack = Callable[[str, str, str, datetime], Answer]
 class ExternalCall:
     """What both have in common: no consent is asked, but an erased contact is spoken of no more."""
 
-    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job, draft: Draft) -> Verdict:
         gone = contact is None or contact.erased_at is not None or contact.merged_into is not None
         return Refuse("no_contact") if gone else Pass("")
 

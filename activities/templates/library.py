@@ -314,7 +314,9 @@ def send_test(
 
 def _as_mail(kind: str, rendered: Rendered) -> str:
     """The text of a test: what is written for another channel as lines below each other."""
-    lines = [rendered.parts.get(part.name, "") for part in further_parts(kind) if part.name != KINDS[kind].headline]
+    shape = KINDS[kind]
+    unsaid = {shape.headline, *((shape.approved.id, shape.approved.values) if shape.approved else ())}
+    lines = [rendered.parts.get(part.name, "") for part in further_parts(kind) if part.name not in unsaid]
     return "\n\n".join(line for line in (rendered.text, *lines) if line)
 
 

@@ -37,7 +37,7 @@ class PretendWebhook:
     def prepare(self, session: Session, job: Job) -> Draft:
         return Draft(None)
 
-    def ask(self, session: Session, contact: Person | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Person | None, job: Job, draft: Draft) -> Verdict:
         return Pass("")
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:

@@ -81,7 +81,7 @@ def _take(server: Server, account: str, told: Happening | Reply) -> Recorded:
         if isinstance(told, Reply):
             recorded, wakeups = replies.take(engine, partial(routed, engine), account, told)
         else:
-            recorded, wakeups = reports.take(engine, partial(routed, engine), account, told, _streak(server))
+            recorded, wakeups = reports.take(engine, partial(routed, engine), account, told, _streak(server), server.settings.tracking)
     except DBAPIError:
         raise Unavailable(BUSY) from None
     server.wake(wakeups)

@@ -15,6 +15,7 @@ from builder_ui.templates import bundle, frames
 from builder_ui.templates.findings import findings
 from builder_ui.templates.session import Writing
 from builder_ui.templates.words import MOST_SHOWN
+from journeys.channels import CHANNELS, Approved
 
 LOOKS = {"desktop": "Desktop", "phone": "Phone", "dark": "Dark", "text": "Plain text"}
 
@@ -124,6 +125,8 @@ def _shown(writing: Writing) -> Element:
 def _phone(writing: Writing, rendered: Rendered) -> Element:
     """A text as a phone or a site shows it, the headline above and the address below."""
     kind = KINDS[writing.stored.kind]
+    if kind.approved is not None:
+        return _two_forms(writing, rendered, kind.approved)
     bubble = "tpl-bubble" if kind.bubble else "mail-text"
     below = [(part, rendered.parts.get(part.name)) for part in further_parts(writing.stored.kind) if part.name != kind.headline]
     if not rendered.parts:
@@ -133,6 +136,29 @@ def _phone(writing: Writing, rendered: Rendered) -> Element:
         html.b(rendered.subject or writing.t("(no subject)")),
         html.pre(rendered.text or "–"),
         [html.small({"key": part.name}, writing.t(part.title), ": ", text) for part, text in below if text],
+    )
+
+
+def _two_forms(writing: Writing, rendered: Rendered, approved: Approved) -> Element:
+    """What is sent as an answer, and what at any other time; the same if there is only one that may."""
+    t, window = writing.t, CHANNELS[writing.stored.kind].reply_window
+    hours = round(window.total_seconds() / 3600) if window is not None else 0
+    wording = rendered.parts.get(approved.wording, "")
+    nothing = t("Nothing is sent: there is no approved template.")
+    forms = [
+        (t("Within {hours} hours after the contact's last message", hours=hours), rendered.text or wording),
+        (t("At any other time"), wording or nothing),
+    ]
+    return html.div(
+        {"className": "tpl-phone"},
+        [
+            html._(
+                {"key": title},
+                html.h3(title),
+                html.pre({"className": "tpl-bubble none" if text is nothing else "tpl-bubble"}, text or "–"),
+            )
+            for title, text in forms
+        ],
     )
 
 

@@ -16,9 +16,12 @@ from typing import Any
 
 from sqlmodel import col, select
 
+from activities.account_setup import what_to_do
+from activities.accounts import Carrier
+from activities.providers.provider import ApprovedTemplate, ConfiguredProvider, ProviderFailure
 from activities.rendering import CompiledTemplate
 from activities.rendering.compile import is_locale
-from activities.rendering.kinds import HTML, PARTS
+from activities.rendering.kinds import HTML, KINDS, PARTS
 from activities.templates import library, listing, partials, samples
 from activities.templates.preview import Proof, proof, trigger_for
 from builder_ui.app.screen import allowed
@@ -84,7 +87,7 @@ class Stored:
 
 
 class Writing(AutosavingEditor):
-    """Topics: head, tabs, source, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, out, gone or failed."""
+    """Topics: head, tabs, source, approved, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, out, gone or failed."""
 
     called = "the template editor"
     stuck_in = frozenset({"conflict", "denied", "gone"})
@@ -109,6 +112,9 @@ class Writing(AutosavingEditor):
         self._ear = MessageReader(parse)
         self._working = asyncio.Lock()
         self._search = 0
+        self.approved: list[ApprovedTemplate] | None = None
+        """What the account may send at any time; None: nobody has asked."""
+        self.approved_problem = ""
 
     # What the page shows
 
@@ -254,6 +260,39 @@ class Writing(AutosavingEditor):
             self.open(locale)
         if part in self.parts:
             self.ask(place=f"{self.locale}/{part}", line=issue.values.get("line", 1), column=issue.values.get("column", 1))
+
+    # Approved templates
+
+    async def find_approved(self) -> None:
+        """Asks the account that carries the channel what it may send at any time."""
+        self.approved, self.approved_problem = None, ""
+        self.tell("approved")
+        try:
+            self.approved = await asyncio.to_thread(self._find_approved)
+        except ProviderFailure as failure:
+            account = self._carrier().account
+            advice = what_to_do(self.context.app.accounts.providers, account, failure.code) if self.context.app.accounts else ""
+            self.approved_problem = f"{self.t(advice)} ({failure.code})"
+        except (NotAllowed, Unauthorized) as error:
+            self.status = status_of(error)
+            self.tell("head")
+        self.tell("approved")
+
+    def _find_approved(self) -> list[ApprovedTemplate]:
+        allowed(self.context, "template.change")
+        provider = self._carrier().provider
+        return list(provider.approved_templates()) if isinstance(provider, ConfiguredProvider) else []
+
+    def _carrier(self) -> Carrier:
+        assert self.context.app.accounts is not None, "nobody is offered the button without"
+        return self.context.app.accounts.of_channel(self.stored.kind)
+
+    def take_approved(self, one: ApprovedTemplate) -> None:
+        """Puts id and wording into this language; the values stay."""
+        shape = KINDS[self.stored.kind].approved
+        if shape is not None and self.editable:
+            mine = {**self.variants[self.locale], shape.id: one.id, shape.wording: one.wording}
+            self.replace({**self.variants, self.locale: mine})
 
     # Storing and showing
 

@@ -12,9 +12,10 @@ from activities.rendering.kinds import KINDS
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, optgroup, use_ref
 from builder_ui.templates import bundle, snippets
+from builder_ui.templates.approved import finding_approved
 from builder_ui.templates.session import Writing
 from builder_ui.templates.words import part_title
-from journeys.channels import Part
+from journeys.channels import Approved, Part
 
 PHRASES = (
     "Find", "Replace", "next", "previous", "all", "match case", "by word", "regexp", "replace", "replace all", "close", "Go to line", "go",
@@ -28,13 +29,15 @@ PHRASES = (
 def source(writing: Writing) -> Element:
     """The fields. They are the browser's: drawn again only for another language, or when texts were set from here."""
     use_topics(writing, "source")
-    parts = KINDS[writing.stored.kind].parts
+    approved = KINDS[writing.stored.kind].approved
+    parts = [part for part in KINDS[writing.stored.kind].parts if approved is None or part.name not in approved.parts]
     lines = [part for part in parts if part.format in ("line", "url")]
     long, *own = [part.name for part in parts if part.format in ("mjml", "text")]
     return html.div(
         {"className": "tpl-fields"},
         [_line(writing, part) for part in lines],
         inserting(writing),
+        html.h2({"className": "tpl-part"}, writing.t(part_title(writing, long))) if approved else None,
         _source(writing, long),
         [
             html.details(
@@ -44,7 +47,25 @@ def source(writing: Writing) -> Element:
             )
             for part in own
         ],
+        _approved(writing, approved) if approved else None,
         html.p({"className": "tpl-keys"}, writing.t("Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.")),
+    )
+
+
+def _approved(writing: Writing, approved: Approved) -> Element:
+    """The fields of the form that goes where free text may not."""
+    t, id_part = writing.t, KINDS[writing.stored.kind].part(approved.id)
+    assert id_part is not None, "a kind with an approved form has its parts"
+    return html.fieldset(
+        {"className": "tpl-approved"},
+        html.legend(t(approved.title)),
+        html.p({"className": "quiet"}, t(approved.help)),
+        finding_approved(writing),
+        _line(writing, id_part),
+        [
+            html._({"key": part}, html.h3({"className": "tpl-part"}, t(part_title(writing, part))), _source(writing, part))
+            for part in (approved.wording, approved.values)
+        ],
     )
 
 

@@ -2,7 +2,7 @@
 
 Asked for every message to a contact: by the claim of a real one (`activities.sending.gate` gathers the arguments from the database), and
 by whoever wants to know what would happen. The order of the questions is fixed, and the first refusal is the reason that is recorded:
-contact, address, consent, suppression, hold-out, whether the mailbox has it already; then the earliest instant at which quiet hours, frequency caps and
+contact, address, consent, suppression, reply window, hold-out, whether the mailbox has it already; then the earliest instant at which quiet hours, frequency caps and
 the spacing between channels leave room.
 
 All values are plain and survive JSON. Instants are aware UTC. It does not look at the message's text, and it remembers nothing.
@@ -35,7 +35,8 @@ class SendRequest:
     """A message that wants out.
 
     `priority` 1 is the most important. `since`: when it was held first (None: now); of equal priority the elder goes first.
-    `quiet_hours` are the journey's own; `fallback_zone` is where they are meant for contacts without a zone.
+    `quiet_hours` are the journey's own; `fallback_zone` is where they are meant for contacts without a zone. `reply_window`: it is free text,
+    which its channel takes only so long after the contact's last message there; None: whenever.
     """
 
     message_id: str
@@ -47,6 +48,7 @@ class SendRequest:
     quiet_hours: QuietHours | None
     fallback_zone: str
     since: datetime | None = None
+    reply_window: timedelta | None = None
 
     @property
     def is_marketing(self) -> bool:
@@ -178,7 +180,8 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It may never leave. Reasons: no_contact, no_address, no_consent, suppressed_<why>, global_hold_out, same_mailbox."""
+    """It may never leave. Reasons: no_contact, no_address, no_consent, suppressed_<why>, outside_reply_window, global_hold_out,
+    same_mailbox."""
 
     reason: str
 
@@ -229,8 +232,9 @@ def decide(
     now: datetime,
     twin: Twin | None = None,
     happened: Happened = NOTHING,
+    replied_at: datetime | None = None,
 ) -> Verdict:
-    """The verdict on `wanted` at `now`.
+    """The verdict on `wanted` at `now`. `replied_at`: when the person's address wrote to us last on the channel.
 
     `former` and `held` may hold more than counts (what no cap covers, the message itself), in any order; of `former` the newest
     `count` of each cap are enough.
@@ -243,6 +247,8 @@ def decide(
         return Refuse("no_consent")
     if why := _suppressed(wanted, suppressions):
         return Refuse(f"suppressed_{why}")
+    if wanted.reply_window is not None and not is_open(replied_at, wanted.reply_window, now):
+        return Refuse("outside_reply_window")
     if not wanted.is_marketing:
         return Pass(person.address)
     if limits.hold_out is not None and is_held_out(limits.hold_out, person.contact_id):
@@ -250,6 +256,11 @@ def decide(
     if twin is not None:
         return Refuse("same_mailbox") if twin.until is None else Hold(max(twin.until, now + TWIN_AGAIN), "same_mailbox")
     return _hold(wanted, person, limits, former, held, now, happened) or Pass(person.address)
+
+
+def is_open(replied_at: datetime | None, window: timedelta, now: datetime) -> bool:
+    """Whether free text may be sent at `now` to who wrote at `replied_at` (None: never)."""
+    return replied_at is not None and now < replied_at + window
 
 
 def is_held_out(group: HoldOut, contact_id: str) -> bool:

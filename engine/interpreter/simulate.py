@@ -108,13 +108,22 @@ class Path:
         return [line.node for line in self.lines if line.what == "entered"]
 
 
-Fill = Callable[[Call, Mapping[str, Any]], str]
-"""A message's call and what its template may read (`contact`, `trigger`, `run`, `steps`, `now`) -> why it cannot be written, empty if it can."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a message came out. `cannot`: why it cannot be written, empty if it can; `reply_window`: it is free text, which its channel takes only so
+    long after the contact's last message there."""
+
+    cannot: str = ""
+    reply_window: timedelta | None = None
 
 
-def always_fills(_call: Call, _values: Mapping[str, Any]) -> str:
-    """Every message can be written."""
-    return ""
+Fill = Callable[[Call, Mapping[str, Any], datetime | None], Written]
+"""A message's call, what its template may read (`contact`, `trigger`, `run`, `steps`, `now`), and when the contact last wrote on its channel."""
+
+
+def always_fills(_call: Call, _values: Mapping[str, Any], _replied_at: datetime | None) -> Written:
+    """Every message can be written, and leave at any time."""
+    return Written()
 
 
 def simulate(
@@ -239,9 +248,12 @@ class _Simulation:
 
     def _asked(self, advanced: Advanced, call: Call) -> Verdict:
         """As a real send: first the message is written, then the gate is asked."""
-        if cannot := self.fill(call, self._values(advanced.state)):
-            return Refuse(cannot)
-        return self.gate.ask(self.overlay, call, f"{advanced.state.node}:{advanced.state.visit}", self.now)
+        replied_at = self.gate.replied_at(self.overlay, call.channel, self.now)
+        written = self.fill(call, self._values(advanced.state), replied_at)
+        if written.cannot:
+            return Refuse(written.cannot)
+        message_id = f"{advanced.state.node}:{advanced.state.visit}"
+        return self.gate.ask(self.overlay, call, message_id, self.now, written.reply_window)
 
     def _values(self, state: State) -> dict[str, Any]:
         return {

@@ -18,6 +18,7 @@ from engine.engine import JOURNEYS, Engine
 from engine.enrolment import schedules
 from engine.temporal.wakeups import Wakeups
 from engine.versions import drafts
+from journeys.channels import CHANNELS
 from journeys.check import check
 from journeys.compile import Program, compile_journey
 from journeys.document import Journey as Document
@@ -110,7 +111,7 @@ def known(session: Session) -> Known:
     rotations = session.execute(select(Rotation.pool, Rotation.members)).all()
     active = frozenset(session.scalars(select(Member.id).where(col(Member.active))).all())
     return Known(
-        templates={key: KnownTemplate(kind, _can_unsubscribe(compiled.get(key, {}))) for key, kind in kinds.items()},
+        templates={key: _known_template(kind, compiled.get(key, {})) for key, kind in kinds.items()},
         pools=frozenset(pool for pool, _ in rotations),
         idle_pools=frozenset(pool for pool, members in rotations if active.isdisjoint(members)),
         journeys=frozenset(session.scalars(select(Journey.key)).all()),
@@ -122,6 +123,14 @@ def known(session: Session) -> Known:
         senders=settings.load(session, settings.Senders).offers(),
         standings=sending_domains.standings(session),
     )
+
+
+def _known_template(kind: str, compiled: Mapping[str, Any]) -> KnownTemplate:
+    """`compiled`: the newest version, locale -> variant."""
+    shape = CHANNELS[kind].template if kind in CHANNELS else None
+    approved = shape.approved if shape is not None else None
+    only_answers = approved is not None and any(not variant.get("parts", {}).get(approved.id) for variant in compiled.values())
+    return KnownTemplate(kind, _can_unsubscribe(compiled), only_answers)
 
 
 def _newest_templates() -> Select[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from journeys.channels.channel import Channel, Part, Step, TemplateKind
+from journeys.channels.channel import Approved, Channel, Part, Step, TemplateKind
 from journeys.channels.email import Email
 from journeys.channels.in_app import InApp
 from journeys.channels.postcard import Postcard
@@ -59,5 +59,5 @@ else:
 
 __all__ = [
     "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "SENDABLE", "TRACKING",
-    "AnySendable", "Channel", "ChannelName", "ConsentSubject", "Part", "SendableChannel", "Step", "TemplateKind", "address_of",
+    "AnySendable", "Approved", "Channel", "ChannelName", "ConsentSubject", "Part", "SendableChannel", "Step", "TemplateKind", "address_of",
 ]  # fmt: skip

@@ -8,18 +8,20 @@ channels it carries. Pure: names, texts and bounds, no I/O.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from typing import Any, ClassVar, Literal
 
-Format = Literal["line", "text", "mjml", "url"]
-"""One line; as many as one likes; MJML, of which HTML is compiled; the address of a website, which is tracked like a link."""
+Format = Literal["line", "text", "mjml", "url", "numbered", "values"]
+"""One line; as many as one likes; MJML, of which HTML is compiled; the address of a website, which is tracked like a link; a text in which
+{{1}}, {{2}} … stand for the lines of the part `values`; and those: one value a line, each of which must not be empty when it is filled in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Something that an author writes: `name` is its key in a stored variant, `title` what its field is called (a message id).
 
-    `max_chars`: how long it may be, apart from its Jinja; what is filled in is cut there. None: as long as such a format may be.
+    `max_chars`: how long it may be, apart from its Jinja; what is filled in is cut there. None: as long as such a format may be. `pattern`: what it
+    must look like (a regular expression), with an `example`.
     """
 
     name: str
@@ -27,6 +29,25 @@ class Part:
     format: Format
     required: bool = False
     max_chars: int | None = None
+    pattern: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A form of a message that somebody has approved beforehand: the parts that hold its id at the provider, its wording (for preview and
+    outbox), and the values of its places. `title` and `help` stand above their fields."""
+
+    id: str
+    wording: str
+    values: str
+    title: str
+    help: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All three, the id first."""
+        return self.id, self.wording, self.values
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +55,8 @@ class TemplateKind:
     """What a template of one kind consists of, and how its pages show it. Texts are message ids of the catalogues.
 
     `segments`: its text is counted in parts of a text message. `bubble`: the preview shows it as a phone does. `headline`: the part by which
-    lists name a message. `usage`: what the panel with its labels is called.
+    lists name a message. `usage`: what the panel with its labels is called. `approved`: the form that goes where free text (`text`) may not; a
+    template has one of the two, or both.
     """
 
     label: str
@@ -46,11 +68,17 @@ class TemplateKind:
     bubble: bool = False
     headline: str = "subject"
     usage: str = "Labels and journeys"
+    approved: Approved | None = None
 
     @property
     def required(self) -> tuple[str, ...]:
         """The parts without which there is no template."""
         return tuple(part.name for part in self.parts if part.required)
+
+    @property
+    def beginning(self) -> tuple[str, ...]:
+        """The parts that a new template starts with."""
+        return self.required or (self.parts[0].name,)
 
     @property
     def is_html(self) -> bool:
@@ -97,6 +125,8 @@ class Channel:
     """Whether a marketing message must show a link to unsubscribe and gets the headers of RFC 8058."""
     quiet_by_law: ClassVar[tuple[time, time] | None] = None
     """From when until when the law lets no marketing out on it, on the recipient's clock, unless a workspace says otherwise; None: at no time."""
+    reply_window: ClassVar[timedelta | None] = None
+    """How long after the contact's last message there free text may be sent; later only what was approved. None: at any time."""
     template: ClassVar[TemplateKind | None] = None
     step: ClassVar[Step | None] = None
 

@@ -16,6 +16,7 @@ from journeys.nodes.send import step_of
 from journeys.nodes.send_email import SendEmail
 from journeys.nodes.send_in_app import SendInApp
 from journeys.nodes.send_sms import SendSms
+from journeys.nodes.send_whatsapp import SendWhatsApp
 from journeys.nodes.split import Split
 from journeys.nodes.start_journey import StartJourney
 from journeys.nodes.switch import Switch
@@ -38,6 +39,7 @@ BUILT_IN: tuple[type[Node], ...] = (
     Exit,
     SendEmail,
     SendSms,
+    SendWhatsApp,
     SendInApp,
     *(step_of(channel) for channel in CHANNELS.values() if channel.step),
     NotifyTeam,

@@ -90,6 +90,10 @@ class Node(BaseModel):
         """The least time a contact spends here; a cycle of edges needs at least a minute in all."""
         return timedelta(0)
 
+    def event_behind(self, outlet: str) -> str | None:
+        """The event that has just happened to whoever leaves through it; None where that is not sure."""
+        return None
+
     def minimum_wait_through(self, outlet: str) -> timedelta:
         """The least time spent here by a contact that leaves through `outlet`."""
         return self.minimum_wait()

@@ -99,6 +99,9 @@ class WaitFor(Node):
     def results(self) -> Results:
         return {"event": "string", "event_id": "number"}
 
+    def event_behind(self, outlet: str) -> str | None:
+        return next((branch.event for branch in self.branches if branch.name == outlet), None)
+
     def minimum_wait_through(self, outlet: str) -> timedelta:
         return self.timeout if outlet == TIMED_OUT else timedelta(0)
 

@@ -111,6 +111,7 @@ def events_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
         for name, at in what.items():
             yield event_row_of(placed, f"{number}{name}", placed.contact_id, name, channel, at)
             yield event_row_of(placed, f"{number}{name} before", placed.contact_id, name, channel, at - MINUTE)
+    yield from replies_of(placed, case)
     for rule in case.limits.spacings:
         just_now = case.now - MINUTE
         yield event_row_of(placed, f"{rule.event} machine", placed.contact_id, rule.event, rule.of_channel, just_now, machine=True)
@@ -118,6 +119,26 @@ def events_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
         yield event_row_of(placed, f"{rule.event} elsewhere", placed.contact_id, "Message Skipped", rule.of_channel, just_now)
         said = event_row_of(placed, f"{rule.event} said", placed.contact_id, rule.event, rule.of_channel, just_now)
         yield {**said, "type": "track", "source": "site"}
+
+
+def replies_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
+    """What the contact wrote, and what must not count: elsewhere, from another number, of a stranger, said by somebody, another event."""
+    if case.wanted.reply_window is None or case.person is None:
+        return
+
+    def one(id: str, at: datetime, who: str = placed.contact_id, name: str = "Message Replied", **properties: str) -> dict[str, Any]:
+        said = {"channel": case.wanted.channel, "from": placed.address(case.person and case.person.address), **properties}
+        return {**event_row_of(placed, f"reply {id}", who, name, case.wanted.channel, at), "properties": said}
+
+    if case.replied_at is not None:
+        yield one("last", case.replied_at)
+        yield one("before", case.replied_at - MINUTE)
+    just_now = case.now - MINUTE
+    yield one("elsewhere", just_now, channel="sms")
+    yield one("other number", just_now, **{"from": "+41790000000"})
+    yield one("stranger", just_now, placed.id_of("stranger"))
+    yield one("other event", just_now, name="Message Opened")
+    yield {**one("said", just_now), "type": "track", "source": "site"}
 
 
 def event_row_of(

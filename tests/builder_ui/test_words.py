@@ -32,7 +32,7 @@ from builder_ui.sales import tasks
 from builder_ui.search import suggest
 from builder_ui.settings import account, account_form, fields, jobs, keys, setting, users
 from builder_ui.settings.sections import SECTIONS
-from builder_ui.templates import head, looks, makers, words
+from builder_ui.templates import approved, head, looks, makers, words
 from builder_ui.templates import source as written
 from crm.imports import imports, reading, recipes
 from journeys.channels import CHANNELS
@@ -144,7 +144,7 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (recipe.meaning for recipe in recipes.recipes().values())
     yield from import_steps.STEPS
-    for table in (looks.LOOKS, words.CLASSES, makers.PROBLEMS):
+    for table in (looks.LOOKS, words.CLASSES, approved.STANDINGS, makers.PROBLEMS):
         yield from table.values()
     yield from (text for text, _, _ in head._STATUS.values())
     yield from written.PHRASES
@@ -182,6 +182,7 @@ def channel_texts() -> Iterator[str]:
         yield from (channel.step.label, channel.step.help, channel.step.keywords) if channel.step else ()
     for kind in KINDS.values():
         yield from (kind.label, kind.start_label, kind.start_help, kind.usage, *(part.title for part in kind.parts))
+        yield from (kind.approved.title, kind.approved.help) if kind.approved else ()
 
 
 def shells() -> Iterator[str]:

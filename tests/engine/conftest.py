@@ -83,7 +83,7 @@ class Counting:
     def prepare(self, session: Session, job: Job) -> Draft:
         return Draft(payload=job.call.input)
 
-    def ask(self, session: Session, contact: Contact | None, job: Job) -> Verdict:
+    def ask(self, session: Session, contact: Contact | None, job: Job, draft: Draft) -> Verdict:
         return self.verdicts.pop(0) if self.verdicts else Pass("nobody@example.org")
 
     def record(self, session: Session, job: Job, draft: Draft, address: str) -> Mapping[str, Any]:

@@ -66,6 +66,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         "same_mailbox",
         "spacing",
         "global_hold_out",
+        "outside_reply_window",
         *(f"suppressed_{why}" for why in REASONS),
     }
     assert set(reasons) - {None} == wanted

@@ -20,7 +20,7 @@ from activities.providers.provider import Answer, DeliveryCheck, MessageDead, Ou
 from activities.sending import ledger
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
-from activities.sending.handler import Job
+from activities.sending.handler import Draft, Job
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.tracking import Tracking
 from crm.consent import consent
@@ -67,9 +67,9 @@ class Asking(MessageHandler):
 
     asked: int
 
-    def ask(self, session: Any, contact: Any, job: Job) -> Verdict:
+    def ask(self, session: Any, contact: Any, job: Job, draft: Draft) -> Verdict:
         self.asked = getattr(self, "asked", 0) + 1
-        return super().ask(session, contact, job)
+        return super().ask(session, contact, job, draft)
 
 
 class Due:

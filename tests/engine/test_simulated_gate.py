@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from engine.interpreter.gate import Cap, Limits, QuietTime
-from engine.interpreter.simulate import Path, Script, simulate
+from engine.interpreter.simulate import Path, Script, Written, simulate
+from journeys.channels import CHANNELS
 from journeys.compile import compile_journey
 from journeys.nodes import Palette
 from journeys.reading import read
@@ -94,9 +95,9 @@ def test_a_message_that_cannot_be_written_is_skipped_before_the_gate_is_asked() 
     """What the template may read is what a real one reads; a refusal uses no cap up."""
     seen: list[dict[str, Any]] = []
 
-    def fill(call: Any, values: Any) -> str:
+    def fill(call: Any, values: Any, _replied_at: Any) -> Written:
         seen.append(dict(values))
-        return "render_missing_value" if call.input["template"] == "one" else ""
+        return Written("render_missing_value" if call.input["template"] == "one" else "")
 
     document = {**JOURNEY, "settings": {"timezone": "UTC"}}
     script = Script.model_validate({"contact": CONTACT, "consents": GRANTED, "start": NINE, "trigger": {"plan": "pro"}})
@@ -111,5 +112,30 @@ def test_a_message_that_cannot_be_written_is_skipped_before_the_gate_is_asked() 
 def test_what_the_script_answers_is_not_tried() -> None:
     document = {**JOURNEY, "settings": {"timezone": "UTC"}}
     script = Script.model_validate({"contact": CONTACT, "start": NINE, "answers": {"one": "sent", "two": "sent"}})
-    path = simulate(compile_journey(read(document), Palette.built_in()), script, fill=lambda _call, _values: "render_missing_value")
+    path = simulate(compile_journey(read(document), Palette.built_in()), script, fill=lambda *_: Written("render_missing_value"))
     assert calls(path) == [("sent", ""), ("sent", "")]
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "more", "answered"),
+    [
+        (23, {}, ("sent", "")),
+        (24, {}, ("skipped", "outside_reply_window")),
+        (1, {"from": "+41790000000"}, ("skipped", "outside_reply_window")),
+        (1, {"channel": "sms"}, ("skipped", "outside_reply_window")),
+    ],
+)
+def test_free_text_asks_for_a_message_of_the_contact(hours_ago: int, more: dict[str, str], answered: tuple[str, str]) -> None:
+    [window] = {channel.reply_window for channel in CHANNELS.values() if channel.reply_window}
+    [name] = [channel.name for channel in CHANNELS.values() if channel.reply_window]
+    document = {**JOURNEY, "nodes": {**JOURNEY["nodes"], "one": {"kind": f"send_{name}", "template": "one"}}}
+    wrote = {
+        "after": timedelta(hours=hours_ago),
+        "name": "Message Replied",
+        "properties": {"channel": name, "from": "+41791234567", **more},
+    }
+    contact = {"email": "ada@example.org", "phone": "+41791234567"}
+    script = {"contact": contact, "consents": [(name, "marketing", "granted")], "start": NINE, "history": [wrote]}
+    fill = lambda *_: Written(reply_window=window)  # noqa: E731
+    path = simulate(compile_journey(read(document), Palette.built_in()), Script.model_validate(script), fill=fill)
+    assert calls(path)[0] == answered

@@ -58,7 +58,7 @@ def beginning(layout: str, kind: str) -> tuple[Mapping[str, Mapping[str, str]], 
     chosen = next((one for one in layouts() if one.key == layout), None)
     if chosen is not None and chosen.kind == kind:
         return chosen.variants, chosen.message_class
-    blank = {part.name: _blank(part, kind) for part in KINDS[kind].parts if part.required} if kind in KINDS else {}
+    blank = {part.name: _blank(part, kind) for part in KINDS[kind].parts if part.name in KINDS[kind].beginning} if kind in KINDS else {}
     return {"default": blank}, None
 
 

@@ -27,6 +27,8 @@ MESSAGE_EVENTS: Mapping[str, str] = {
     "clicked": "Message Clicked",
     "bounced": "Message Bounced",
 }
+REPLY = "Message Replied"
+"""Somebody wrote back, or wrote first."""
 OFFERED = {"sent": "was sent", "opened": "was opened", "clicked": "was clicked", "bounced": "bounced"}
 """What the editor offers: what some provider reports today."""
 BY_PEOPLE = {"field": "machine", "operator": "!=", "value": True}

@@ -17,6 +17,7 @@ from twilio.request_validator import RequestValidator  # type: ignore[import-unt
 
 from activities.providers import (
     AddressDead,
+    ApprovedTemplate,
     InDoubt,
     MessageDead,
     OptedOut,
@@ -54,6 +55,7 @@ class Api(ThreadingHTTPServer):
         self.next: type[ProviderFailure] | None = None
         self.says: bytes | None = None
         self.status = "active"
+        self.contents: Any = []
         self.lock = threading.Lock()
 
 
@@ -82,6 +84,10 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if self.path.endswith(f"/Accounts/{SID}.json"):
             return self._say(200, json.dumps({"sid": SID, "status": self.server.status}).encode())
+        if self.path.partition("?")[0] == "/v1/ContentAndApprovals":
+            return self._say(
+                200, json.dumps({"meta": {"key": "contents", "next_page_url": None}, "contents": self.server.contents}).encode()
+            )
         if self.path == f"/v1/Services/{SERVICE}":
             return self._say(200, json.dumps({"sid": SERVICE}).encode())
         return self._refuse(404, 20404)
@@ -139,7 +145,7 @@ class TwilioWire:
     def arrived(self, once_key: str) -> list[Arrived]:
         wanted = outgoing(once_key).message_id
         forms = [form for form in self.api.forms if message_of(form) == wanted]
-        return [Arrived(form["To"].removeprefix("whatsapp:"), "", form["Body"]) for form in forms]
+        return [Arrived(form["To"].removeprefix("whatsapp:"), "", form.get("Body", "")) for form in forms]
 
     def go_away(self) -> None:
         self.api.shutdown()
@@ -175,6 +181,46 @@ def test_who_a_message_is_from_and_where_its_fate_is_told(wire: TwilioWire) -> N
     assert (service["MessagingServiceSid"], "From" in service) == (SERVICE, False)
     assert (whatsapp["From"], whatsapp["To"]) == ("whatsapp:+41792222222", "whatsapp:+41791234567")
     assert number["StatusCallback"] == f"{PUBLIC}/callbacks/twilio.main/status?message={text().message_id}"
+
+
+HX = "HX" + "c3" * 16
+
+
+def test_an_approved_template_goes_by_its_id_with_its_values(wire: TwilioWire) -> None:
+    for values in ('Ada\nA-1 "x"', ""):
+        parts = {"content_sid": HX, "content_variables": values}
+        wire.provider.send(outgoing(channel="whatsapp", recipient="+41791234567", text="Hello Ada", parts=parts))
+    with_values, without = wire.api.forms
+    assert (with_values["ContentSid"], json.loads(with_values["ContentVariables"])) == (HX, {"1": "Ada", "2": 'A-1 "x"'})
+    assert (without["ContentSid"], "ContentVariables" in without) == (HX, False)
+    assert "Body" not in {*with_values, *without}, "the wording is Twilio's"
+
+
+def test_a_text_that_twilio_would_refuse_is_not_sent(wire: TwilioWire) -> None:
+    for channel in ("sms", "whatsapp"):
+        wire.provider.send(outgoing(channel=channel, recipient="+41791234567", text="x" * 1_600))
+        with pytest.raises(MessageDead, match="twilio_21617"):
+            wire.provider.send(outgoing(channel=channel, recipient="+41791234567", text="x" * 1_601))
+    assert len(wire.api.forms) == 2
+
+
+def test_what_can_be_chosen_is_what_twilio_lists(wire: TwilioWire) -> None:
+    wire.api.contents = [
+        {"sid": HX, "friendly_name": "order", "language": "en", "types": {"twilio/text": {"body": "Hello {{1}}"}}, "approval_requests": {"status": "approved"}},
+        {"sid": HX[:-1] + "0", "friendly_name": None, "language": "de", "types": {"twilio/quick-reply": {"body": "Hallo"}}, "approval_requests": None},
+        {"sid": HX[:-1] + "1", "friendly_name": "picture", "language": "de", "types": {"twilio/media": {"media": ["x"]}}},
+    ]  # fmt: skip
+    assert isinstance(wire.provider, Twilio)
+    assert list(wire.provider.approved_templates()) == [
+        ApprovedTemplate(HX, "order", "en", "Hello {{1}}", "approved"),
+        ApprovedTemplate(HX[:-1] + "0", "", "de", "Hallo", "unsubmitted"),
+    ]
+    for nonsense in ([{"sid": "evil", "types": {"x": {"body": "y"}}}], [7], {"a": 1}):
+        wire.api.contents = nonsense
+        with pytest.raises(Unreachable):
+            wire.provider.approved_templates()
+    with pytest.raises(SenderStopped, match="twilio_http_401"):
+        wire.with_config(auth_token="wrong").approved_templates()
 
 
 def test_a_house_that_twilio_cannot_reach_asks_for_no_report(wire: TwilioWire) -> None:
@@ -230,6 +276,11 @@ def test_an_answer_that_is_none_leaves_a_message_in_doubt(wire: TwilioWire, answ
     [
         (400, 21614, AddressDead, "twilio_21614"),
         (400, 63016, MessageDead, "twilio_63016"),
+        (400, 63049, MessageDead, "twilio_63049"),
+        (400, 63041, MessageDead, "twilio_63041"),
+        (400, 63003, AddressDead, "twilio_63003"),
+        (429, 63038, RetryLater, "twilio_63038"),
+        (400, 63112, SenderStopped, "twilio_63112"),
         (400, 21606, SenderStopped, "twilio_21606"),
         (400, 30007, PolicyRefused, "twilio_30007"),
         (400, 99999, MessageDead, "twilio_99999"),
@@ -319,19 +370,25 @@ def test_what_twilio_signs_is_taken_and_nothing_else() -> None:
     [
         ("sent", "", "sent", "twilio_sent"),
         ("delivered", "", "delivered", "twilio_delivered"),
-        ("read", "", "delivered", "twilio_read"),
         ("undelivered", "30005", "bounced", "twilio_30005"),
         ("undelivered", "30006", "bounced", "twilio_30006"),
         ("undelivered", "30003", "soft_bounced", "twilio_30003"),
         ("undelivered", "30008", "soft_bounced", "twilio_30008"),
         ("undelivered", "21610", "opted_out", "twilio_21610"),
         ("failed", "30007", "failed", "twilio_30007"),
+        ("undelivered", "63016", "failed", "twilio_63016"),
+        ("undelivered", "63049", "failed", "twilio_63049"),
+        ("undelivered", "63003", "bounced", "twilio_63003"),
         ("failed", "evil", "failed", "twilio_failed"),
         ("canceled", "", "failed", "twilio_canceled"),
     ],
 )
 def test_what_became_of_a_message(status: str, code: str, kind: Any, name: str) -> None:
     assert reader().read(call(told(status, code))) == [Happening(kind, None, "SM1", MESSAGE, name)]
+
+
+def test_what_was_read_was_delivered_too() -> None:
+    assert [one.kind for one in reader().read(call(told("read")))] == ["delivered", "read"]
 
 
 @pytest.mark.parametrize("status", ["accepted", "queued", "sending", "scheduled", "something new"])

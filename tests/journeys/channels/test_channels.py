@@ -21,7 +21,9 @@ def test_a_channel_says_all_that_is_asked_of_it(channel: Channel) -> None:
     assert channel.address_field in {None, *CONTACT_COLUMNS}
     if channel.sendable:
         assert channel.template is not None
-        assert channel.template.required
+        assert channel.template.beginning
+        assert channel.template.required or channel.template.approved
+        assert (channel.template.approved is None) == (channel.reply_window is None), "one goes where the other may not"
 
 
 def test_the_lists_follow_from_the_channels() -> None:
