@@ -12,6 +12,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -217,10 +218,25 @@ Sentences = dict[str, list[str]]
 """Constant of a file -> the sentences it holds."""
 
 
+@cache
 def product() -> dict[str, ast.Module]:
     """File -> what stands in it, without tests, benchmarks and examples."""
     files = [file for file in our_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] not in ("tests", "bench", "examples")]
     return {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in files}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget() -> Iterator[None]:
+    """What was parsed fills memory."""
+    yield
+    product.cache_clear()
+
+
+def name_of(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def errors_made() -> Iterator[tuple[str, str, ast.Call, Sentences]]:
@@ -236,7 +252,7 @@ def errors_made() -> Iterator[tuple[str, str, ast.Call, Sentences]]:
     for file, tree in trees.items():
         constants = {**imported(tree, everywhere), **everywhere[file]}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and (name := ast.unparse(node.func).rpartition(".")[2]) in family:
+            if isinstance(node, ast.Call) and (name := name_of(node)) in family:
                 yield f"{file}:{node.lineno}", name, node, constants
 
 
@@ -308,7 +324,7 @@ def test_what_an_issue_says_has_german() -> None:
     said = [
         (f"{file}:{call.lineno}", text)
         for file, call in calls
-        if ast.unparse(call.func) == "Issue"
+        if name_of(call) == "Issue"
         for word in call.keywords
         if word.arg == "text"
         for text in literals(word.value, {})
