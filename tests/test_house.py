@@ -428,6 +428,41 @@ def test_a_change_must_pass_lint_and_tests_which_run_beside_each_other(tmp_path:
         assert re.findall(r"FAILED: make (\w+)", ran.stderr) == sorted(failing.split(), reverse=True)
 
 
+DEAR = {
+    r'python\("-m", "cli"|sys\.executable, "-m", "cli"': (
+        "a start from nothing imports for seconds: take `forks` (tests/forkserver.py)",
+        {
+            "tests/commands/test_cli.py",
+            "tests/commands/test_cli_processes.py",
+            "tests/commands/test_json_logs.py",
+            "tests/commands/test_safe_path.py",
+        },
+    ),
+    r"\b(chromium|firefox|webkit)\.launch": (
+        "a browser for each file is enough: take `chrome`",
+        {"tests/activities/rendering/test_corpus.py", "tests/builder_ui/conftest.py"},
+    ),
+    r"\bstart_temporal\(": (
+        "a Temporal server is a process of seconds: ask `World` of tests/engine/conftest.py, or tests/engine/test_workflow.py",
+        {
+            "tests/commands/test_demo_weeks.py",
+            "tests/commands/test_json_logs.py",
+            "tests/commands/test_servers.py",
+            "tests/commands/test_setup.py",
+            "tests/commands/test_traces_and_probes.py",
+        },
+    ),
+}
+"""How a test starts what is dear -> (what to do instead, the files that start it because that is what they look at)."""
+
+
+def test_what_is_dear_is_started_where_it_is_looked_at() -> None:
+    """The story: within a month the suite took half as long again, and a third of it was processes that imported what others had imported."""
+    texts = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py") if file != Path(__file__)}
+    for written, (instead, files) in DEAR.items():
+        assert {name for name, text in texts.items() if re.search(written, text)} == files, instead
+
+
 SCREEN = "tests/builder_ui/test_a_day.py::test_x"
 
 
