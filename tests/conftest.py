@@ -20,6 +20,7 @@ from sqlmodel import SQLModel
 from models import Database
 from tests import costs
 from tests.compiled import share_compiled
+from tests.forkserver import ForkServer, fork_server
 from tests.plans import no_table_is_read_whole
 from workspace import audit, passwords
 
@@ -171,6 +172,13 @@ def postgres_db(postgres_base: Callable[[], str]) -> Iterator[Database]:
     audit.bind(database, AUDIT_KEYS)
     with closing(database), no_table_is_read_whole(database):
         yield database
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts processes of ours without their imports, for files that start many of them."""
+    with fork_server() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

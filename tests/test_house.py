@@ -12,6 +12,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -217,10 +218,25 @@ Sentences = dict[str, list[str]]
 """Constant of a file -> the sentences it holds."""
 
 
+@cache
 def product() -> dict[str, ast.Module]:
     """File -> what stands in it, without tests, benchmarks and examples."""
     files = [file for file in our_files() if file.suffix == ".py" and file.relative_to(ROOT).parts[0] not in ("tests", "bench", "examples")]
     return {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in files}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget() -> Iterator[None]:
+    """What was parsed fills memory."""
+    yield
+    product.cache_clear()
+
+
+def name_of(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def errors_made() -> Iterator[tuple[str, str, ast.Call, Sentences]]:
@@ -236,7 +252,7 @@ def errors_made() -> Iterator[tuple[str, str, ast.Call, Sentences]]:
     for file, tree in trees.items():
         constants = {**imported(tree, everywhere), **everywhere[file]}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and (name := ast.unparse(node.func).rpartition(".")[2]) in family:
+            if isinstance(node, ast.Call) and (name := name_of(node)) in family:
                 yield f"{file}:{node.lineno}", name, node, constants
 
 
@@ -308,7 +324,7 @@ def test_what_an_issue_says_has_german() -> None:
     said = [
         (f"{file}:{call.lineno}", text)
         for file, call in calls
-        if ast.unparse(call.func) == "Issue"
+        if name_of(call) == "Issue"
         for word in call.keywords
         if word.arg == "text"
         for text in literals(word.value, {})
@@ -410,6 +426,41 @@ def test_a_change_must_pass_lint_and_tests_which_run_beside_each_other(tmp_path:
         assert "did lint" in ran.stdout
         assert "did test" in ran.stdout
         assert re.findall(r"FAILED: make (\w+)", ran.stderr) == sorted(failing.split(), reverse=True)
+
+
+DEAR = {
+    r'python\("-m", "cli"|sys\.executable, "-m", "cli"': (
+        "a start from nothing imports for seconds: take `forks` (tests/forkserver.py)",
+        {
+            "tests/commands/test_cli.py",
+            "tests/commands/test_cli_processes.py",
+            "tests/commands/test_json_logs.py",
+            "tests/commands/test_safe_path.py",
+        },
+    ),
+    r"\b(chromium|firefox|webkit)\.launch": (
+        "a browser for each file is enough: take `chrome`",
+        {"tests/activities/rendering/test_corpus.py", "tests/builder_ui/conftest.py"},
+    ),
+    r"\bstart_temporal\(": (
+        "a Temporal server is a process of seconds: ask `World` of tests/engine/conftest.py, or tests/engine/test_workflow.py",
+        {
+            "tests/commands/test_demo_weeks.py",
+            "tests/commands/test_json_logs.py",
+            "tests/commands/test_servers.py",
+            "tests/commands/test_setup.py",
+            "tests/commands/test_traces_and_probes.py",
+        },
+    ),
+}
+"""How a test starts what is dear -> (what to do instead, the files that start it because that is what they look at)."""
+
+
+def test_what_is_dear_is_started_where_it_is_looked_at() -> None:
+    """The story: within a month the suite took half as long again, and a third of it was processes that imported what others had imported."""
+    texts = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py") if file != Path(__file__)}
+    for written, (instead, files) in DEAR.items():
+        assert {name for name, text in texts.items() if re.search(written, text)} == files, instead
 
 
 SCREEN = "tests/builder_ui/test_a_day.py::test_x"

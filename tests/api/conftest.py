@@ -52,9 +52,15 @@ def db(sqlite_db: Database) -> Database:
     return sqlite_db
 
 
+@pytest.fixture(scope="session")
+def usual_settings() -> Settings:
+    """To copy: looking for a hundred variables in the environment takes longer than many a test."""
+    return Settings(home=Path("unused"), database_url="sqlite:///unused.db", public_url="http://testserver", metrics_token=METRICS)
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", database_url="sqlite:///unused.db", public_url="http://testserver", metrics_token=METRICS)
+def settings(usual_settings: Settings, tmp_path: Path) -> Settings:
+    return usual_settings.model_copy(update={"home": tmp_path / "home"})
 
 
 @pytest.fixture
@@ -67,9 +73,25 @@ def woken() -> Woken:
     return Woken()
 
 
+_described: list[dict[str, Any]] = []
+"""What the app says of itself: made once, because it takes a second and hangs on no setting."""
+
+
+def once_described(app: FastAPI) -> FastAPI:
+    make = app.openapi
+
+    def described() -> dict[str, Any]:
+        if not _described:
+            _described.append(make())
+        return _described[0]
+
+    app.openapi = described  # type: ignore[method-assign]
+    return app
+
+
 @pytest.fixture
 def app(settings: Settings, engine: Engine, woken: Woken) -> FastAPI:
-    return create_app(settings, engine, waker=woken, accounts=accounts_of(engine))
+    return once_described(create_app(settings, engine, waker=woken, accounts=accounts_of(engine)))
 
 
 @pytest.fixture

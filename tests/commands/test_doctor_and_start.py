@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from commands.process import python
 from models import Contact, Database, Journey, Run, Version, new_id
 from settings import Settings
+from tests.forkserver import ForkServer
 
 Break = Callable[[Path], dict[str, str]]
 
@@ -147,12 +145,12 @@ BROKEN: list[tuple[Break, str]] = [
 ]
 
 
-def test_the_doctor_sees_that_the_usual_port_is_taken(demo: Path, run: Any, monkeypatch: Any) -> None:
+def test_the_doctor_sees_that_the_usual_port_is_taken(forks: ForkServer, demo: Path, run: Any, monkeypatch: Any) -> None:
     """The port that nobody has set: a web server by itself does not start there, the supervisor takes another one."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         (demo / "ports.json").write_text(json.dumps({"web": taken.getsockname()[1]}))
         monkeypatch.setenv("PFADWERK_TEMPORAL_ADDRESS", "127.0.0.1:1")
-        started = subprocess.run(python("-m", "cli", "api"), env=dict(os.environ), capture_output=True, text=True, check=False)
+        started = forks.run("cli", "api")
         assert started.returncode not in (0, 70), started.stderr
         said = started.stderr.splitlines()[-1].removeprefix("pfadwerk: ").strip()
         seen = run("doctor")
@@ -163,12 +161,12 @@ def test_the_doctor_sees_that_the_usual_port_is_taken(demo: Path, run: Any, monk
 
 @pytest.mark.parametrize(("broken", "process"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
 def test_the_doctor_fails_where_a_start_fails_and_says_the_same(
-    demo: Path, run: Any, monkeypatch: Any, broken: Break, process: str
+    forks: ForkServer, demo: Path, run: Any, monkeypatch: Any, broken: Break, process: str
 ) -> None:
     monkeypatch.setenv("PFADWERK_TEMPORAL_ADDRESS", "127.0.0.1:1")
     for name, value in broken(demo).items():
         monkeypatch.setenv(name, value)
-    started = subprocess.run(python("-m", "cli", process), env=dict(os.environ), capture_output=True, text=True, check=False)
+    started = forks.run("cli", process)
     assert started.returncode not in (0, 70), started.stderr
     said = started.stderr.splitlines()[-1].removeprefix("pfadwerk: ").strip()
     seen = run("doctor")

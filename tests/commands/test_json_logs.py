@@ -19,6 +19,7 @@ from commands.logs import JsonLines, sentence
 from commands.process import Process, Program, python
 from commands.servers import free_port, start_temporal
 from engine.log_fields import log_fields
+from tests.forkserver import Forked, ForkServer
 
 ROOT = Path(__file__).parents[2]
 JSON = {"PFADWERK_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)}
@@ -37,11 +38,11 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_what_the_web_server_writes_is_json(demo: Path, tmp_path: Path) -> None:
+def test_what_the_web_server_writes_is_json(forks: ForkServer, demo: Path, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "web.log"
     environment = {**JSON, "PFADWERK_PORT": str(port), "PFADWERK_LOG_LEVEL": "debug", "PFADWERK_TEMPORAL_ADDRESS": "127.0.0.1:1"}
-    program = Program("web", python("-m", "cli", "api"), environment=environment, is_ready=lambda: is_open(port))
-    with Process(program, log) as web:
+    program = Program("web", ["cli", "api"], environment=environment, is_ready=lambda: is_open(port))
+    with Forked(forks, program, log) as web:
         web.wait_ready(60)
         with socket.create_connection(("127.0.0.1", port)) as line:
             line.sendall(b"this is no request\r\n\r\n")  # uvicorn warns of it
@@ -69,9 +70,9 @@ def test_what_the_worker_writes_is_json_and_so_is_what_the_core_of_the_sdk_says(
 
 
 @pytest.mark.parametrize("name", ["worker", "api"])
-def test_a_start_that_fails_says_so_in_one_line(clean: Path, name: str) -> None:
+def test_a_start_that_fails_says_so_in_one_line(forks: ForkServer, clean: Path, name: str) -> None:
     environment = {**os.environ, **JSON, "PFADWERK_TEMPORAL_ADDRESS": "127.0.0.1:1", "PFADWERK_PORT": str(free_port())}
-    done = subprocess.run(python("-m", "cli", name), cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = forks.run("cli", name, environment=environment)
     [line] = [json.loads(one) for one in done.stderr.splitlines()]
     assert (done.returncode, line["level"], line["process"]) == (3, "error", name)
     assert "pfadwerk setup" in line["message"]

@@ -17,12 +17,13 @@ from typing import Any
 from temporalio.client import Client
 
 from activities.templates import library
-from commands.process import Process, Program, python
+from commands.process import Program
 from commands.servers import free_port, start_temporal
 from engine.versions import publish
 from models import Database
 from settings import Settings
 from tests.collector import Seen, collecting
+from tests.forkserver import Forked, ForkServer
 from worker import build_engine
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +145,7 @@ def numbers_with(port: int, lines: Sequence[str]) -> str:
         time.sleep(0.1)
 
 
-def test_one_trace_leads_from_the_event_to_its_message(demo: Path, tmp_path: Path) -> None:
+def test_one_trace_leads_from_the_event_to_its_message(forks: ForkServer, demo: Path, tmp_path: Path) -> None:
     furnish(demo)
     web_port, own_port = free_port(), free_port()
     with ExitStack() as stack:
@@ -160,11 +161,9 @@ def test_one_trace_leads_from_the_event_to_its_message(demo: Path, tmp_path: Pat
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "PYTHONPATH": str(ROOT),
         }
-        worker = stack.enter_context(
-            Process(Program("worker", python("-m", "cli", "worker"), environment=environment), tmp_path / "worker.log")
-        )
-        web_program = Program("web", python("-m", "cli", "api"), environment=environment, is_ready=answers(web_port))
-        web = stack.enter_context(Process(web_program, tmp_path / "web.log"))
+        worker = stack.enter_context(Forked(forks, Program("worker", ["cli", "worker"], environment=environment), tmp_path / "worker.log"))
+        web_program = Program("web", ["cli", "api"], environment=environment, is_ready=answers(web_port))
+        web = stack.enter_context(Forked(forks, web_program, tmp_path / "web.log"))
         worker.wait_ready(60)
         web.wait_ready(60)
         assert get(own_port, "/health") == (200, '{"status":"ok"}')

@@ -26,16 +26,19 @@ from commands.process import Process, Program, ServerFailed, last_lines, python
 from engine.runs.rows import runs
 from models import Database
 from settings import Settings
+from tests.forkserver import Forked, ForkServer
 
 HERE = Path(__file__).parent
 NAMESPACE = "pfadwerk"
+FORKED = ("worker", "web")
 MORTAL = ("worker", "web", "temporal", "redis")
 
 
 class Installation:
     """Starts everything on free ports in `folder`; what is down is started again by `look_after`, which the test calls often."""
 
-    def __init__(self, folder: Path, database_url: str, seed: int, keeper_interval: str = "PT1S") -> None:
+    def __init__(self, forks: ForkServer, folder: Path, database_url: str, seed: int, keeper_interval: str = "PT1S") -> None:
+        self.forks = forks
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.ports = {name: servers.free_port() for name in ("temporal", "redis", "web", "smtp", "http")}
@@ -77,10 +80,8 @@ class Installation:
             "temporal": lambda: servers.temporal_program(
                 self._home("temporal"), self.ports["temporal"], namespaces=[NAMESPACE], binary=servers.temporal_binary()
             ),
-            "worker": lambda: Program("worker", python(str(HERE / "lookup_worker.py")), environment=environment),
-            "web": lambda: Program(
-                "web", python("-m", "cli", "api"), environment=environment, is_ready=lambda: not servers.is_free(self.ports["web"])
-            ),
+            "worker": lambda: Program("worker", ["tests.kill.lookup_worker"], environment=environment),
+            "web": lambda: Program("web", ["cli", "api"], environment=environment, is_ready=lambda: not servers.is_free(self.ports["web"])),
         }
 
     def _home(self, name: str) -> Path:
@@ -102,7 +103,8 @@ class Installation:
                 self._await_ready(name)
 
     def _start(self, name: str) -> None:
-        self._processes[name] = Process(self._programs[name](), self.folder / f"{name}.log")
+        program, log = self._programs[name](), self.folder / f"{name}.log"
+        self._processes[name] = Forked(self.forks, program, log) if name in FORKED else Process(program, log)
 
     def _await_ready(self, name: str) -> None:
         try:

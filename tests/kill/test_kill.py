@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,12 +21,12 @@ from sqlalchemy import select
 
 from activities.sending.ledger import messages
 from activities.templates import library
-from commands.process import python
 from engine.runs.rows import runs, trail
 from engine.versions import publish
 from models import Event, Inbox, Journey
 from storage import tally
 from storage.sql import table
+from tests.forkserver import ForkServer
 from tests.kill.installation import MORTAL, Installation, Shop
 from tests.recount import recounted
 from worker import build_engine
@@ -51,8 +50,8 @@ def keeper_interval() -> str:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, database_url: str, seed: int, keeper_interval: str) -> Iterator[Installation]:
-    installation = Installation(tmp_path / "home", database_url, seed, keeper_interval)
+def installation(forks: ForkServer, tmp_path: Path, database_url: str, seed: int, keeper_interval: str) -> Iterator[Installation]:
+    installation = Installation(forks, tmp_path / "home", database_url, seed, keeper_interval)
     try:
         furnish(installation)
         installation.start()
@@ -296,7 +295,8 @@ def test_all_runs_come_back_when_temporal_has_lost_everything(installation: Inst
     installation.lose_temporal()
     left = installation.count_runs(only_open=True)
     environment = {**os.environ, **installation.settings.environment()}
-    done = subprocess.run(python("-m", "cli", "recover", "--json"), env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = installation.forks.run("cli", "recover", "--json", environment=environment)
+    assert done.returncode == 0, done.stderr
     assert 0 < json.loads(done.stdout)["started"] <= left, "in mid-flight"
     finish(installation, shop)
     verify(installation, shop, 20)

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,9 +24,9 @@ from sqlalchemy import select
 
 from activities.sending.ledger import messages
 from commands.backup import backup
-from commands.process import python
 from models import RestoredMessage
 from storage.sql import table
+from tests.forkserver import ForkServer
 from tests.kill.installation import Installation, Shop
 from tests.kill.test_kill import JOURNEYS, await_true, furnish, rows
 
@@ -33,10 +34,10 @@ marked = table(RestoredMessage)
 
 
 @pytest.fixture
-def installation(tmp_path: Path, database_url: str) -> Iterator[Installation]:
+def installation(forks: ForkServer, tmp_path: Path, database_url: str) -> Iterator[Installation]:
     seed = int(os.environ.get("PFADWERK_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
     print(f"seed {seed}")
-    installation = Installation(tmp_path / "home", database_url, seed)
+    installation = Installation(forks, tmp_path / "home", database_url, seed)
     try:
         furnish(installation)
         installation.start()
@@ -72,17 +73,18 @@ def told(installation: Installation, batches: list[list[dict[str, Any]]]) -> Non
 def command(installation: Installation, *arguments: str, kill_after: float | None = None) -> str:
     """Runs `pfadwerk …` to its end, or kills it after so many seconds."""
     environment = {**os.environ, **installation.settings.environment()}
-    running = subprocess.Popen(
-        python("-m", "cli", *arguments), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    try:
-        out, err = running.communicate(timeout=kill_after or 120)
-    except subprocess.TimeoutExpired:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.communicate()
-        return ""
-    assert running.returncode == 0, err
-    return out
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
+        running = installation.forks.spawn("cli", *arguments, environment=environment, out=out, error=error)
+        try:
+            code = running.wait(kill_after or 120)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+            return ""
+        out.seek(0)
+        error.seek(0)
+        assert code == 0, error.read()
+        return out.read()
 
 
 def restored(installation: Installation, assume: str, file: str, kill_after: float | None = None) -> None:
@@ -114,12 +116,12 @@ def test_a_restored_backup_sends_nothing_again_but_what_it_names(installation: I
     installation.stop_mortals("worker", "web")
     at_disaster = installation.received()
     file = str(tmp_path / "backup.tar.gz")
-    for seconds in (installation.random.uniform(0.8, 3.0) for _ in range(3)):
+    for seconds in (installation.random.uniform(0.1, 2.3) for _ in range(3)):
         restored(installation, assume, file, seconds)
     installation.db.close()
     restored(installation, assume, file)
     installation.start_again("worker", "web")
-    command(installation, "recover", kill_after=1.5)
+    command(installation, "recover", kill_after=0.8)
     command(installation, "recover")
     told(installation, lost)
     await_true(
