@@ -25,7 +25,7 @@ from journeys.errors import Conflict, Invalid, NotFound
 from models import Contact, Device
 from storage.events import append_event
 from storage.locks import lock_contacts, person_of
-from storage.sql import changed_rows, insert_new, table
+from storage.sql import insert_new, on, table
 from workspace.audit import record
 
 MOST: Final = 20
@@ -140,7 +140,7 @@ def _is_inserted(session: Session, contact_id: str, new: Registration, hashed: s
         "contact_id": contact_id, "kind": new.kind, "address": new.address, "address_hash": hashed, "p256dh": "", "auth": "", "made_for": "",
         "app": "", "language": "", "created_at": now, "last_seen_at": now,
     }  # fmt: skip
-    return changed_rows(session, insert_new(session, Device, ("address_hash",)), row) == 1
+    return on(session).execute(insert_new(session, Device, ("address_hash",), ("id",)), row).first() is not None
 
 
 def _tell_apart(device: Device, new: Registration, now: datetime) -> None:

@@ -53,7 +53,7 @@ class SimulatedGate:
         known = CHANNELS.get(channel)
         if known is None or known.reply_window is None:
             return None
-        return facts.occurrences(_replies(channel, _text(facts.value(ADDRESSED.get(channel, "id"))) or ""), now).newest_at
+        return facts.occurrences(_replies(channel, reach_of(facts.value, channel) or ""), now).newest_at
 
     def _happened(self, facts: Facts, wanted: gate.SendRequest, now: datetime) -> gate.Happened:
         """What the script and the walk tell of messages on other channels."""
