@@ -181,7 +181,8 @@ def _notification(writing: Writing, rendered: Rendered) -> Element:
             ),
         ),
         html.dl(
-            {"className": "tpl-note-links"}, [html.div({"key": part.name}, html.dt(t(part.title)), html.dd(text)) for part, text in below if text]
+            {"className": "tpl-note-links"},
+            [html.div({"key": part.name}, html.dt(t(part.title)), html.dd(text)) for part, text in below if text],
         ),
     )
 
