@@ -38,7 +38,7 @@ def _cells(context: PageContext, contact_id: str, one: Device, acts: Acts) -> li
             t("Remove this device? The contact gets no push messages on it until it registers again."),
             t("Remove"),
             acts.act("contact.change", removing(contact_id, one.id or 0), "The device was removed."),
-            "trash",
+            "ban",
         )
         if context.may("contact.change")
         else "",
