@@ -14,7 +14,8 @@ from typing import Any
 from activities import account_setup as setup
 from activities.accounts import Accounts
 from activities.providers.provider import SigningKey
-from activities.providers.registry import Kind
+from activities.providers.registry import Kind, serves
+from journeys.channels import ROUTES
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import ProviderAccount
 from workspace import accounts as rows
@@ -108,14 +109,14 @@ def choose(accounts: Accounts, wanted: Mapping[str, str], by: str, now: datetime
     Raises: NotFound; Invalid: an account cannot carry that channel; AccountTestFailed: a newly chosen one takes no messages.
     """
     for channel in wanted:
-        if channel not in accounts.providers.nobody.channels:
+        if channel not in ROUTES and channel not in accounts.providers.nobody.channels:
             raise Invalid("{problem}", [problem := _issue(channel, "There is no such channel.")], problem=problem)
     with accounts.db.read() as session:
         before = rows.carried(session)
         new = {channel: rows.find(session, account) for channel, account in wanted.items() if account and before.get(channel) != account}
     for channel, row in new.items():
         kind = kind_of(accounts, row.provider)
-        if channel not in kind.channels:
+        if not serves(kind, channel):
             issue = _issue(channel, "This account cannot send on this channel.")
             raise Invalid("{problem}", [issue], problem=issue)
     for account in sorted({row.account for row in new.values()}):

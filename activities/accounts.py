@@ -30,10 +30,13 @@ from activities.providers.provider import (
     Surroundings,
 )
 from activities.providers.registry import Providers
+from activities.providers.together import Together
 from activities.sending.handler import Carried, ChannelHandler
+from journeys.channels import ROUTES
 from models import Database, ProviderAccount
 from storage.freshness import freshness
 from workspace import accounts as rows
+from workspace import stopped_accounts
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class Unusable:
     delivery_check: DeliveryCheck = "blind"
     remembers: timedelta = timedelta(0)
     reaches_people: bool = True
+    reaches: frozenset[str] = frozenset()
     timeout_seconds: float = 10.0
 
     def send(self, message: Outgoing) -> Answer:
@@ -83,7 +87,8 @@ class _Seen:
     number: int = -1
     carriers: Mapping[str, Carrier] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
-    channels: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, Carrier] = field(default_factory=dict)
+    routes: Mapping[str, Carrier] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -119,8 +124,13 @@ class Accounts:
 
     def known(self, channel: str) -> Carrier:
         """As `of_channel`, as of the last look: for whoever is inside a transaction."""
-        seen = self._seen
-        return seen.carriers.get(seen.channels.get(channel, ""), self._nobody)
+        return self._seen.channels.get(channel, self._nobody)
+
+    def browser_key(self) -> str:
+        """What browsers subscribe with for push messages now; empty: no account reaches any."""
+        self.look()
+        found = (getattr(one.provider, "browser_key", "") for one in self._seen.routes.values())
+        return next(filter(None, found), "")
 
     def find(self, provider: str, account: str) -> Provider | None:
         """The account that made a call, as of the last look: by its name, or, in rows from before accounts had names, the only one of its
@@ -185,7 +195,27 @@ class Accounts:
         carriers = {row.account: before.carriers[row.account] if row.account in same else self._opened(row) for row in found}
         now = self.monotonic()
         self._retired += [(now, one.provider) for account, one in before.carriers.items() if account not in same]
-        self._seen = _Seen(number, carriers, {row.account: row.revision for row in found}, rows.decided(session))
+        routes = {route: carriers[account] for route, account in rows.decided(session).items() if account in carriers}
+        self._seen = _Seen(number, carriers, {row.account: row.revision for row in found}, self._by_channel(routes), routes)
+
+    def _by_channel(self, routes: Mapping[str, Carrier]) -> dict[str, Carrier]:
+        """Channel -> who carries it: the account that was chosen, or all of those that were chosen for its parts, as one."""
+        parts: dict[str, list[Carrier]] = {}
+        for route in (*ROUTES, *(other for other in routes if other not in ROUTES)):
+            channel = ROUTES[route][0] if route in ROUTES else route
+            if route in routes and routes[route] not in parts.setdefault(channel, []):
+                parts[channel].append(routes[route])
+        return {channel: self._as_one(found) for channel, found in parts.items() if found}
+
+    def _as_one(self, parts: Sequence[Carrier]) -> Carrier:
+        if len(parts) == 1:
+            return parts[0]
+        return Carrier(parts[0].account, Together([(one.account, one.provider) for one in parts], self._why_stopped))
+
+    def _why_stopped(self, account: str) -> str:
+        with self.db.read() as session:
+            row = stopped_accounts.find(session, account)
+        return row.code if row is not None else ""
 
     def _opened(self, row: ProviderAccount) -> Carrier:
         return Carrier(row.account, self._provider(row))
@@ -288,6 +318,10 @@ class ThroughChannel:
     @property
     def reaches_people(self) -> bool:
         return self._now().reaches_people
+
+    @property
+    def reaches(self) -> frozenset[str]:
+        return self._now().reaches
 
     @property
     def timeout_seconds(self) -> float:

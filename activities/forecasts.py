@@ -429,6 +429,7 @@ class _Nobody:
     delivery_check: DeliveryCheck = "blind"
     remembers = timedelta(0)
     reaches_people = False
+    reaches: frozenset[str] = frozenset()
     timeout_seconds = 0.0
 
     def send(self, message: Outgoing) -> Answer:

@@ -24,6 +24,7 @@ from api.admin.routers import admin_routers
 from api.auth import login
 from api.auth.origin import Origin
 from api.callbacks import router as callback_router
+from api.devices import endpoints as devices
 from api.http import errors, openapi
 from api.http.headers import HeadersMiddleware
 from api.http.rate_limits import Limits
@@ -111,6 +112,7 @@ def create_app(
     for router in (
         endpoints.router,
         in_app.router,
+        devices.router,
         *admin_routers(),
         login.router,
         health.router,

@@ -134,6 +134,7 @@ CONTACT_FIELDS: tuple[FieldSpec, ...] = (
         values=("subscriber", "lead", "mql", "sql", "opportunity", "customer", "evangelist"),
     ),
     FieldSpec("owner", "string", "owner"),
+    FieldSpec("push_devices", "string", "devices for push messages", values=("web", "android", "ios")),
     FieldSpec("created_at", "datetime", "date created"),
     FieldSpec("last_seen_at", "datetime", "date last seen"),
 )
@@ -209,6 +210,8 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Message Complained": _MESSAGE,
     "Message Skipped": _MESSAGE,
     "Contact Changed": {"fields": "list", "changes": "object", "tags_added": "list", "tags_removed": "list"},
+    "Device Added": dict.fromkeys(("kind", "app"), "string"),
+    "Device Removed": dict.fromkeys(("kind", "reason"), "string"),
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
     "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
     "Subscription Confirmed": dict.fromkeys(("channel", "purpose", "form", "language"), "string"),

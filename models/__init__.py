@@ -28,6 +28,7 @@ from models.admin import (
 from models.columns import id_at, new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
+from models.device import Device
 from models.event import Event, Unrouted
 from models.in_app import InAppMessage
 from models.intake import IntakeProblem
@@ -75,6 +76,7 @@ __all__ = [
     "ConsentState",
     "Contact",
     "Database",
+    "Device",
     "DraftRevision",
     "Duplicate",
     "EarlyReport",

@@ -32,6 +32,8 @@ class Contact(SQLModel, table=True):
     timezone: str | None = Field(default=None, max_length=64)
     lifecycle_stage: str | None = Field(default=None, max_length=64, index=True)
     owner: str | None = Field(default=None, max_length=32, index=True)
+    push_devices: str | None = Field(default=None, max_length=32)
+    """Which kinds of devices push messages reach, by name: `android web`; None: none. Kept by `crm.people.devices`."""
     attributes: dict[str, Any] = json_field()
     """Every other field, flat or nested, by name."""
     created_at: datetime

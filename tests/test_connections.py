@@ -26,6 +26,11 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         ("boto3", "botocore"), "speaks through the HTTP client: what it would send is taken from it before"
     ),
     "activities/providers/twilio.py": {"twilio": "speaks through the HTTP client that it is given, which is ours"},
+    "activities/providers/webpush.py": {
+        "pywebpush": "encrypts only; what it makes goes through the HTTP client",
+        "httpx": "the type of the HTTP client",
+    },
+    "activities/providers/fcm.py": {"httpx": "the type of the HTTP client"},
     "activities/providers/http_fake.py": {"http.client": "for tests and benchmarks: a receiver of theirs, with one connection a thread"},
     "activities/rendering/pool.py": {"socket": "a pair of sockets to each render process"},
     "activities/rendering/child.py": {"socket": "a pair of sockets to each render process"},

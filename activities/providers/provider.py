@@ -33,7 +33,8 @@ class Outgoing:
 
     `sender` is an address or `Name <address>`; `headers` are extra ones (List-Unsubscribe); `metadata` is passed on where a
     provider can attach it and holds ids only. `parts`: the parts of the template that have no field here, by their names, as the channel
-    lists them (`journeys.channels`). `lifetime`: for how long it is worth having; None: as the provider sees fit.
+    lists them (`journeys.channels`). `lifetime`: for how long it is worth having; None: as the provider sees fit. `urgency` is low, normal or high.
+    `replaces`: messages with the same one take each other's place on a screen; empty: this one takes nobody's.
 
     Raises:
         MessageDead: a control character (line breaks included) where it could end a header: `bad_header`.
@@ -52,6 +53,8 @@ class Outgoing:
     metadata: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     lifetime: timedelta | None = None
+    urgency: str = "normal"
+    replaces: str = ""
 
     def __post_init__(self) -> None:
         lines = (self.once_key, self.recipient, self.sender, self.reply_to, self.subject, *self.headers.values())
@@ -65,19 +68,23 @@ class Outgoing:
 class Answer:
     """What the provider said. `provider_id` is its name for the message; `raw` holds ids and codes, never text or addresses.
 
-    `status` is `failed` only from `lookup`: the provider knows the message and did not deliver it; `kind` is then its code.
+    `status` is `failed` only from `lookup`: the provider knows the message and did not deliver it; `kind` is then its code. `accounts`: where
+    several carried it together, what became of it at each (account -> its failure, None if it took it).
     """
 
     status: Literal["sent", "failed"] = "sent"
     provider_id: str = ""
     kind: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
+    accounts: Mapping[str, ProviderFailure | None] = field(default_factory=dict)
 
 
 class ProviderFailure(Exception):
-    """A call that did not end in an answer. `code` is short and stable, such as `smtp_550_5.1.1`."""
+    """A call that did not end in an answer. `code` is short and stable, such as `smtp_550_5.1.1`. `account`: whose it is, where that is another
+    than the one that carries the channel."""
 
     sort: ClassVar[str] = ""
+    account: str = ""
 
     def __init__(self, code: str) -> None:
         self.code = _CODE.sub("_", code)[:64]
@@ -170,6 +177,10 @@ class Provider(Protocol):
     def reaches_people(self) -> bool: ...
 
     @property
+    def reaches(self) -> frozenset[str]:
+        """The kinds of devices it reaches (`models.Device`), for channels that reach devices; empty: it asks for none."""
+
+    @property
     def timeout_seconds(self) -> float: ...
 
     def send(self, message: Outgoing) -> Answer:
@@ -249,6 +260,10 @@ class ConfiguredProvider(ABC):
     remembers: timedelta = timedelta(0)
     reaches_people: bool = True
     """False: what it takes stays in the house."""
+    reaches: frozenset[str] = frozenset()
+    """As `Provider.reaches`."""
+    browser_key: str = ""
+    """What browsers must subscribe with so that this account reaches them; empty: it reaches none."""
     Config: ClassVar[type[ProviderConfig]] = ProviderConfig
     advice: ClassVar[Advice] = ()
     own_key: ClassVar[bool] = False

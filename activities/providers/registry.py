@@ -10,10 +10,11 @@ from typing import Self
 
 from activities.providers.outbox import Outbox
 from activities.providers.provider import ConfiguredProvider
+from journeys.channels import ROUTES
 
 HERE = ("site_inbox:SiteInbox",)
 """Providers that call nobody: what they take lies in the workspace's own database, so that staging has them, too."""
-BUILT_IN = ("smtp:Smtp", "ses:Ses", "twilio:Twilio", *HERE)
+BUILT_IN = ("smtp:Smtp", "ses:Ses", "twilio:Twilio", "webpush:WebPush", "fcm:Fcm", *HERE)
 """`file:class` of every provider that reaches people, a file being called like its provider, in the order in which pages offer them. The outbox is always there."""
 
 Kind = type[ConfiguredProvider]
@@ -49,9 +50,19 @@ class Providers:
         """The provider of that name, if this process has it and it can have accounts."""
         return self.kinds.get(name)
 
+    def on_route(self, route: str) -> list[Kind]:
+        """Who can be chosen for a channel, or for a part of it (`journeys.channels.ROUTES`)."""
+        return [kind for kind in self if serves(kind, route)]
+
     def of_channel(self, channel: str) -> list[Kind]:
         """Who can carry the channel."""
         return [kind for kind in self if channel in kind.channels]
+
+
+def serves(kind: Kind, route: str) -> bool:
+    """Whether accounts of this provider can be chosen for it."""
+    channel, part = ROUTES.get(route, (route, None))
+    return channel in kind.channels and (part is None or bool(part.kinds & kind.reaches))
 
 
 def kept_here() -> list[Kind]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
@@ -159,7 +159,7 @@ def _approved_shape(parts: Mapping[str, Any], approved: Approved, place: str) ->
 
 def most_characters(part: Part) -> int:
     """How long a part may be as written."""
-    return {"line": MAX_LINE, "url": MAX_URL}.get(part.format, MAX_SOURCE)
+    return {"line": MAX_LINE, "url": MAX_URL, "picture": MAX_URL}.get(part.format, MAX_SOURCE)
 
 
 def _part_shape(text: Any, part: Part, place: str) -> Iterator[Issue]:
@@ -175,7 +175,7 @@ def _part_shape(text: Any, part: Part, place: str) -> Iterator[Issue]:
             values={"limit": limit, "count": len(text)},
             field=place,
         )
-    elif text and part.format in ("line", "url") and re.search(r"[\r\n\x00]", text):
+    elif text and part.format in ("line", "url", "picture") and re.search(r"[\r\n\x00]", text):
         yield Issue(code="line_break", text="This part is one line.", field=place)
     elif text and part.pattern and not re.fullmatch(part.pattern, text.strip()):
         said = "Expected an id such as {example}."
@@ -190,15 +190,15 @@ def _part_faults(part: Part | None, swapped: Swapped) -> Iterator[Fault]:
     if part is not None and part.max_chars is not None and len(written) > part.max_chars:
         values = {"limit": part.max_chars, "count": len(written)}
         yield Fault(0, "too_large", "Expected at most {limit} characters, got {count}.", **values)
-    if part is not None and part.format == "url":
-        yield from _address_faults(swapped)
+    if part is not None and part.format in ("url", "picture"):
+        yield from _address_faults(swapped, ("https",) if part.format == "picture" else ("http", "https"))
 
 
-def _address_faults(swapped: Swapped) -> Iterator[Fault]:
+def _address_faults(swapped: Swapped, schemes: Sequence[str]) -> Iterator[Fault]:
     start = swapped.word.split(swapped.text, maxsplit=1)[0].strip()
     is_whole = swapped.word.search(swapped.text) is None
     named = allowed.scheme(start)
-    if named not in ("", "http", "https"):
+    if named not in ("", *schemes):
         yield Fault(0, "unsafe_link", '"{scheme}:" addresses are not allowed; expected https.', scheme=named)
     elif start and not named:
         yield Fault(0, "relative_link", 'A link in a message needs its full address, starting with "https://".')

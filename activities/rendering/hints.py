@@ -72,7 +72,12 @@ def hints(
         *(_subject(locale, parts.get("subject") or "") if "subject" in has else ()),
         *(_preheader(locale, parts.get("preheader") or "") if "preheader" in has else ()),
         *(_links(locale, parts.get("mjml") or "") if "mjml" in has else ()),
-        *(issue for part in KINDS[kind].parts if part.format == "url" for issue in _address(locale, part.name, parts.get(part.name) or "")),
+        *(
+            issue
+            for part in KINDS[kind].parts
+            if part.format in ("url", "picture")
+            for issue in _address(locale, part.name, parts.get(part.name) or "")
+        ),
         *_fields(locale, compiled.get(locale), is_known),
         *_drift(locale, variants, compiled),
     ]

@@ -17,7 +17,7 @@ from jinja2.exceptions import SecurityError
 from markupsafe import Markup
 
 from activities.rendering import jinja
-from activities.rendering.allowed import scheme
+from activities.rendering.allowed import has_host, scheme
 from activities.rendering.budget import State, state
 from activities.rendering.compile import MAX_URL, CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
@@ -143,6 +143,8 @@ def _shaped(part: Part | None, text: str) -> str:
         return _website(text.strip())
     if part.format == "values":
         return text
+    if part.format == "picture":
+        return _picture(text.strip())
     return _cut(one_line(text) if part.format == "line" else tidy(text).strip(), part.max_chars)
 
 
@@ -156,6 +158,12 @@ def _website(address: str) -> str:
     if len(address) > MAX_URL or scheme(address) not in ("http", "https"):
         raise RenderFailed("unsafe_link")
     return address
+
+
+def _picture(address: str) -> str:
+    """The address of a picture; one that is none leaves the message without it."""
+    is_one = len(address) <= MAX_URL and scheme(address) == "https" and has_host(address) and not re.search(r"[\s\x00-\x1f]", address)
+    return address if is_one else ""
 
 
 def render_text(source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:

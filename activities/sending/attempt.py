@@ -32,6 +32,7 @@ def attempt(breakers: Breakers, turn: Turn, address: str, number: int, send: Cal
     try:
         answer = send()
     except (SenderStopped, Unreachable) as failure:
+        turn = Turn(failure.account) if failure.account and failure.account != turn.account else turn
         return RetryLater(failure.code, breakers.fails(turn, failure.code, refused=isinstance(failure, SenderStopped)))
     except InDoubt as failure:
         return failure
@@ -44,5 +45,17 @@ def attempt(breakers: Breakers, turn: Turn, address: str, number: int, send: Cal
     except ProviderFailure:
         breakers.works(turn)
         raise
-    breakers.works(turn)
+    _tell(breakers, turn, answer)
     return answer
+
+
+def _tell(breakers: Breakers, turn: Turn, answer: Answer) -> None:
+    """The account works; of several that carried the message together, each hears its own."""
+    if not answer.accounts:
+        breakers.works(turn)
+    for account, failure in answer.accounts.items():
+        its = turn if account == turn.account else Turn(account)
+        if isinstance(failure, SenderStopped | Unreachable):
+            breakers.fails(its, failure.code, refused=isinstance(failure, SenderStopped))
+        else:
+            breakers.works(its)

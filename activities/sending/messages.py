@@ -20,6 +20,7 @@ from activities.sending.ledger import message_id_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
 from crm.consent.opt_out import opt_out
+from crm.people.devices import kinds_of
 from engine.interpreter.gate import is_open, message_class, wanted
 from journeys.channels import CHANNELS, address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
@@ -34,7 +35,7 @@ _pins_of = select(versions.c.pins).where(versions.c.id == bindparam("of"))
 _insert_body = insert(bodies)
 
 SENT: Mapping[str, str] = {"sent": "sent", "skipped": "skipped", "failed": "failed"}
-HIDDEN = frozenset({"merged_into", "erased_at", "demo"})
+HIDDEN = frozenset({"merged_into", "erased_at", "demo", "push_devices"})
 SHOWN = [column.name for column in contacts.columns if column.name not in HIDDEN | {"attributes"}]
 
 
@@ -44,6 +45,10 @@ REPLY_TO = "Reply-To"
 """Kept among the headers of a body; on its way it has a field of its own."""
 MADE_UP = "made_up"
 """Why a person of the demo gets nothing from a provider that reaches people: the demo's messages stay in the outbox, whatever is set up later."""
+
+
+NO_REACH = "no_reachable_device"
+"""The contact has devices, but no account is set up that reaches them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +139,18 @@ class MessageHandler(Carried):
     def ask(self, session: Session, contact: Person | None, job: Job, draft: Draft) -> gate.Verdict:
         if contact is not None and contact.demo and self.provider.reaches_people:
             return gate.Refuse(MADE_UP)
+        if contact is not None and self._reaches_none_of(contact):
+            return gate.Refuse(NO_REACH)
         wanted = self.wanted(job, draft)
         address = address_of(contact, self.channel) if contact is not None else None
         twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id, job.clock)
         return gate.ask(session, contact, wanted, self.messaging.address_keys, job.as_of, twin)
+
+    def _reaches_none_of(self, contact: Person) -> bool:
+        """It has devices, and this workspace's accounts reach none of their kinds. One without any has no address, which the gate says."""
+        field = CHANNELS[self.channel].reach_field
+        has = kinds_of(getattr(contact, field)) if field else frozenset()
+        return bool(has and self.provider.reaches) and has.isdisjoint(self.provider.reaches)
 
     def contact(self, session: Session, job: Job) -> Person | None:
         """Whom the message is for, as it is written with."""
@@ -175,6 +188,8 @@ class MessageHandler(Carried):
         if reason == "opted_out":
             opt_out(session, job.row.contact_id, self.channel, address, job.as_of, by=self.name, proof={}, hops=job.row.hops + 1)
             return
+        if CHANNELS[self.channel].reach_field:
+            return  # the contact's id is no address, and its dead devices are removed already
         suppression.suppress(
             session, self.messaging.address_keys, self.channel, address, "hard_bounce", job.as_of, source=f"provider:{self.name}"
         )
@@ -199,6 +214,8 @@ class MessageHandler(Carried):
             metadata={"run": job.row.id, "node": job.state.node},
             parts=rendered.parts,
             lifetime=timedelta(seconds=seconds) if (seconds := job.call.input.get("lifetime_seconds")) else None,
+            urgency=str(job.call.input.get("urgency") or "normal"),
+            replaces=str(job.call.input.get("replaces") or ""),
         )
 
     def wanted(self, job: Job, draft: Draft | None = None) -> gate.SendRequest:

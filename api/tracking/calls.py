@@ -32,6 +32,8 @@ MAX_ID = 320
 MAX_MESSAGE_ID = 100
 MAX_NAME = 200
 MAX_HINT = 64
+MAX_DEVICE_TOKEN = 2_048
+APPS = ("android", "ios")
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,6 +66,8 @@ class TrackingCall:
     """Whether an authenticated sender said it (`api.tracking.trust`)."""
     key_id: str = ""
     """The key it came with; "" for none."""
+    device: tuple[str, str] | None = None
+    """(android or ios, token) of the app that it came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def read_event(raw: Any, kind: str | None, envelope: Envelope) -> TrackingCall:
     if kind == "alias" and (previous_id is None or event.names[0][0] != "user_id"):
         raise InvalidEvent("previousId" if previous_id is None else "userId", "expected previousId and userId")
     event.trusted, event.key_id = envelope.trusted, envelope.key_id
+    event.device = None if envelope.backfill else _device(context)
     if not event.trusted and not any(name in ("user_id", "anonymous_id") for name, _ in event.names):
         raise InvalidEvent("userId", "expected userId or anonymousId: with a browser key an address or another system's id finds nobody")
     event.row = _row(raw, event, context, envelope)
@@ -153,6 +158,20 @@ def _names(raw: dict[str, Any], kind: str, traits: dict[str, Any], context: dict
 def _hints(context: dict[str, Any]) -> tuple[str | None, str | None]:
     """Zone and locale in the spelling that is stored. They come from the sender's machine and are never a reason to refuse an event."""
     return _hint("timezone", context.get("timezone")), _hint("locale", context.get("locale"))
+
+
+def _device(context: dict[str, Any]) -> tuple[str, str] | None:
+    """`context.device.type` and `.token`, as mobile libraries send them; what is none is never a reason to refuse an event.
+
+    Source: Segment "Common Fields", context.
+    """
+    said = context.get("device")
+    if type(said) is not dict:
+        return None
+    kind, token = said.get("type"), said.get("token")
+    if type(kind) is not str or type(token) is not str or kind.lower() not in APPS or not 0 < len(token) <= MAX_DEVICE_TOKEN:
+        return None
+    return kind.lower(), token
 
 
 def _hint(field: str, value: Any) -> str | None:
@@ -291,7 +310,12 @@ def _object(raw: dict[str, Any], field: str, place: str = "") -> dict[str, Any]:
 
 
 def _without_traits(context: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in context.items() if key != "traits"} if "traits" in context else context
+    """Nor a device's token, which is kept in one place only."""
+    kept = {key: value for key, value in context.items() if key != "traits"} if "traits" in context else context
+    device = kept.get("device")
+    if type(device) is dict and "token" in device:
+        return {**kept, "device": {key: value for key, value in device.items() if key != "token"}}
+    return kept
 
 
 def _external_ids(given: Any) -> list[Name]:

@@ -122,6 +122,14 @@ _CONTEXT: Schema = {
         "externalIds": {"type": "array", "maxItems": 20, "items": ref("ExternalId")},
         "timezone": _or_null({"type": "string", "maxLength": MAX_HINT}),
         "locale": _or_null({"type": "string", "maxLength": MAX_HINT}),
+        "device": _or_null(
+            {
+                "type": "object",
+                "description": "`type` (android, ios) and `token` of the app, with a server key: push messages reach it from then on. "
+                "The token is not kept with the event.",
+                "additionalProperties": True,
+            }
+        ),
     },
     "additionalProperties": True,
 }

@@ -30,13 +30,15 @@ from api.tracking.calls import TrackingCall
 from api.tracking.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
 from crm.consent.consent import Evidence, record_consent
+from crm.people import devices
 from crm.people.coercion import COERCED, Types, fit_event, types_of
 from crm.people.identity import ResolvedContact, alias, find, resolve_batch
+from crm.people.visitors import NEEDS_SERVER
 from engine.engine import Engine
 from engine.enrolment.routing import route
 from engine.enrolment.unrouted import ALL, owe
 from engine.temporal.wakeups import Wakeups
-from journeys.errors import where
+from journeys.errors import Invalid, where
 from models import Contact, Event
 from storage.events import Row, insert_events
 from storage.identifiers import Name
@@ -443,7 +445,25 @@ def _write_profile(session: Session, entry: _ResolvedCall, now: datetime) -> lis
                 proof={"message_id": call.row["message_id"], "key": call.row["source"]},
             )
         )
+    if call.device is not None:
+        entry.refused |= _note_device(session, call, contact_id, now)
     return [event for event in changes if event is not None]
+
+
+def _note_device(session: Session, call: TrackingCall, contact_id: str, now: datetime) -> dict[str, str]:
+    """An app's token goes to the contact; why it does not. A key in an app can be read by anybody, who would then get that contact's messages:
+    with one an app registers by itself, and with a contact token. Apps send their token with every call, so a known one costs one look."""
+    if not call.trusted:
+        return {"device": NEEDS_SERVER}
+    assert call.device is not None
+    kind, token = call.device
+    if devices.is_known(session, contact_id, token, now):
+        return {}
+    try:
+        devices.register(session, contact_id, devices.Registration(cast(devices.Kind, kind), token), now, source=call.row["source"])
+    except Invalid:
+        return {"device": "wrong_type"}
+    return {}
 
 
 def _fields(call: TrackingCall) -> dict[str, Any]:

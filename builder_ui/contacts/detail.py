@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from builder_ui.contacts import devices as device_view
 from builder_ui.contacts import edit
 from builder_ui.kit import components, labels
 from builder_ui.kit.actor_names import called, meant_for, member_names
@@ -18,12 +19,13 @@ from builder_ui.kit.reactpy_compat import Element, html
 from crm.catalogue import field_titles
 from crm.consent import mailbox
 from crm.consent.consent import history
+from crm.people import devices
 from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
 from engine.runs.operations import RunFilter, list_runs
 from journeys.channels import ADDRESSED
-from models import Consent, ConsentState, Contact, Event, Journey, Merge, Message, Score, Tag
+from models import Consent, ConsentState, Contact, Device, Event, Journey, Merge, Message, Score, Tag
 from storage import origin
 from workspace import listed_names
 
@@ -80,6 +82,8 @@ class Data:
     """Source of an event -> what people call the key or the file it came with."""
     titles: dict[str, str]
     """Field -> its title in this workspace, where it has one."""
+    devices: list[Device]
+    """Where push messages reach the contact."""
 
 
 def load(context: PageContext) -> Data:
@@ -107,6 +111,7 @@ def load(context: PageContext) -> Data:
             subjects(session, page),
             origin.names_of(session, {one.data["source"] for one in page.items if one.kind == "event"}),
             field_titles(session),
+            devices.of_contact(session, contact.id),
         )
 
 
@@ -147,9 +152,11 @@ def stamp(context: PageContext) -> object:
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
     t, contact = context.t, data.contact
     views = [("", t("Timeline"), None), ("consents", t("Consents"), len(data.consents))]
+    if data.devices:
+        views.append(("devices", t("Devices"), len(data.devices)))
     if context.may("contact.change") and contact.erased_at is None:
         views.append(("edit", t("Change"), None))
-    shown = {"consents": consent_view, "edit": edit.view}.get(context.query.get("view", ""), story)
+    shown = {"consents": consent_view, "devices": devices_view, "edit": edit.view}.get(context.query.get("view", ""), story)
     return html._(
         components.head(
             called(contact) or t("Contact {id}", id=contact.id[-6:]),
@@ -216,6 +223,10 @@ def consent_view(context: PageContext, data: Data, acts: Acts) -> Element:
         html.h2({"className": "apart"}, t("All consent records")) if data.said else None,
         html.ol({"className": "timeline"}, [statement(context, one) for one in reversed(data.said)]),
     )
+
+
+def devices_view(context: PageContext, data: Data, acts: Acts) -> Element:
+    return device_view.view(context, data.contact.id, data.devices, acts)
 
 
 LIFTS = {
@@ -511,12 +522,24 @@ def tell_entry(context: PageContext, data: Data, row: Mapping[str, Any]) -> Elem
     return html._(link, " ", t("entered (version {number})", number=properties.get("version", "–")))
 
 
+def tell_device(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    """A device came or went, and why it went."""
+    t, properties = context.t, row["properties"]
+    kind = coded(t, device_view.KINDS, str(properties.get("kind", "")))
+    if row["name"] == "Device Added":
+        return html.span(t("Registered a device for push messages: {device}", device=kind))
+    why = coded(t, labels.DEVICE_REASONS, str(properties.get("reason", "")))
+    return html.span(t("Device for push messages removed: {device} ({reason})", device=kind, reason=why))
+
+
 OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = {
     "Message Opened": tell_read,
     "Message Clicked": tell_read,
     "Message Replied": tell_reply,
     "Message Bounced": tell_bounce,
     "Contact Changed": tell_change,
+    "Device Added": tell_device,
+    "Device Removed": tell_device,
     "Journey Entered": tell_entry,
 }
 """Events of ours that say more in words than as names and values."""

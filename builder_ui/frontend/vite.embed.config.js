@@ -23,9 +23,9 @@ export default defineConfig({
     modulePreload: false,
     target: "es2022",
     rolldownOptions: {
-      input: { inbox: resolve(import.meta.dirname, "src/embed/inbox.js") },
+      input: Object.fromEntries(["inbox", "push", "push-worker"].map((name) => [name, resolve(import.meta.dirname, `src/embed/${name}.js`)])),
       preserveEntrySignatures: "strict",
-      output: { entryFileNames: "embed-[name].js", codeSplitting: false },
+      output: { entryFileNames: "embed-[name].js" },
     },
   },
 });

@@ -70,6 +70,15 @@ TASK_STATES = {
     "finished": ("Done", "quiet", "check"),
     "cancelled": ("Cancelled", "quiet", "ban"),
 }
+DEVICE_REASONS = {
+    "gone": "its push service does not know it any more",
+    "left": "switched off on the device",
+    "moved": "somebody else uses it now",
+    "limit": "too many devices",
+    "removed": "removed by a member of the team",
+    "unseen": "not seen for a year",
+}
+"""Why a device was removed."""
 CHANNELS = {
     **{name: channel.label for name, channel in channels.CHANNELS.items()},
     channels.TRACKING: "Tracking",
@@ -103,6 +112,8 @@ REASONS = {
     "paused": "the journey is paused",
     "held_out": "control group: counted, but not enrolled",
     "no_address": "no usable address",
+    "no_reachable_device": "no account reaches its devices",
+    "push_no_device": "no device left",
     "no_consent": "no consent",
     "no_contact": "the contact does not exist any more",
     "quiet_hours": "quiet hours",

@@ -61,6 +61,7 @@ COUNTS = {
     "hits": "opens and clicks deleted",
     "refusals": "refused entries deleted",
     "in_app_messages": "expired in-app messages deleted",
+    "devices": "devices removed that were not seen for a year",
     "runs": "ended runs emptied",
     "events": "events deleted",
     "opt_ins": "old sign-ups deleted",

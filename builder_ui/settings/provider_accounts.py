@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from activities import account_admin
 from activities.accounts import Accounts
 from activities.providers import ConfiguredProvider, Providers
+from activities.providers.registry import serves
 from builder_ui.kit import components, forms
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, coded
@@ -18,12 +19,18 @@ from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import account_form
 from builder_ui.settings import stopped_accounts as stops
 from builder_ui.settings.sections import framed, panel
+from journeys.channels import ROUTES
 from journeys.errors import Invalid, Issue, NotFound
 from models import ProviderAccount
 from workspace import accounts as rows
 from workspace import stopped_accounts
 
 ADDRESS = "/ui/settings/accounts"
+ROUTE_NAMES: Mapping[str, str] = {
+    **{key: route.label if route else CHANNELS[channel] for key, (channel, route) in ROUTES.items()},
+    **{channel: name for channel, name in CHANNELS.items() if channel not in ROUTES},
+}
+"""What an account can be chosen for -> what it is called, in the order in which pages show it."""
 TITLE = "Provider accounts"
 LEAD = (
     "Accounts send your messages. If one refuses messages or does not answer, its messages wait; one at a time is "
@@ -92,7 +99,7 @@ def table(context: PageContext, data: Data) -> Element:
 
 def cells(context: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     t, kind = context.t, providers_of(context).get(row.provider)
-    carries = [coded(t, CHANNELS, channel) for channel, account in data.carried.items() if account == row.account]
+    carries = [coded(t, ROUTE_NAMES, channel) for channel, account in data.carried.items() if account == row.account]
     address = f"{ADDRESS}/{row.account}"
     return [
         html.a({"href": address}, html.strong(row.account)) if context.may("account.manage") else html.strong(row.account),
@@ -115,10 +122,10 @@ def routes(context: PageContext, data: Data, acts: Acts) -> Element:
     """Which account carries which channel."""
     t, providers = context.t, providers_of(context)
     fields = []
-    for channel in sorted(providers.nobody.channels & {one for kind in providers for one in kind.channels}, key=list(CHANNELS).index):
-        able = [row.account for row in data.accounts if (kind := providers.get(row.provider)) and channel in kind.channels]
+    for channel in (route for route in ROUTE_NAMES if providers.on_route(route)):
+        able = [row.account for row in data.accounts if (kind := providers.get(row.provider)) and serves(kind, channel)]
         options = [("", t(NOBODY)), *((account, account) for account in able)]
-        fields.append(forms.Field(channel, t(CHANNELS[channel]), "select", data.carried.get(channel, ""), options))
+        fields.append(forms.Field(channel, t(ROUTE_NAMES[channel]), "select", data.carried.get(channel, ""), options))
     if not fields:
         return None
     done = "Saved. The change applies within a second."

@@ -127,6 +127,8 @@ def _phone(writing: Writing, rendered: Rendered) -> Element:
     kind = KINDS[writing.stored.kind]
     if kind.approved is not None:
         return _two_forms(writing, rendered, kind.approved)
+    if kind.notification:
+        return _notification(writing, rendered)
     bubble = "tpl-bubble" if kind.bubble else "mail-text"
     below = [(part, rendered.parts.get(part.name)) for part in further_parts(writing.stored.kind) if part.name != kind.headline]
     if not rendered.parts:
@@ -159,6 +161,29 @@ def _two_forms(writing: Writing, rendered: Rendered, approved: Approved) -> Elem
             )
             for title, text in forms
         ],
+    )
+
+
+def _notification(writing: Writing, rendered: Rendered) -> Element:
+    """As it lies on a phone's screen. Pictures are not fetched: their addresses stand below, like the one it opens."""
+    t, parts = writing.t, rendered.parts
+    below = [(part, parts.get(part.name)) for part in further_parts(writing.stored.kind) if part.format in ("url", "picture")]
+    return html._(
+        html.div(
+            {"className": "tpl-lock"},
+            html.div(
+                {"className": "tpl-note-card"},
+                html.div({"className": "tpl-note-app"}, components.icon("bell"), t("Your site"), html.span(t("now"))),
+                html.b(rendered.subject or t("(no subject)")),
+                html.p(rendered.text or "–"),
+                html.div({"className": "tpl-note-picture"}, t("Picture")) if parts.get("picture") else None,
+                html.span({"className": "tpl-note-button"}, parts["button"]) if parts.get("button") else None,
+            ),
+        ),
+        html.dl(
+            {"className": "tpl-note-links"},
+            [html.div({"key": part.name}, html.dt(t(part.title)), html.dd(text)) for part, text in below if text],
+        ),
     )
 
 

@@ -31,7 +31,7 @@ def source(writing: Writing) -> Element:
     use_topics(writing, "source")
     approved = KINDS[writing.stored.kind].approved
     parts = [part for part in KINDS[writing.stored.kind].parts if approved is None or part.name not in approved.parts]
-    lines = [part for part in parts if part.format in ("line", "url")]
+    lines = [part for part in parts if part.format in ("line", "url", "picture")]
     long, *own = [part.name for part in parts if part.format in ("mjml", "text")]
     return html.div(
         {"className": "tpl-fields"},

@@ -22,7 +22,7 @@ from sqlmodel import SQLModel, col, select
 
 from crm.consent import mailbox
 from crm.consent.consent import put_state, stricter
-from crm.people import duplicates
+from crm.people import devices, duplicates
 from crm.people.addresses import settle_shared
 from crm.people.scores import MAX_SCORE
 from journeys.errors import Conflict, NotFound
@@ -31,6 +31,7 @@ from models import (
     Consent,
     ConsentState,
     Contact,
+    Device,
     Event,
     Identity,
     InAppMessage,
@@ -69,6 +70,7 @@ MOVED: tuple[type[SQLModel], ...] = (
     Link,
     OptIn,
     InAppMessage,
+    Device,
 )
 """Tables whose rows simply change hands."""
 
@@ -142,6 +144,7 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     session.flush()
     duplicates.joined(session, winner.id, loser.id)
     settle_shared(session, winner.id)
+    devices.settle(session, (winner, loser), now)
     done.events += _events(session, winner.id, fields, tags, scores, consents, now)
     done.to_wake = sorted(set(done.to_wake))
     return done

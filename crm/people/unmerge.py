@@ -19,7 +19,7 @@ from sqlmodel import col, select
 
 from crm.consent import mailbox
 from crm.consent.consent import put_state, stricter
-from crm.people import duplicates
+from crm.people import devices, duplicates
 from crm.people.addresses import claim, settle_shared
 from crm.people.merge import FIELDS, MOVED, verdict
 from crm.people.scores import MAX_SCORE
@@ -106,6 +106,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
         mailbox.carry(session, contact)
         claim(session, {contact.id: {kind: value for kind in duplicates.SUGGESTS if (value := getattr(contact, kind))}}, now)
         settle_shared(session, contact.id)
+    devices.settle(session, (winner, loser), now)
     duplicates.keep_apart(session, winner.id, loser.id, by, now)
     record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left})
     done.events += _events(session, winner.id, loser.id, changed, tags, consents, now)

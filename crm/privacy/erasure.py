@@ -28,6 +28,7 @@ from models import (
     ConsentState,
     Contact,
     Database,
+    Device,
     Event,
     Hit,
     Identity,
@@ -64,7 +65,7 @@ SYSTEM_KEPT = (
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""
 _PAGE = 500
-DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription, OptIn, InAppMessage)
+DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription, OptIn, InAppMessage, Device)
 
 
 @dataclass(slots=True)
@@ -133,7 +134,13 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     merges = or_(col(Merge.winner_id).in_(ids), col(Merge.loser_id).in_(ids))
     session.execute(delete(MergeMoved).where(col(MergeMoved.merge_id).in_(select(Merge.id).where(merges))))
     session.execute(update(Merge).where(merges).values(kept={}))
-    nothing: dict[str, Any] = dict.fromkeys(FIELDS) | {"attributes": {}, "erased_at": now, "updated_at": now, "last_seen_at": None}
+    nothing: dict[str, Any] = dict.fromkeys(FIELDS) | {
+        "attributes": {},
+        "erased_at": now,
+        "updated_at": now,
+        "last_seen_at": None,
+        "push_devices": None,
+    }
     session.execute(update(Contact).where(col(Contact.id).in_(ids)).values(**nothing))
     record(session, by, ERASED, f"contact:{contact.id}", {})
     session.expire(contact)

@@ -14,6 +14,7 @@ from models import (
     Consent,
     ConsentState,
     Contact,
+    Device,
     Event,
     Hit,
     Identity,
@@ -52,6 +53,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("tasks", Task),
     ("links", Link),
     ("in_app_messages", InAppMessage),
+    ("devices", Device),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

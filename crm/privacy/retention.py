@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
 from crm import jobs
-from crm.people import in_app
+from crm.people import devices, in_app
 from crm.privacy.erasure import erase
 from models import (
     Body,
@@ -270,6 +270,13 @@ def _in_app(session: Session, _position: str, now: datetime, _keys: Sequence[byt
     return Purged({"in_app_messages": len(ids)} if ids else {}, "" if len(ids) == MANY else None)
 
 
+def _devices(session: Session, _position: str, now: datetime, _keys: Sequence[bytes]) -> Purged:
+    """One by one, since each changes its contact."""
+    ids = devices.unseen(session, now, PAGE)
+    gone = sum(devices.take(session, id, "unseen", now) for id in ids)
+    return Purged({"devices": gone} if gone else {}, "" if len(ids) == PAGE else None)
+
+
 def _is_event_due(session: Session, now: datetime) -> bool:
     return bool(_old_rows(session, Event, "received_at", 0, _before(session, "events", now), 1))
 
@@ -280,6 +287,7 @@ PURGES: Sequence[Purge] = (
     _deleting(Hit, "hit_at", "hits"),
     _deleting(Refusal, "refused_at", "refusals"),
     Purge("in_app_messages", lambda session, now: bool(_old_in_app(session, now, 1)), _in_app),
+    Purge("devices", lambda session, now: bool(devices.unseen(session, now, 1)), _devices),
     Purge("runs", lambda session, now: bool(_old_runs(session, now, 1)), _runs),
     Purge("events", _is_event_due, _events),
 )

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from engine.interpreter import gate
 from journeys import wishes
-from journeys.channels import ADDRESSED, CHANNELS
+from journeys.channels import CHANNELS, reach_of
 from journeys.document import Settings
 from journeys.rules.facts import Facts
 from journeys.rules.terms.event import EventTerm
@@ -34,7 +34,7 @@ class SimulatedGate:
         """The verdict now; a message that would wait longer than the journey allows is refused, as a real one. `reply_window`: as of a `SendRequest`."""
         since = self._first_held.get(message_id)
         wanted = replace(gate.wanted(message_id, call.channel, call.input, self.settings, since), reply_window=reply_window)
-        address = _text(facts.value(ADDRESSED.get(call.channel, "id")))
+        address = reach_of(facts.value, call.channel)
         pause, rhythm = wishes.paused_until(facts.value(wishes.PAUSED_UNTIL)), wishes.at_most_every(facts.value(wishes.AT_MOST))
         person = gate.Person(address, _text(facts.value("timezone")), False, _text(facts.value("id")) or "", pause, rhythm)
         stated = facts.consent(call.channel, wanted.purpose)
@@ -53,7 +53,7 @@ class SimulatedGate:
         known = CHANNELS.get(channel)
         if known is None or known.reply_window is None:
             return None
-        return facts.occurrences(_replies(channel, _text(facts.value(ADDRESSED.get(channel, "id"))) or ""), now).newest_at
+        return facts.occurrences(_replies(channel, reach_of(facts.value, channel) or ""), now).newest_at
 
     def _happened(self, facts: Facts, wanted: gate.SendRequest, now: datetime) -> gate.Happened:
         """What the script and the walk tell of messages on other channels."""

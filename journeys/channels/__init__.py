@@ -7,10 +7,10 @@ page, form or setting offers such a channel. Whoever needs names of channels tak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from journeys.channels.channel import Approved, Channel, Part, Step, TemplateKind
+from journeys.channels.channel import Approved, Channel, Part, Route, Step, TemplateKind
 from journeys.channels.email import Email
 from journeys.channels.in_app import InApp
 from journeys.channels.postcard import Postcard
@@ -31,8 +31,26 @@ CONSENTS = (*CHANNELS, TRACKING)
 """What a statement may be about."""
 ADDRESSED: Mapping[str, str] = {channel.name: channel.address_field for channel in BUILT_IN if channel.address_field}
 """Channel -> the contact's field that holds its address. Several people may have the same one; other channels reach a contact."""
+ROUTES: Mapping[str, tuple[str, Route | None]] = {
+    key: (channel.name, route)
+    for channel in BUILT_IN
+    if channel.sendable
+    for key, route in (channel.routes.items() or [(channel.name, None)])
+}
+"""What an account can be chosen for -> the channel, and which part of it; None: all of it."""
+ON_DEVICES = tuple(name for name in SENDABLE if CHANNELS[name].reach_field)
+"""Channels that reach a contact on devices that it has registered."""
 DEFAULT = Email.name
 """The channel that is meant where none is named: by documents, requests and rows from when there was no other."""
+
+
+def reach_of(value: Callable[[str], Any], channel: str) -> str | None:
+    """As `address_of`, of somebody whose fields are asked for by name."""
+    known = CHANNELS.get(channel)
+    if known is not None and known.reach_field and not value(known.reach_field):
+        return None
+    found = value(known.address_field if known and known.address_field else "id")
+    return found if isinstance(found, str) and found else None
 
 
 def address_of(contact: Any, channel: str) -> str | None:
@@ -58,6 +76,6 @@ else:
     """Likewise; empty: any of them."""
 
 __all__ = [
-    "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "SENDABLE", "TRACKING",
-    "AnySendable", "Approved", "Channel", "ChannelName", "ConsentSubject", "Part", "SendableChannel", "Step", "TemplateKind", "address_of",
+    "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "ON_DEVICES", "ROUTES", "SENDABLE", "TRACKING",
+    "AnySendable", "Approved", "Channel", "ChannelName", "ConsentSubject", "Part", "Route", "SendableChannel", "Step", "TemplateKind", "address_of", "reach_of",
 ]  # fmt: skip

@@ -7,13 +7,15 @@ channels it carries. Pure: names, texts and bounds, no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any, ClassVar, Literal
 
-Format = Literal["line", "text", "mjml", "url", "numbered", "values"]
+Format = Literal["line", "text", "mjml", "url", "numbered", "values", "picture"]
 """One line; as many as one likes; MJML, of which HTML is compiled; the address of a website, which is tracked like a link; a text in which
-{{1}}, {{2}} … stand for the lines of the part `values`; and those: one value a line, each of which must not be empty when it is filled in."""
+{{1}}, {{2}} … stand for the lines of the part `values`; those: one value a line, each of which must not be empty when it is filled in; and the
+`https` address of a picture, which is not tracked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ class Approved:
 class TemplateKind:
     """What a template of one kind consists of, and how its pages show it. Texts are message ids of the catalogues.
 
-    `segments`: its text is counted in parts of a text message. `bubble`: the preview shows it as a phone does. `headline`: the part by which
-    lists name a message. `usage`: what the panel with its labels is called. `approved`: the form that goes where free text (`text`) may not; a
-    template has one of the two, or both.
+    `segments`: its text is counted in parts of a text message. `bubble`: the preview shows it as a phone does. `notification`: on a phone's
+    locked screen. `headline`: the part by which lists name a message. `usage`: what the panel with its labels is called. `approved`: the form
+    that goes where free text (`text`) may not; a template has one of the two, or both.
     """
 
     label: str
@@ -66,6 +68,7 @@ class TemplateKind:
     parts: tuple[Part, ...]
     segments: bool = False
     bubble: bool = False
+    notification: bool = False
     headline: str = "subject"
     usage: str = "Labels and journeys"
     approved: Approved | None = None
@@ -102,6 +105,14 @@ class Step:
     keywords: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A part of a channel that an account of its own carries: `label` is what pages call it, `kinds` are the devices it reaches."""
+
+    label: str
+    kinds: frozenset[str]
+
+
 class Channel:
     """A way to reach a contact. Subclasses are stateless; one instance of each stands in `journeys.channels.BUILT_IN`."""
 
@@ -117,6 +128,11 @@ class Channel:
     address_field: ClassVar[str | None] = None
     """The contact's field that holds the address, which is also the kind of identifier that says how it is spelled. Several people may have the
     same one, and then share its mailbox. None: the contact is reached by its id."""
+    reach_field: ClassVar[str | None] = None
+    """Of a channel without an address: the contact's field that is empty while nothing can reach them there, such as one without a device."""
+    routes: ClassVar[Mapping[str, Route]] = {}
+    """Where several accounts carry the channel together, each to its own kinds of devices: what a decision is filed under -> its route. The first
+    is filed under the channel's own name. Empty: one account carries it."""
     sendable: ClassVar[bool] = False
     """Whether messages leave on it: it then needs a template kind, a step and a provider, and is offered wherever one chooses a channel."""
     in_files: ClassVar[bool] = True
@@ -132,5 +148,7 @@ class Channel:
 
     def address_of(self, contact: Any) -> str | None:
         """Where the channel reaches a contact: a row or an object with the contact's fields as attributes."""
+        if self.reach_field and not getattr(contact, self.reach_field):
+            return None
         address: str | None = getattr(contact, self.address_field or "id")
         return address

@@ -15,6 +15,7 @@ from journeys.nodes.notify_team import NotifyTeam
 from journeys.nodes.send import step_of
 from journeys.nodes.send_email import SendEmail
 from journeys.nodes.send_in_app import SendInApp
+from journeys.nodes.send_push import SendPush
 from journeys.nodes.send_sms import SendSms
 from journeys.nodes.send_whatsapp import SendWhatsApp
 from journeys.nodes.split import Split
@@ -40,6 +41,7 @@ BUILT_IN: tuple[type[Node], ...] = (
     SendEmail,
     SendSms,
     SendWhatsApp,
+    SendPush,
     SendInApp,
     *(step_of(channel) for channel in CHANNELS.values() if channel.step),
     NotifyTeam,

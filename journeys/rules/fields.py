@@ -23,6 +23,7 @@ CONTACT_COLUMNS: Mapping[str, Literal["string", "datetime"]] = {
     "timezone": "string",
     "lifecycle_stage": "string",
     "owner": "string",
+    "push_devices": "string",
     "created_at": "datetime",
     "last_seen_at": "datetime",
 }

@@ -28,6 +28,7 @@ from models import (
     Body,
     Contact,
     Database,
+    Device,
     Hit,
     Import,
     InAppMessage,
@@ -231,6 +232,7 @@ def make_person(session: Any, now: datetime) -> str:
     session.add(Body(contact_id=id, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="0" * 32, channel="email", accepted_at=now))
     session.add(InAppMessage(idempotency_key="k", message_id="0" * 32, contact_id=id, created_at=now, expires_at=now))
+    session.add(Device(contact_id=id, kind="web", address="a", address_hash="h", created_at=now, last_seen_at=now))
     session.flush()
     assert task.id == "t1"
     return id

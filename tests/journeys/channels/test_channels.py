@@ -9,7 +9,19 @@ from typing import get_args
 import pytest
 
 from builder_ui.kit.components import ICONS
-from journeys.channels import ADDRESSED, ASKED, BUILT_IN, CHANNELS, CONSENTS, DEFAULT, SENDABLE, TRACKING, Channel, ConsentSubject
+from journeys.channels import (
+    ADDRESSED,
+    ASKED,
+    BUILT_IN,
+    CHANNELS,
+    CONSENTS,
+    DEFAULT,
+    ON_DEVICES,
+    SENDABLE,
+    TRACKING,
+    Channel,
+    ConsentSubject,
+)
 from journeys.rules.fields import CONTACT_COLUMNS
 
 
@@ -36,6 +48,8 @@ def test_the_lists_follow_from_the_channels() -> None:
 
 
 def test_a_channel_reaches_a_contact_by_its_field_or_its_id() -> None:
-    contact = SimpleNamespace(id="c1", email="ada@example.org", phone="+41441234567")
+    contact = SimpleNamespace(id="c1", email="ada@example.org", phone="+41441234567", push_devices="web")
     reached = {name: channel.address_of(contact) for name, channel in CHANNELS.items()}
     assert reached == {name: getattr(contact, ADDRESSED.get(name, "id")) for name in CHANNELS}
+    contact.push_devices = None
+    assert [name for name, channel in CHANNELS.items() if channel.address_of(contact) is None] == list(ON_DEVICES)

@@ -1,0 +1,1 @@
+"""Devices register for push messages: browsers and apps of contacts that the customer's site has logged in."""

@@ -1,0 +1,209 @@
+"""Push messages end to end but for the screen: who gets one, what a lost device means, and that a death between any two lines shows no notification twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from activities.providers.provider import Surroundings
+from activities.providers.webpush import WebPush, WebPushConfig, new_key, public_key
+from activities.sending.breakers import Breakers
+from activities.sending.effect import Effects
+from activities.sending.messages import MessageHandler, MessageSettings
+from activities.sending.reconcile import settle
+from activities.templates import library
+from activities.tracking import Tracking
+from activities.webhooks.address_guard import Guard
+from crm.people import devices
+from engine.engine import Engine
+from engine.interpreter.gate import Limits, Pass, Refuse
+from engine.interpreter.simulated_gate import SimulatedGate
+from engine.keeper import Keeper
+from journeys.calls import activity_of
+from journeys.document import Settings
+from journeys.rules.dict_facts import DictFacts
+from journeys.values import Call
+from models import Contact, Suppression
+from tests.activities.providers.push_service import Browser, PushService
+from tests.engine.conftest import StoryClock
+from tests.engine.test_crash_points import Points, Teller
+
+JOURNEY = {
+    "spec": 1,
+    "key": "news",
+    "name": "News",
+    "settings": {"message_class": "transactional"},
+    "entry": {"triggers": [{"type": "event", "event": "Signed Up"}], "reentry": {"policy": "after_exit"}},
+    "start": "hello",
+    "nodes": {"hello": {"kind": "send_push", "template": "hello"}, "end": {"kind": "exit"}},
+    "edges": [{"from": "hello", "outlet": outlet, "to": "end"} for outlet in ("sent", "skipped", "failed")],
+}
+PUSH = activity_of("push")
+CONFIG = WebPushConfig(contact="mailto:web@example.org", vapid_key=new_key())
+BROWSER = Browser()
+
+
+class Town:
+    """A world whose push messages go to browsers by a push service on this machine, which says of `gone` endpoints that they are gone."""
+
+    def __init__(self, world: Any) -> None:
+        self.world, self.service, self.gone = world, PushService(self._answer), set[str]()
+        self.provider = WebPush(
+            CONFIG,
+            Surroundings(world.db, lambda: world.now),
+            Guard.allowing(["127.0.0.1"]),
+            lambda url: f"http://127.0.0.1:{self.service.port}/{url.rpartition('/')[2]}",
+        )
+        messaging = MessageSettings(Tracking({"k1": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.com>")
+        self.performer = MessageHandler(messaging, self.provider, "push")
+        world.effects = Effects(world.engine, {"push": self.performer}, Breakers(world.db))
+        parts = {"title": "Hallo {{ contact.first_name }}", "text": "Neu", "url": "https://shop.example/neu"}
+        about: dict[str, Any] = {"name": "Hello", "kind": "push", "message_class": "transactional"}
+        library.save(world.db, "hello", {"default": parts}, actor="test", now=world.now, **about)
+        world.publish(JOURNEY)
+
+    def _answer(self, taken: Any) -> Any:
+        return (410 if taken.path in self.gone else 201), {}, b""
+
+    def registers(self, contact_id: str, name: str) -> None:
+        device = devices.Registration(
+            "web", f"https://push.example/{name}", BROWSER.p256dh, BROWSER.subscription("")["keys"]["auth"], public_key(CONFIG)
+        )
+        with self.world.db.write() as session:
+            devices.register(session, contact_id, device, self.world.now)
+
+    def sends(self, contact_id: str) -> tuple[str, str]:
+        run = self.world.run(self.world.happens(contact_id, "Signed Up"))
+        self.world.perform(run, activity=PUSH)
+        [message] = self.world.messages(run)
+        return message.status, message.reason
+
+    def shown(self) -> dict[str, set[str]]:
+        """Endpoint -> the notifications that lie there in the end: of one tag there is one."""
+        found: dict[str, set[str]] = {}
+        for taken in self.service.taken:
+            if taken.path not in self.gone:
+                found.setdefault(taken.path, set()).add(BROWSER.read(taken.body)["tag"])
+        return found
+
+
+@pytest.fixture
+def town(sqlite_world: Any) -> Iterator[Town]:
+    town = Town(sqlite_world)
+    yield town
+    town.provider.close()
+    town.service.close()
+
+
+def test_without_a_device_there_is_no_address_and_with_one_it_arrives(town: Town) -> None:
+    contact = town.world.contact(first_name="Ada")
+    assert town.sends(contact) == ("skipped", "no_address")
+    town.registers(contact, "a")
+    assert town.sends(contact) == ("sent", "")
+    [taken] = town.service.taken
+    said = BROWSER.read(taken.body)
+    assert (said["title"], said["text"]) == ("Hallo Ada", "Neu")
+    assert said["url"].startswith("https://m.example/"), "a click is counted"
+
+
+def test_devices_that_no_account_reaches_get_nothing(town: Town) -> None:
+    contact = town.world.contact()
+    with town.world.db.write() as session:
+        devices.register(session, contact, devices.Registration("android", "t"), town.world.now)
+    assert town.sends(contact) == ("skipped", "no_reachable_device")
+
+
+def test_the_last_device_gone_is_a_bounce_that_suppresses_nothing(town: Town) -> None:
+    contact = town.world.contact()
+    town.registers(contact, "a")
+    town.gone = {"/a"}
+    assert town.sends(contact) == ("bounced", "webpush_http_410")
+    with town.world.db.read() as session:
+        assert session.get_one(Contact, contact).push_devices is None
+        assert session.scalars(select(Suppression)).all() == []
+    assert town.sends(contact) == ("skipped", "no_address")
+    town.registers(contact, "b")
+    assert town.sends(contact) == ("sent", "")
+
+
+@pytest.mark.parametrize(("said", "verdict"), [("web", Pass("c1")), ("", Refuse("no_address")), (None, Refuse("no_address"))])
+def test_the_simulator_says_the_same(said: str | None, verdict: Any, town: Town) -> None:
+    facts = DictFacts({"id": "c1", "push_devices": said})
+    call = Call(channel="push", input={"template": "hello", "message_class": "transactional"})
+    assert SimulatedGate(Settings(), {}, Limits()).ask(facts, call, "m1", town.world.now) == verdict
+
+
+# Dying between any two lines
+
+
+class PushTeller(Teller):
+    """As `Teller`, with this provider instead of one that counts."""
+
+    def __init__(self, town: Town, contact: str, points: Points) -> None:
+        self.town = town
+        super().__init__(town.world, contact, points)
+
+    def _new_process(self) -> None:
+        world, old = self.world, self.world.engine
+        world.engine = Engine(old.db, StoryClock(world), old.palette, old.address_keys)
+        world.effects = Effects(world.engine, {"push": self.town.performer}, Breakers(world.db))
+        self.keeper = Keeper(world.engine, self.server, duties=[lambda: settle(world.effects)])
+
+
+@contextmanager
+def mortal(town: Town, points: Points) -> Iterator[None]:
+    """Makes every commit, and every device's call, two points: one before it and one after."""
+    dialect, provider = town.world.db.engine.dialect, town.provider
+    commit, call = dialect.do_commit, provider.call
+
+    def commit_between_points(connection: Any) -> None:
+        points.reach()
+        commit(connection)
+        points.reach()
+
+    def call_between_points(device: Any, message: Any) -> None:
+        points.reach()
+        points.sends.append(points.passed)
+        call(device, message)
+        points.reach()
+
+    dialect.do_commit, provider.call = commit_between_points, call_between_points  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        dialect.do_commit, provider.call = commit, call  # type: ignore[method-assign]
+
+
+def tell(town: Town, fatal: int) -> tuple[Points, int]:
+    """A message to three browsers, one of which is gone; returns the points passed and how often a device was called."""
+    points, contact, world = Points(fatal), town.world.contact(), town.world
+    names = [f"{kind}{fatal}" for kind in ("one", "gone", "two")]
+    town.service.taken.clear()
+    town.gone = {f"/gone{fatal}"}
+    for name in names:
+        town.registers(contact, name)
+        world.later(seconds=1)
+    with mortal(town, points):
+        teller = PushTeller(town, contact, points)
+        teller.arrives("Signed Up")
+        teller.to_the_end(within=timedelta(hours=1))
+    tag = town.shown()
+    assert set(tag) == {f"/one{fatal}", f"/two{fatal}"}
+    assert {len(tags) for tags in tag.values()} == {1}, f"death at point {fatal}: a notification lies there twice"
+    with world.db.read() as session:
+        assert len(devices.of_contact(session, contact)) == 2
+    [run] = [row.id for row in teller._rows()]
+    assert [(one.status, one.reason) for one in world.messages(run)] == [("sent", "")]
+    return points, len(town.service.taken)
+
+
+def test_a_death_between_any_two_lines_replaces_a_notification_and_never_adds_one(town: Town) -> None:
+    undisturbed, calls = tell(town, 0)
+    assert (calls, len(undisturbed.sends)) == (3, 3)
+    repeats = [tell(town, fatal)[1] - calls for fatal in range(1, undisturbed.passed + 1)]
+    assert 0 < max(repeats) <= 3, "some deaths repeat a call, and none more than all of them"
