@@ -56,6 +56,8 @@ TAKEN: Mapping[str, Sequence[str]] = {
 follow a bounce (a forwarded mail)."""
 ENDS = {"bounced": "bounced", "soft_bounced": "failed", "failed": "failed", "opted_out": "failed"}
 """What is told -> how the message has ended."""
+ANY = "inbound"
+"""Stands for the account where a mail that came back proves by itself which message it is about (`activities.inbound`)."""
 EARLY = timedelta(hours=1)
 """A message that is unknown by then is not going to be known."""
 
@@ -84,7 +86,8 @@ def record(
     message = find(session, account, happening)
     if message is None:
         early = happening.at is None or now - happening.at < EARLY
-        return ("too_early" if early and happening.provider_id else "unknown"), (), ()
+        return ("too_early" if early and (happening.provider_id or account == ANY) else "unknown"), (), ()
+    account = message.account or account
     if lock_contact(session, message.contact_id).erased_at is not None or message.test or message.channel not in SENDABLE:
         return "known", (), ()
     session.refresh(message)
@@ -122,7 +125,7 @@ def _read(session: Session, message: Message, most: Level, now: datetime) -> Tol
 
 
 def find(session: Session, account: str, happening: Happening) -> Message | None:
-    """The message, if it is one that this account carried: another one's word counts for nothing."""
+    """The message, if it is one that this account carried: another one's word counts for nothing. `ANY`: whoever carried it."""
     provider = account.partition(".")[0]
     if happening.message_id:
         message = session.get(Message, happening.message_id[:32])
@@ -131,7 +134,7 @@ def find(session: Session, account: str, happening: Happening) -> Message | None
         message = session.scalar(select(Message).where(*named).limit(1))
     else:
         message = None
-    return message if message is not None and message.account == account else None
+    return message if message is not None and account in (message.account, ANY) else None
 
 
 def _left_after_all(message: Message, happening: Happening) -> bool:

@@ -31,6 +31,7 @@ from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Scor
 from models.device import Device
 from models.event import Event, Unrouted
 from models.in_app import InAppMessage
+from models.inbound import InboundMail
 from models.intake import IntakeProblem
 from models.job import Job, PurgeMark
 from models.journey import DraftRevision, Freshness, Journey, OpenBuilder, TriggerCursor, Version
@@ -86,6 +87,7 @@ __all__ = [
     "Identity",
     "Import",
     "InAppMessage",
+    "InboundMail",
     "Inbox",
     "IntakeProblem",
     "Job",

@@ -118,6 +118,7 @@ TABLES = {
     **dict.fromkeys(("job", "audit_note", "import_job", "upload"), "the test makes rows of its own, some of which have to stay"),
     "unrouted": "places in the code and ids",
     "early_report": "ids and codes, for an hour",
+    "inbound_mail": "a digest of the mail, for a month",
     "inbox": "ids",
     **dict.fromkeys(("restore", "restored_run", "restored_message"), "instants, ids and places in journeys"),
     "duplicate": "ids; its rows go",
