@@ -24,7 +24,7 @@ from crm.consent.opt_out import opt_out
 from engine.temporal.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from models import Body, Event, Journey, Message, Run
-from storage import held_messages
+from storage import held_messages, sending_counts
 from storage.events import append_event
 from storage.locks import lock_contact
 from workspace import settings
@@ -54,6 +54,8 @@ TAKEN: Mapping[str, Sequence[str]] = {
 }
 """What is told -> where the message must stand for it to change anything: reports come in any order, and nothing goes back. A complaint may
 follow a bounce (a forwarded mail)."""
+RATES: Mapping[str, sending_counts.What] = {"bounced": "bounced", "complained": "complained"}
+"""What is told -> what counts against the account (`workspace.sending_rates`)."""
 ENDS = {"bounced": "bounced", "soft_bounced": "failed", "failed": "failed", "opted_out": "failed"}
 """What is told -> how the message has ended."""
 ANY = "inbound"
@@ -101,6 +103,8 @@ def record(
     if _is_told(session, message, happening.kind):
         return "known", (), ()
     woken = _write(session, message, happening, now) if goes_on else ()
+    if happening.kind in RATES and (goes_on or happening.kind == "complained"):
+        sending_counts.note(session, message.account, RATES[happening.kind], now)
     bounce = {"bounced": "hard", "soft_bounced": "soft"}.get(happening.kind, "")
     if happening.kind in STOPS:
         _suppress(session, keys, account, message, STOPS[happening.kind], now)

@@ -54,6 +54,7 @@ from models.picture import Picture, PictureFile
 from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
+from models.sending import SendingDay, SendingDelta, SendingLevel
 from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
 
@@ -127,7 +128,10 @@ __all__ = [
     "ScoreChange",
     "SecondFactor",
     "Secret",
+    "SendingDay",
+    "SendingDelta",
     "SendingDomain",
+    "SendingLevel",
     "Stamp",
     "StoppedAccount",
     "Subscription",
