@@ -1,6 +1,6 @@
 """How many messages accounts sent, how many bounced or were complained of, and which accounts that slows or stops
 
-Revision 0041, after 0040. Counting begins with it.
+Revision 0042, after 0041. Counting begins with it.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0041"
-down_revision = "0040"
+revision = "0042"
+down_revision = "0041"
 branch_labels = None
 depends_on = None
 
