@@ -19,8 +19,8 @@ from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import account_form, sending_rates
 from builder_ui.settings import stopped_accounts as stops
 from builder_ui.settings.sections import framed, panel
-from journeys.channels import ROUTES
 from builder_ui.settings.sending_rates import Rates
+from journeys.channels import ROUTES
 from journeys.errors import Invalid, Issue, NotFound
 from models import ProviderAccount
 from workspace import accounts as rows
