@@ -243,6 +243,19 @@ def bench(
 # --- Workspace ---------------------------------------------------------------------------------------------------------
 
 
+@app.command(
+    rich_help_panel=_WORKSPACE,
+    help=_("Take in one mail from standard input: a bounce, a complaint or a reply. For a pipe of the mail server."),
+)
+def inbound(
+    to: Annotated[str, typer.Option(metavar="ADDRESS", help=_("Whom the mail server took it for."))] = "",
+    as_json: Json = False,
+) -> int:
+    from commands.inbound import inbound as take
+
+    return take(_settings(), sys.stdin.buffer, to, out=sys.stdout, as_json=as_json)
+
+
 @importing.command("contacts", help=_("Import a CSV file of contacts, with their consents. Goes on where it was interrupted."))
 def import_contacts(
     file: Annotated[Path, File],

@@ -30,6 +30,7 @@ from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from activities.sending.handler import Carried, ChannelHandler
 from activities.sending.messages import MessageHandler, MessageSettings
+from activities.sending.rates import watch_rates
 from activities.sending.reconcile import settle
 from activities.sending.temporal_activities import UNMEASURED, effect_activity, step_activity
 from activities.sending.watch import watch
@@ -99,6 +100,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
         partial(settle, effects),
         partial(confirmations.settle, effects),
         partial(reports.settle, engine, partial(routed, engine), streak, settings.tracking),
+        partial(watch_rates, effects),
         partial(watch, effects),
         partial(tell, build_notifier(settings, effects)),
     ]

@@ -24,7 +24,7 @@ from crm.consent.opt_out import opt_out
 from engine.temporal.wakeups import Wakeups
 from journeys.channels import SENDABLE
 from models import Body, Event, Journey, Message, Run
-from storage import held_messages
+from storage import held_messages, sending_counts
 from storage.events import append_event
 from storage.locks import lock_contact
 from workspace import settings
@@ -54,8 +54,12 @@ TAKEN: Mapping[str, Sequence[str]] = {
 }
 """What is told -> where the message must stand for it to change anything: reports come in any order, and nothing goes back. A complaint may
 follow a bounce (a forwarded mail)."""
+RATES: Mapping[str, sending_counts.What] = {"bounced": "bounced", "complained": "complained"}
+"""What is told -> what counts against the account (`workspace.sending_rates`)."""
 ENDS = {"bounced": "bounced", "soft_bounced": "failed", "failed": "failed", "opted_out": "failed"}
 """What is told -> how the message has ended."""
+ANY = "inbound"
+"""Stands for the account where a mail that came back proves by itself which message it is about (`activities.inbound`)."""
 EARLY = timedelta(hours=1)
 """A message that is unknown by then is not going to be known."""
 
@@ -84,7 +88,8 @@ def record(
     message = find(session, account, happening)
     if message is None:
         early = happening.at is None or now - happening.at < EARLY
-        return ("too_early" if early and happening.provider_id else "unknown"), (), ()
+        return ("too_early" if early and (happening.provider_id or account == ANY) else "unknown"), (), ()
+    account = message.account or account
     if lock_contact(session, message.contact_id).erased_at is not None or message.test or message.channel not in SENDABLE:
         return "known", (), ()
     session.refresh(message)
@@ -98,6 +103,8 @@ def record(
     if _is_told(session, message, happening.kind):
         return "known", (), ()
     woken = _write(session, message, happening, now) if goes_on else ()
+    if happening.kind in RATES and (goes_on or happening.kind == "complained"):
+        sending_counts.note(session, message.account, RATES[happening.kind], now)
     bounce = {"bounced": "hard", "soft_bounced": "soft"}.get(happening.kind, "")
     if happening.kind in STOPS:
         _suppress(session, keys, account, message, STOPS[happening.kind], now)
@@ -122,7 +129,7 @@ def _read(session: Session, message: Message, most: Level, now: datetime) -> Tol
 
 
 def find(session: Session, account: str, happening: Happening) -> Message | None:
-    """The message, if it is one that this account carried: another one's word counts for nothing."""
+    """The message, if it is one that this account carried: another one's word counts for nothing. `ANY`: whoever carried it."""
     provider = account.partition(".")[0]
     if happening.message_id:
         message = session.get(Message, happening.message_id[:32])
@@ -131,7 +138,7 @@ def find(session: Session, account: str, happening: Happening) -> Message | None
         message = session.scalar(select(Message).where(*named).limit(1))
     else:
         message = None
-    return message if message is not None and message.account == account else None
+    return message if message is not None and account in (message.account, ANY) else None
 
 
 def _left_after_all(message: Message, happening: Happening) -> bool:

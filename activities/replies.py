@@ -1,7 +1,7 @@
 """What people write back: *Message Replied* on the contact's timeline, routed at once; a word such as STOP opts out, START opts in again.
 
 The text is a property of the event and stands nowhere else, so it is exported and erased with the contact. Whoever is not a contact is not made
-one. Out-of-office notes are not told apart: phones write none.
+one. Out-of-office notes never come here: phones write none, and of mails `activities.inbound` tells them apart.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from crm.consent.words import intent
 from engine.engine import Engine
 from engine.temporal.wakeups import Wakeups
 from journeys.channels import ADDRESSED
-from models import Contact, Event, Message
+from models import Body, Contact, Event, Message
 from storage import identifiers
 from storage.events import append_event
 from storage.json_values import clean_text
-from storage.locks import lock_contact
+from storage.locks import lock_contact, person_of
 
 EVENT = "Message Replied"
 MOST_CHARACTERS = 4_000
@@ -34,27 +34,41 @@ MOST_PEOPLE = 20
 
 def take(engine: Engine, route: Route, account: str, reply: Reply) -> tuple[Recorded, Wakeups]:
     """One transaction: the opt-out or opt-in of everybody who has the address, the event, and whatever that sets off."""
-    now = engine.clock.now()
     with engine.db.write() as session:
-        recorded, events = _record(session, engine.address_keys, account, reply, now)
-        return recorded, route(session, events, now)
+        return take_in(engine, route, session, account, reply)
+
+
+def take_in(engine: Engine, route: Route, session: Session, account: str, reply: Reply) -> tuple[Recorded, Wakeups]:
+    """As `take`, inside the caller's transaction."""
+    now = engine.clock.now()
+    recorded, events = _record(session, engine.address_keys, account, reply, now)
+    return recorded, route(session, events, now)
 
 
 def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply, now: datetime) -> tuple[Recorded, list[Event]]:
-    address = identifiers.normalise(ADDRESSED[reply.channel], reply.sender)
+    """The message that they answer, where it is proven, says who they are and which address is meant: the one that it went to."""
+    answered = session.get(Message, reply.message_id) if reply.message_id else None
+    if answered is not None and answered.test:
+        return "known", []
+    address = _went_to(session, answered) or identifiers.normalise(ADDRESSED[reply.channel], reply.sender)
     if isinstance(address, identifiers.Refused):
         return "unknown", []
     people = _people(session, reply.channel, address)
+    author = person_of(session, answered.contact_id) if answered is not None else None
+    people = sorted({*people, *([author] if author else [])})
     for person in people:
-        lock_contact(session, person)
+        if lock_contact(session, person).erased_at is not None:
+            return "known", []
     key = _key(account, reply)
     if session.scalar(select(Event.id).where(col(Event.source) == "system", col(Event.message_id) == key)) is not None:
         return "known", []
-    message = _answered(session, people, reply.channel)
+    message = answered or _answered(session, people, reply.channel)
     wish = reply.intent or intent(reply.text)
+    if wish == "start" and not reply.is_proven:
+        wish = ""  # a yes in somebody else's name
     proof = {"reply": reply.provider_id[:64], "word": wish}
     events = _heed(session, keys, people, reply.channel, address, wish, account, proof, now)
-    whose = message.contact_id if message is not None else people[0] if len(people) == 1 else None
+    whose = author or (message.contact_id if message is not None else people[0] if len(people) == 1 else None)
     if whose is None:
         return ("taken" if wish else "unknown"), events
     properties = {
@@ -67,9 +81,20 @@ def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply,
     return "taken", [*events, append_event(session, whose, "system", EVENT, properties, now, message_id=key, hops=hops)]
 
 
+def people_at(session: Session, channel: str, sender: str) -> list[str]:
+    """The contacts with this address on the channel; none, if it is no address."""
+    address = identifiers.normalise(ADDRESSED[channel], sender)
+    return [] if isinstance(address, identifiers.Refused) else _people(session, channel, address)
+
+
 def _key(account: str, reply: Reply) -> str:
     """Names the event, once for each reply; a digest, because accounts and ids of providers together may be longer than message ids."""
     return f"{EVENT}:{hashlib.sha256(f'{account}:{reply.provider_id}'.encode()).hexdigest()}"
+
+
+def _went_to(session: Session, message: Message | None) -> str | None:
+    body = session.get(Body, message.body_id) if message is not None and message.body_id else None
+    return body.recipient or None if body is not None else None
 
 
 def _people(session: Session, channel: str, address: str) -> list[str]:

@@ -27,26 +27,34 @@ def take(
     engine: Engine, route: Route, account: str, happening: Happening, streak: Streak, most: Level = "full"
 ) -> tuple[Recorded, Wakeups]:
     """`too_early` where the provider must call again, because too many wait already."""
-    now = engine.clock.now()
     with engine.db.write() as session:
-        recorded, wakeups = _taken(engine, route, session, account, happening, streak, most)
-        if (
-            recorded == "too_early"
-            and session.scalar(select(func.count()).select_from(select(EarlyReport.id).limit(MOST).subquery())) != MOST
-        ):
-            row = EarlyReport(
-                account=account,
-                message_id=happening.message_id[:32],
-                provider_id=happening.provider_id[:200],
-                kind=happening.kind,
-                at=happening.at or now,
-                code=happening.code[:64],
-                received_at=now,
-                tried_at=now,
-            )
-            session.execute(upsert(session, EarlyReport).on_conflict_do_nothing(), row.model_dump(exclude={"id"}))
-            recorded = "kept"
-    return recorded, wakeups
+        return take_in(engine, route, session, account, happening, streak, most)
+
+
+def take_in(
+    engine: Engine, route: Route, session: Session, account: str, happening: Happening, streak: Streak, most: Level = "full"
+) -> tuple[Recorded, Wakeups]:
+    """As `take`, inside the caller's transaction."""
+    now = engine.clock.now()
+    recorded, wakeups = _taken(engine, route, session, account, happening, streak, most)
+    if recorded != "too_early" or _are_too_many(session):
+        return recorded, wakeups
+    row = EarlyReport(
+        account=account,
+        message_id=happening.message_id[:32],
+        provider_id=happening.provider_id[:200],
+        kind=happening.kind,
+        at=happening.at or now,
+        code=happening.code[:64],
+        received_at=now,
+        tried_at=now,
+    )
+    session.execute(upsert(session, EarlyReport).on_conflict_do_nothing(), row.model_dump(exclude={"id"}))
+    return "kept", wakeups
+
+
+def _are_too_many(session: Session) -> bool:
+    return session.scalar(select(func.count()).select_from(select(EarlyReport.id).limit(MOST).subquery())) == MOST
 
 
 def settle(engine: Engine, route: Route, streak: Streak, most: Level = "full") -> Wakeups:

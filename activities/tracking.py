@@ -8,7 +8,7 @@ clicked. No network address is ever stored. Routing the events is the caller's p
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,13 +139,13 @@ class Tracking:
         return Marks(lambda digest: self.click_url(message_id, digest), pixel, domains)
 
     def bounce_address(self, address: str, message_id: str) -> str:
-        """`bounces@example.org` -> `bounces+TOKEN@example.org` (VERP): a bounce mail then names its message, whatever it says inside.
+        """`bounces@example.org` -> `bounces+TOKEN@example.org` (VERP): a mail that comes back then names its message, whatever it says inside.
 
-        The token is lower-case hex, because mail servers may change the case of a local part.
+        The token is 44 characters of base32 in lower case, because mail servers may change the case of a local part.
         """
         local, _, domain = address.partition("@")
         token = urlsafe_b64decode(self._signed("bounce", message_id) + "==")
-        return f"{local}+{token.hex()}@{domain}"
+        return f"{local}+{b32encode(token).decode().rstrip('=').lower()}@{domain}"
 
     def read(self, purpose: Purpose, token: str) -> str | None:
         """The message id of a token made for `purpose`; None for any other text."""
@@ -159,8 +159,9 @@ class Tracking:
 
     def read_bounce(self, address: str) -> str | None:
         """The message id in an address made by `bounce_address`."""
+        token = address.partition("@")[0].rpartition("+")[2].upper()
         try:
-            raw = bytes.fromhex(address.partition("@")[0].rpartition("+")[2])
+            raw = b32decode(token + "=" * (-len(token) % 8))
         except ValueError:
             return None
         return self.read("bounce", urlsafe_b64encode(raw).rstrip(b"=").decode())

@@ -18,7 +18,7 @@ from engine.enrolment import unrouted
 from engine.versions import listing
 from engine.versions.listing import HALTED
 from models import OPEN_MESSAGE, Event, Inbox, Journey, Message
-from workspace import notices, stopped_accounts
+from workspace import notices, sending_rates, stopped_accounts
 
 SAMPLE_SECONDS = 15.0
 
@@ -66,6 +66,14 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
     for row in stopped_accounts.listed(session):
         stops.add_metric([row.account], 1)
     yield stops
+    rates = GaugeMetricFamily(
+        "pfadwerk_sending_level",
+        "Provider accounts with too many bounces or complaints: 1 warned of, 2 slowed, 3 stopped.",
+        labels=["account"],
+    )
+    for account, level in sending_rates.known(session).items():
+        rates.add_metric([account], sending_rates.ORDER.index(level))
+    yield rates
     first = select(Event.received_at).where(col(Event.routed) == false()).order_by(col(Event.id)).limit(1)
     yield GaugeMetricFamily(
         "pfadwerk_unrouted_lag_seconds", "Age of the oldest event that the keeper has not routed.", value=_age(session.scalar(first), now)

@@ -10,6 +10,7 @@ from activities import account_setup
 from activities.accounts import Accounts
 from activities.domains.resolver import Resolver
 from activities.providers import ConfiguredProvider, Providers, Surroundings
+from activities.tracking import Tracking
 from engine.engine import Engine
 from journeys.calls import queue_of
 from journeys.errors import Invalid, Misconfigured
@@ -45,11 +46,12 @@ def accounts_of(settings: Settings, engine: Engine, kinds: Sequence[type[Configu
     """
     providers = providers_of(settings.workspace, kinds)
     seed_accounts(settings, engine, providers, everything=everything)
+    tracking = Tracking(settings.signing_keys(), settings.public_url)
     return Accounts(
         engine.db,
         providers,
         engine.address_keys,
-        Surroundings(engine.db, engine.clock.now, settings.public_url),
+        Surroundings(engine.db, engine.clock.now, settings.public_url, return_path=tracking.bounce_address),
         resolver=Resolver(settings.dns_servers),
     )
 

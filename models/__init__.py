@@ -31,6 +31,7 @@ from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Scor
 from models.device import Device
 from models.event import Event, Unrouted
 from models.in_app import InAppMessage
+from models.inbound import InboundMail
 from models.intake import IntakeProblem
 from models.job import Job, PurgeMark
 from models.journey import DraftRevision, Freshness, Journey, OpenBuilder, TriggerCursor, Version
@@ -53,6 +54,7 @@ from models.picture import Picture, PictureFile
 from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
+from models.sending import SendingDay, SendingDelta, SendingLevel
 from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
 
@@ -86,6 +88,7 @@ __all__ = [
     "Identity",
     "Import",
     "InAppMessage",
+    "InboundMail",
     "Inbox",
     "IntakeProblem",
     "Job",
@@ -125,7 +128,10 @@ __all__ = [
     "ScoreChange",
     "SecondFactor",
     "Secret",
+    "SendingDay",
+    "SendingDelta",
     "SendingDomain",
+    "SendingLevel",
     "Stamp",
     "StoppedAccount",
     "Subscription",

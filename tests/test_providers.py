@@ -196,4 +196,4 @@ def test_a_provider_says_all_that_the_contract_asks() -> None:
 
     with pytest.raises(TypeError, match="abstract"):
         Nothing()  # type: ignore[abstract]
-    assert Surroundings.__dataclass_fields__.keys() == {"db", "now", "public_url", "account"}
+    assert Surroundings.__dataclass_fields__.keys() == {"db", "now", "public_url", "account", "return_path"}

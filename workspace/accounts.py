@@ -23,6 +23,7 @@ from storage.freshness import bump
 from storage.sql import table
 from workspace.audit import record
 from workspace.secrets import seal, unseal
+from workspace.stopped_accounts import RATES
 
 TOPIC: Final = "accounts"
 KEPT: Final = timedelta(days=7)
@@ -146,7 +147,7 @@ def change(session: Session, keys: Sequence[bytes], account: str, given: SetUp, 
     new = sorted(name for name, value in given.secrets.items() if (secrets_of(keys, row) or {}).get(name) != value)
     row.config, row.sealed = dict(given.config), _sealed(keys, given)
     row.revision, row.updated_at, row.updated_by = row.revision + 1, now, by[:120]
-    session.execute(update(table(StoppedAccount)).where(table(StoppedAccount).c.account == account).values(next_probe_at=now))
+    session.execute(update(table(StoppedAccount)).where(table(StoppedAccount).c.account == account, ~RATES).values(next_probe_at=now))
     record(session, by, "account.change", f"account:{account}", {"fields": changed, "secrets": new})
     session.flush()
     return row
@@ -191,7 +192,7 @@ def remove(session: Session, account: str, by: str, now: datetime, *, anyway: bo
     if used and not anyway:
         raise InUse("The channels {channels} use this account: their messages would no longer be sent.", channels=used)
     row.removed_at, row.updated_at, row.updated_by = now, now, by[:120]
-    session.execute(delete(table(StoppedAccount)).where(table(StoppedAccount).c.account == account))
+    session.execute(delete(table(StoppedAccount)).where(table(StoppedAccount).c.account == account, ~RATES))
     record(session, by, "account.remove", f"account:{account}", {"channels": used})
     session.flush()
 

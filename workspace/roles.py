@@ -43,6 +43,7 @@ ACTS: Final[Mapping[str, Roles]] = {
     "account.read": ANYONE,  # which provider accounts there are, and which take nothing
     "account.manage": ADMINS,  # set up, test, choose for channels, remove
     "account.try": OPERATORS,
+    "mail.bring": EDITORS,  # hand over a mail that came back, or a reply
     "catalogue.read": ANYONE,
     "catalogue.change": EDITORS,
     # Journeys and runs

@@ -445,6 +445,27 @@ class Complaints(Setting):
     """It is an objection to marketing on every channel."""
 
 
+class SendingLimits(Setting):
+    """From how many bounces and complaints on a provider account is warned of, slowed and stopped (`workspace.sending_rates`). Of 1,000 messages."""
+
+    days: int = Field(7, ge=1, le=60)
+    """The last days count, today among them."""
+    least: int = Field(500, ge=100, le=1_000_000)
+    """Fewer messages say nothing."""
+    complaints_warn: int = Field(1, ge=1, le=1_000)
+    complaints_stop: int = Field(3, ge=1, le=1_000)
+    bounces_warn: int = Field(20, ge=1, le=1_000)
+    bounces_stop: int = Field(50, ge=1, le=1_000)
+    slow_per_minute: int = Field(60, ge=1, le=6_000)
+    """How many marketing messages a slowed account sends."""
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> SendingLimits:
+        if self.complaints_warn > self.complaints_stop or self.bounces_warn > self.bounces_stop:
+            raise ValueError("The warning must not come after the stop.")
+        return self
+
+
 class Retention(Setting):
     """How long what was stored about contacts is kept; older data is deleted or emptied by a daily job (`crm.privacy.retention`)."""
 
@@ -531,6 +552,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "signup_forms": SignupForms,
     "retention": Retention,
     "complaints": Complaints,
+    "sending_limits": SendingLimits,
 }
 """Name of the row -> its shape."""
 

@@ -6,13 +6,13 @@ whoever moves it on holds the only probe until then.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.orm import Session
 
-from journeys.errors import NotFound
+from journeys.errors import Conflict, NotFound
 from models import StoppedAccount
 from storage.sql import changed_rows, table, upsert
 from workspace.audit import record
@@ -22,6 +22,11 @@ stopped = table(StoppedAccount)
 PAUSE = timedelta(seconds=5)
 """Between two probes."""
 MOST = 50
+RATE = "rate_"
+"""So begin the codes of accounts that their own bounces or complaints have stopped (`workspace.sending_rates`): nobody probes those, and only an
+administrator lets them go on."""
+RATES = stopped.c.code.startswith(RATE, autoescape=True)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def find(session: Session, account: str) -> Row[Any] | None:
@@ -44,6 +49,18 @@ def stop(session: Session, account: str, code: str, now: datetime) -> bool:
     return new
 
 
+def is_rate(code: str) -> bool:
+    return code.startswith(RATE)
+
+
+def hold(session: Session, account: str, code: str, now: datetime) -> None:
+    """Stops the account until somebody lets it go on; whatever else had stopped it is over then, too. Safe to repeat."""
+    values = {"account": account, "code": code, "since": now, "probes": 0, "next_probe_at": NEVER}
+    statement = upsert(session, StoppedAccount).values(values)
+    anew = {name: statement.excluded[name] for name in values if name != "account"}
+    session.execute(statement.on_conflict_do_update(index_elements=["account"], set_={**anew, "told_at": None}, where=~RATES))
+
+
 def take_probe(session: Session, account: str, seen: datetime, until: datetime) -> bool:
     """Takes the probe that came due at `seen`; of several that ask, one gets it. Nobody else does before `until`, should this one die."""
     mine = update(stopped).where(stopped.c.account == account, stopped.c.next_probe_at == seen).values(next_probe_at=until)
@@ -59,7 +76,7 @@ def probed(session: Session, account: str, held: datetime, code: str, next_at: d
 
 def works(session: Session, account: str) -> bool:
     """The account takes messages. Returns whether that is news."""
-    gone = changed_rows(session, delete(stopped).where(stopped.c.account == account)) > 0
+    gone = changed_rows(session, delete(stopped).where(stopped.c.account == account, ~RATES)) > 0
     if gone:
         record(session, "system", "account.work", f"account:{account}", {})
     return gone
@@ -68,8 +85,11 @@ def works(session: Session, account: str) -> bool:
 def try_now(session: Session, account: str, by: str, now: datetime) -> None:
     """The next message that comes by is the probe.
 
-    Raises: NotFound: the account works, or there is none of that name.
+    Raises: NotFound: the account works, or there is none of that name; Conflict: its own bounces or complaints stop it.
     """
+    row = find(session, account)
+    if row is not None and is_rate(row.code):
+        raise Conflict("This account has too many bounces or complaints: an administrator has to let it go on.")
     if not changed_rows(session, update(stopped).where(stopped.c.account == account).values(next_probe_at=now)):
         raise NotFound("This account is not stopped.")
     record(session, by, "account.try", f"account:{account}", {})

@@ -27,7 +27,7 @@ def check_domain(accounts: Accounts, domain: str, by: str, now: datetime) -> Sen
         if not account:
             raise Conflict("No provider account carries e-mail: choose one first, because the DNS depends on it.")
         row = rows.find(session, account)
-    found = check(domain, signing_key(accounts, row), server_of(accounts, row), accounts.resolver.ask)
+    found = check(domain, signing_key(accounts, row), server_of(accounts, row), accounts.resolver.ask, returns_to(accounts, row))
     with accounts.db.write() as session:
         return sending_domains.note(session, account, domain, [asdict(mark) for mark in found], by, now)
 
@@ -37,6 +37,15 @@ def server_of(accounts: Accounts, row: ProviderAccount) -> str:
     kind = accounts.providers.get(row.provider)
     try:
         return kind.server_of(setup.config_of(kind, accounts.keys, row)) if kind else ""
+    except (setup.Unreadable, ValueError):
+        return ""
+
+
+def returns_to(accounts: Accounts, row: ProviderAccount) -> str:
+    """The domain that the account's undeliverable mails come back to; empty: that of each sender."""
+    kind = accounts.providers.get(row.provider)
+    try:
+        return kind.returns_to(setup.config_of(kind, accounts.keys, row)) if kind else ""
     except (setup.Unreadable, ValueError):
         return ""
 
@@ -59,10 +68,12 @@ MEANINGS: Mapping[str, str] = {
     "dmarc_policy": "The DMARC record has no valid policy. Set p=none, p=quarantine or p=reject.",
     "dmarc_watches": "DMARC only watches (p=none). Once all your e-mails are aligned, choose p=quarantine.",
     "alignment_none": "Neither SPF nor DKIM holds for the sender's domain, so DMARC fails.",
+    "alignment_return": "Undeliverable mail comes back to another domain, so SPF does not count for the sender's: sign the e-mails with DKIM.",
     "alignment_unknown": "It is not known whether SPF or DKIM holds for the sender's domain.",
     "mx_none": "The domain receives no mail: replies and bounces get lost, and some receivers refuse its e-mails.",
     "mx_null": "The domain says that it receives no mail (null MX): replies and bounces get lost.",
     "return_path_lost": "Bounces go to the sender's domain, which receives no mail.",
+    "return_path_other": "The domain of the account's address for returned mail takes no mail, so bounces get lost. Enter an MX record that names your mail server.",
     "reverse_unknown": "It is not known from which addresses this provider sends.",
     "reverse_private": "The mail server has a private address: it hands e-mails on to another one, which has to be in order itself.",
     "reverse_nowhere": "The mail server has no address in the DNS.",

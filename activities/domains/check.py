@@ -1,7 +1,8 @@
 """Judges what the DNS says about a sending domain: one mark each for SPF, DKIM, DMARC, alignment, MX, return path, reverse DNS and BIMI.
 
-Pure but for the question `ask`. A mark says what to enter where; its words are `builder_ui`'s. Mails leave with the address of their From as the return
-path and with a signature for its domain, so whatever is good here is aligned, strictly too. Sources: RFC 7208 (SPF), RFC 6376 (DKIM), RFC 7489
+Pure but for the question `ask`. A mark says what to enter where; its words are `builder_ui`'s. Mails leave with a signature for the domain of their From, and
+with its address as the return path unless the account has another one; SPF is asked of the domain of the return path, and counts for the sender only
+if one of the two domains lies in the other. Sources: RFC 7208 (SPF), RFC 6376 (DKIM), RFC 7489
 (DMARC), RFC 7505 (null MX), Google "Email sender guidelines" and Yahoo "Sender Best Practices" (what bulk senders must have).
 """
 
@@ -37,14 +38,23 @@ class Mark:
     value: str = ""
 
 
-def check(domain: str, key: SigningKey | None, server: str, ask: Ask) -> list[Mark]:
+def check(domain: str, key: SigningKey | None, server: str, ask: Ask, returns_to: str = "") -> list[Mark]:
     """The marks of a domain (ASCII), in the order in which people see to them.
 
-    `key` is the account's own; None: it signs nothing. `server` is the host that mails leave through; empty: nobody knows.
+    `key` is the account's own; None: it signs nothing. `server` is the host that mails leave through; empty: nobody knows. `returns_to`: the domain
+    of the return path; empty: it is the sender's.
     """
-    spf, dkim, dmarc = _spf(domain, server, ask), _dkim(domain, key, ask), _dmarc(domain, ask)
+    back = returns_to or domain
+    spf, dkim, dmarc = _spf(back, server, ask), _dkim(domain, key, ask), _dmarc(domain, ask)
     mx = _mx(domain, ask)
-    return [spf, dkim, dmarc, _alignment(spf, dkim), mx, _return_path(mx), _reverse(server, ask), _bimi(domain, dmarc, ask)]
+    return_path = _return_path(mx) if back == domain else _other_return_path(back, server, ask)
+    aligned = _alignment(spf, dkim, is_own=_is_within(back, domain))
+    return [spf, dkim, dmarc, aligned, mx, return_path, _reverse(server, ask), _bimi(domain, dmarc, ask)]
+
+
+def _is_within(one: str, other: str) -> bool:
+    """Whether one of the two is the other or lies in it: aligned, unless DMARC says `aspf=s`. Siblings are not known to have one owner."""
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def _spf(domain: str, server: str, ask: Ask) -> Mark:
@@ -151,9 +161,11 @@ def _policy(tags: dict[str, str], *, is_own: bool) -> Mark:
     return Mark("dmarc", "warn", "dmarc_watches") if policy.lower() == "none" else Mark("dmarc", "bad", "dmarc_policy")
 
 
-def _alignment(spf: Mark, dkim: Mark) -> Mark:
-    """One of the two is enough for DMARC."""
-    if "good" in (spf.level, dkim.level):
+def _alignment(spf: Mark, dkim: Mark, *, is_own: bool) -> Mark:
+    """One of the two is enough for DMARC; SPF counts only if the return path `is_own`."""
+    if not is_own and dkim.level == "bad":
+        return Mark("alignment", "bad", "alignment_return")
+    if dkim.level == "good" or (is_own and spf.level == "good"):
         return Mark("alignment", "good", "good")
     is_open = "unknown" in (spf.level, dkim.level)
     return Mark("alignment", "unknown", "alignment_unknown") if is_open else Mark("alignment", "bad", "alignment_none")
@@ -172,6 +184,14 @@ def _mx(domain: str, ask: Ask) -> Mark:
 def _return_path(mx: Mark) -> Mark:
     """Bounces go where replies go."""
     return Mark("return_path", mx.level, "return_path_lost" if mx.level == "bad" else mx.code)
+
+
+def _other_return_path(domain: str, server: str, ask: Ask) -> Mark:
+    """The account's own return path needs a server that takes mail for it."""
+    mx = _mx(domain, ask)
+    if mx.level != "bad":
+        return Mark("return_path", mx.level, mx.code)
+    return Mark("return_path", "bad", "return_path_other", domain, "MX", f"10 {server or domain}")
 
 
 def _reverse(server: str, ask: Ask) -> Mark:

@@ -60,13 +60,17 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Somebody wrote to us. `provider_id` is the provider's name for what they wrote; `intent` is what the provider made of it, where it says so."""
+    """Somebody wrote to us. `provider_id` is the provider's name for what they wrote; `intent` is what the provider made of it, where it says so.
+    `message_id` (ours) is the message that they answer, where that is proven; `is_proven` says that they are who they say: the network vouches
+    for a phone number, nobody for the sender of a mail."""
 
     channel: str
     sender: str = field(repr=False)
     text: str = field(repr=False)
     provider_id: str
     intent: Literal["", "stop", "start"] = ""
+    message_id: str = ""
+    is_proven: bool = True
 
 
 class Callback(ABC):

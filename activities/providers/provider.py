@@ -228,12 +228,14 @@ class SigningKey:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an account may use besides its configuration. `account` is its own name, empty while it is only tried; `public_url` where people
-    and providers reach us."""
+    and providers reach us. `return_path`: address and message id -> the address that undeliverable mail comes back to, by which its message is known
+    again; None: nobody signs it."""
 
     db: Database
     now: Callable[[], datetime]
     public_url: str = ""
     account: str = ""
+    return_path: Callable[[str, str], str] | None = None
 
     def callback_url(self, route: str) -> str:
         """Where the provider shall report; empty where nobody would listen."""
@@ -268,6 +270,8 @@ class ConfiguredProvider(ABC):
     advice: ClassVar[Advice] = ()
     own_key: ClassVar[bool] = False
     """Whether accounts can sign e-mails with a DKIM key of their own (`with_new_key`)."""
+    mail_domain: ClassVar[str] = ""
+    """Pattern of the domain of Message-IDs that the provider gives to mails, if it does: what stands before it is then its name for the message."""
     callbacks: ClassVar[Mapping[str, type[Callback]]] = {}
     """Last part of the address under `/callbacks/ACCOUNT/` -> who reads what comes in there."""
     timeout_seconds: float
@@ -280,6 +284,11 @@ class ConfiguredProvider(ABC):
     @classmethod
     def server_of(cls, config: Any) -> str:
         """The host that mails leave through, for what the DNS says of it; empty: nobody knows."""
+        return ""
+
+    @classmethod
+    def returns_to(cls, config: Any) -> str:
+        """The domain that what cannot be delivered comes back to; empty: that of the sender."""
         return ""
 
     @classmethod

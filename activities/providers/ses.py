@@ -265,6 +265,7 @@ class Ses(ConfiguredProvider):
     label = "E-mail through Amazon SES"
     channels = frozenset({"email", "team"})
     delivery_check: DeliveryCheck = "blind"
+    mail_domain = r"([a-z0-9-]+\.)?amazonses\.com"
     Config = SesConfig
     timeout_seconds = 2 * TIMEOUT_SECONDS + MOST_WAIT_SECONDS
     callbacks: ClassVar[Mapping[str, type[Callback]]] = {"events": Sns}

@@ -2,7 +2,7 @@
 
 Blind: SMTP has no way to ask later. So one instant is watched closely: until the last dot of DATA is handed to the kernel a broken
 connection means "certainly not sent"; from then on, until the server's answer, "in doubt". Connections are kept and reused.
-Bounce mails that arrive later are not read here; `return_path` makes their address ready for that (VERP).
+What comes back later is not read here (`activities.inbound`); the return path names the message that it is about (VERP).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal, Self
 
@@ -48,6 +48,8 @@ MAX_IDLE = 8
 MAX_MAILS = 100
 """Mails over one connection; some servers count and then refuse."""
 
+VERP_LOCAL = 19
+"""Characters before the token: a local part has 64 at most, and "+" and the token are 45. Source: RFC 5321 §4.5.3.1.1."""
 _QUEUED = re.compile(r"\b(?:queued as|id=|ok id=|ok:? queued as)\s*([A-Za-z0-9_.-]{4,64})", re.IGNORECASE)
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 
@@ -148,6 +150,13 @@ class SmtpConfig(ProviderConfig):
     user: str = Field("", max_length=320, title="User name", description="Leave empty if the server asks for no log-in.")
     password: SecretStr = Field(SecretStr(""), max_length=1_000, title="Password")
     timeout_seconds: float = Field(10.0, ge=1, le=60, title="Seconds to wait for an answer")
+    return_address: str = Field(
+        "",
+        pattern=rf"^([A-Za-z0-9][A-Za-z0-9._-]{{0,{VERP_LOCAL - 1}}}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)?$",
+        max_length=272,
+        title="Address for returned mail",
+        description="For example bounces@example.org: undeliverable mail comes back to bounces+TOKEN@example.org, and each message is known by its token. Leave empty to have it come back to the sender.",
+    )
     dkim_selector: str = Field("", pattern=r"^[a-z0-9]{0,63}$", title="DKIM selector", json_schema_extra={"made": True})
     dkim_key: SecretStr = Field(SecretStr(""), max_length=4_000, title="DKIM key", json_schema_extra={"made": True})
 
@@ -206,11 +215,16 @@ class Smtp(ConfiguredProvider):
     def open(cls, config: SmtpConfig, around: Surroundings) -> Self:
         password, key = config.password.get_secret_value(), config.dkim_key.get_secret_value()
         signer = dkim.signer(config.dkim_selector, key) if key else None
-        return cls(SmtpServer(config.host, config.port, config.user, password, config.tls, config.timeout_seconds, signer=signer))
+        server = SmtpServer(config.host, config.port, config.user, password, config.tls, config.timeout_seconds, signer=signer)
+        return cls(server, return_path=_return_path(config.return_address, around.return_path))
 
     @classmethod
     def server_of(cls, config: SmtpConfig) -> str:
         return config.host
+
+    @classmethod
+    def returns_to(cls, config: SmtpConfig) -> str:
+        return config.return_address.rpartition("@")[2].lower()
 
     @classmethod
     def signs_with(cls, config: SmtpConfig) -> SigningKey | None:
@@ -224,9 +238,10 @@ class Smtp(ConfiguredProvider):
         return config.model_copy(update={"dkim_selector": f"pfadwerk{number}", "dkim_key": SecretStr(dkim.new_key())})
 
     def send(self, message: Outgoing) -> Answer:
-        data = _dotted(self._signed(build(message, self._now()), message))
         recipient = address_of(message.recipient)
         sender = self._return_path(message) if self._return_path else address_of(message.sender)
+        message = _unsubscribed_by_mail(message, sender) if self._return_path else message
+        data = _dotted(self._signed(build(message, self._now()), message))
         patience = _Patience(self._server.timeout_seconds, self._monotonic)
         opened = self._take(patience)
         try:
@@ -300,6 +315,27 @@ class Smtp(ConfiguredProvider):
             raise SenderStopped("smtp_no_login_or_starttls") from None
         except (OSError, smtplib.SMTPException):
             raise Unreachable("smtp_unreachable", timedelta(seconds=30)) from None
+
+
+def _return_path(address: str, sign: Callable[[str, str], str] | None) -> Callable[[Outgoing], str] | None:
+    """Messages of the ledger get an address of their own; single mails, which no ledger keeps, the bare one."""
+    if not address:
+        return None
+
+    def of(message: Outgoing) -> str:
+        is_kept = sign is not None and re.fullmatch(r"[0-9a-f]{32}", message.message_id)
+        return sign(address, message.message_id) if sign is not None and is_kept else address
+
+    return of
+
+
+def _unsubscribed_by_mail(message: Outgoing, return_path: str) -> Outgoing:
+    """Where there is an address to unsubscribe at, the mail's own address is another one. Source: RFC 2369 §3.2."""
+    one_click = message.headers.get("List-Unsubscribe")
+    if not one_click or "+" not in return_path:
+        return message
+    address = f"<mailto:{return_path.replace('+', '%2B')}?subject=unsubscribe>"
+    return replace(message, headers={**message.headers, "List-Unsubscribe": f"{one_click}, {address}"})
 
 
 class _Patience:

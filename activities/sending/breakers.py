@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models import Database
-from workspace import stopped_accounts
+from workspace import sending_rates, settings, stopped_accounts
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ GRACE = timedelta(seconds=5)
 MOST_KNOWN = 1_000
 """Refused recipients that a process remembers."""
 KNOWN_FOR = timedelta(seconds=1)
+SLOWED = "rate_slow"
+"""The account sends less marketing for now (`workspace.sending_rates`)."""
 
 
 RECIPIENTS = 5
@@ -60,6 +62,8 @@ class _Account:
     refused: dict[int, int] = field(default_factory=dict)
     """Hash of a recipient that was refused by policy -> how often the account had worked by then."""
     last_slot: datetime | None = None
+    every: timedelta | None = None
+    """Slowed: one marketing message in so long."""
 
 
 @dataclass(slots=True)
@@ -71,13 +75,17 @@ class Breakers:
     _accounts: dict[str, _Account] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def turn(self, account: str | None, timeout_seconds: float) -> Turn | Stopped:
-        """Whether a call of at most `timeout_seconds` may be made. Calls that need no account always may (None)."""
+    def turn(self, account: str | None, timeout_seconds: float, *, marketing: bool = False) -> Turn | Stopped:
+        """Whether a call of at most `timeout_seconds` may be made. Calls that need no account always may (None). Of an account with too many bounces
+        or complaints only `marketing` is slowed and stopped."""
         if account is None:
             return Turn(None)
         row, now = self._look(account), self.now()
         if row is None:
-            return Turn(account)
+            is_late = marketing and not self._has_slot(account, now)
+            return Stopped(SLOWED, self._slot(account)) if is_late else Turn(account)
+        if stopped_accounts.is_rate(row.code):
+            return Stopped(row.code, self._slot(account)) if marketing else Turn(account)
         if row.next_probe_at <= now:
             held = now + timedelta(seconds=timeout_seconds) + GRACE
             with self.db.write() as session:
@@ -87,6 +95,14 @@ class Breakers:
                 return Turn(account, held)
         return Stopped(row.code, self._slot(account))
 
+    def _has_slot(self, account: str, now: datetime) -> bool:
+        """Whether the account is not slowed, or this message is the next one."""
+        every = self._account(account).every
+        if every is None:
+            return True
+        with self.db.write() as session:
+            return sending_rates.take_slot(session, account, now, every) or account not in sending_rates.known(session)
+
     def works(self, turn: Turn) -> None:
         """Somebody answered as they should: a message went, or something is wrong with it alone."""
         if turn.account is None:
@@ -94,7 +110,7 @@ class Breakers:
         one = self._account(turn.account)
         one.failed = 0
         one.worked += 1
-        if turn.held is None and one.row is None:
+        if turn.held is None and (one.row is None or stopped_accounts.is_rate(one.row.code)):
             return
         with self.db.write() as session:
             news = stopped_accounts.works(session, turn.account)
@@ -165,6 +181,9 @@ class Breakers:
         if one.looked_at is None or not timedelta(0) <= now - one.looked_at < KNOWN_FOR:
             with self.db.read() as session:
                 one.row = stopped_accounts.find(session, account)
+                is_slow = sending_rates.known(session).get(account) == "slow"
+                a_minute = settings.load(session, settings.SendingLimits).slow_per_minute if is_slow else 0
+            one.every = timedelta(minutes=1) / a_minute if a_minute else None
             one.looked_at = now
         return one.row
 

@@ -145,7 +145,7 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
     job, draft = found
     performer = effects.performer(job.call.channel)
     account = effects.account_of(performer, job.call.channel)
-    turn = effects.breakers.turn(account, performer.timeout_seconds)
+    turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=_is_marketing(draft))
     if isinstance(turn, Stopped):
         put_off = _put_off(engine, performer, job, draft, turn)
         if put_off is not None:
@@ -159,6 +159,10 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
         return _call(effects, performer, job, draft, claimed, turn)
     finally:
         effects.breakers.gives_back(turn)
+
+
+def _is_marketing(draft: Draft | CannotPrepare) -> bool:
+    return isinstance(draft, Draft) and draft.ledger.get("message_class") == "marketing"
 
 
 def _put_off(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, stopped: Stopped) -> Moved | None:
@@ -557,6 +561,7 @@ def _answer_in(
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
     if job.call.channel in SENDABLE:
+        ledger.count_sending(session, named(performer)["account"], status, job.as_of)
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason, job.fixed, job.as_of)
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from engine.interpreter.state import State
 from journeys.values import Do
 from models import Message
-from storage import tally
+from storage import sending_counts, tally
 from storage.sql import changed_rows, on, table
 
 messages = table(Message)
@@ -149,6 +149,19 @@ def claim(
         body_id=fixed.get("body_id"),
         mailbox_key=fixed.get("mailbox_key"),
     )
+
+
+def account_of(session: Session, once_key: str) -> str:
+    """The account of the last call of a message."""
+    return on(session).execute(select(messages.c.account).where(messages.c.once_key == once_key)).scalar() or ""
+
+
+def count_sending(session: Session, account: str, status: str, now: datetime) -> None:
+    """Counts a message for the rates of its account, if the provider was handed it or knew its address as dead."""
+    if status in ("sent", "uncertain", "bounced"):
+        sending_counts.note(session, account, "tried", now)
+    if status == "bounced":
+        sending_counts.note(session, account, "bounced", now)
 
 
 FATES = {"sent": "sent", "delivered": "sent", "uncertain": "sent", "bounced": "bounced", "failed": "failed", "skipped": "skipped"}

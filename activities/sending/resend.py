@@ -45,7 +45,7 @@ PAGE = 20
 LOOK_SECONDS = 5.0
 
 _due = (
-    select(messages.c.id, messages.c.channel, messages.c.once_key, messages.c.provider, messages.c.account)
+    select(messages.c.id, messages.c.channel, messages.c.once_key, messages.c.provider, messages.c.account, messages.c.message_class)
     .where(OPEN_MESSAGE, messages.c.status == "held", messages.c.reason == AGAIN)
     .order_by(messages.c.held_until)
     .limit(PAGE)
@@ -74,7 +74,8 @@ def send_due(effects: Effects) -> None:
         performer = effects.performers.get(row.channel)
         if performer is None:
             continue
-        turn = effects.breakers.turn(effects.account_of(performer, row.channel), performer.timeout_seconds)
+        account, is_marketing = effects.account_of(performer, row.channel), row.message_class == "marketing"
+        turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=is_marketing)
         if isinstance(turn, Stopped):
             _put_off(effects.engine, row.id, now + turn.after)
             continue
@@ -248,6 +249,7 @@ def _close(
             performer.address_refused(session, job, claimed.address, "dead")
         if reason == OPTED_OUT and claimed is not None:
             performer.address_refused(session, job, claimed.address, "opted_out")
+        ledger.count_sending(session, row.account, status, now)
         ledger.count_fate(session, row.once_key, row, row.node, status, reason, {}, now)
         _write(session, message_id, **values)
         append_outcome(

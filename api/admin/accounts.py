@@ -15,7 +15,7 @@ from api.http.json_body import JsonRoute
 from api.server import Server, TheServer
 from models import ProviderAccount
 from workspace import accounts as rows
-from workspace import stopped_accounts
+from workspace import sending_rates, stopped_accounts
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["messages"], route_class=JsonRoute)
 
@@ -38,6 +38,22 @@ class StoppedAccount(BaseModel):
     since: datetime
     probes: int = Field(description="Tries since then.")
     next_probe_at: datetime
+
+
+class SendingRate(BaseModel):
+    """How many messages an account tried to send lately, and how many came to nothing."""
+
+    account: str = Field(examples=["smtp.main"])
+    level: str = Field(description="Empty, warn, slow or stop.", examples=["warn"])
+    tried: int = Field(examples=[4_120])
+    bounced: int = Field(description="For good.", examples=[31])
+    complained: int = Field(examples=[6])
+
+
+class SendingRates(BaseModel):
+    """Of all accounts that sent something."""
+
+    items: list[SendingRate]
 
 
 class StoppedAccounts(BaseModel):
@@ -195,6 +211,33 @@ def try_account(server: TheServer, account: Annotated[str, Path(max_length=130)]
     """The next message that comes by tries it, within seconds; the answer is in the list."""
     with server.engine.db.write() as session:
         stopped_accounts.try_now(session, account, actor.id, server.engine.clock.real_now())
+
+
+@router.get("/rates", summary="Bounces and complaints of provider accounts", responses=ADMIN)
+def list_sending_rates(server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> SendingRates:
+    """What was counted in the last days (the setting `sending_limits`), and what that means for each account."""
+    with server.engine.db.read() as session:
+        levels = sending_rates.known(session)
+        found = sending_rates.standings(session, server.engine.clock.real_now())
+    return SendingRates(
+        items=[
+            SendingRate(
+                account=account,
+                level=levels.get(account, ""),
+                tried=one.sent.tried,
+                bounced=one.sent.bounced,
+                complained=one.sent.complained,
+            )
+            for account, one in found.items()
+        ]
+    )
+
+
+@router.post("/{account}/resume", summary="Let an account go on", status_code=204, responses=ONE)
+def resume_account(account: Name, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> None:
+    """One that its own bounces or complaints have stopped; what was counted so far counts no more. Audited."""
+    with server.engine.db.write() as session:
+        sending_rates.resume(session, account, actor.id, server.engine.clock.real_now())
 
 
 @router.get("/{account}", summary="One provider account", responses=ONE)

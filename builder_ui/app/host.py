@@ -33,7 +33,7 @@ from builder_ui.kit.permissions import does, may
 from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
 from models import Member
-from workspace import stopped_accounts
+from workspace import sending_rates, stopped_accounts
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -146,7 +146,7 @@ class Host:
             values = clean(found[1]), clean(request.query_params)
             name = await asyncio.to_thread(called, found[0], PageContext(self.app, member, token, t, request.url.path, *values))
             title = f"{name} · {title}" if name else title
-        stops = await asyncio.to_thread(self._stops) if may(member, "account.read") else []
+        stops, rates = await asyncio.to_thread(self._stops) if may(member, "account.read") else ([], [])
         theme = str(member.preferences.get("theme", "system"))
         html = templates.get_template("page.html").render(
             t=t,
@@ -168,13 +168,15 @@ class Host:
             found=page is not None,
             path=request.url.path,
             stops=stops,
+            rates=rates,
         )
         return HTMLResponse(html, 200 if found else 404, guard(nonce))
 
-    def _stops(self) -> list[str]:
-        """The provider accounts that take nothing now."""
+    def _stops(self) -> tuple[list[str], list[str]]:
+        """The provider accounts that take nothing now, and those with too many bounces or complaints."""
         with self.app.engine.db.read() as session:
-            return [row.account for row in stopped_accounts.listed(session)]
+            rows = stopped_accounts.listed(session)
+            return [row.account for row in rows if not stopped_accounts.is_rate(row.code)], sorted(sending_rates.known(session))
 
     def stranger(self, request: Request) -> Response:
         """What somebody sees who is not logged in."""

@@ -16,9 +16,10 @@ from builder_ui.kit import components, forms
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, coded
 from builder_ui.kit.reactpy_compat import Element, html
-from builder_ui.settings import account_form
+from builder_ui.settings import account_form, sending_rates
 from builder_ui.settings import stopped_accounts as stops
 from builder_ui.settings.sections import framed, panel
+from builder_ui.settings.sending_rates import Rates
 from journeys.channels import ROUTES
 from journeys.errors import Invalid, Issue, NotFound
 from models import ProviderAccount
@@ -50,17 +51,19 @@ class Data:
     removed: Sequence[ProviderAccount]
     carried: Mapping[str, str]
     stopped: Sequence[Row[Any]]
+    rates: Rates
 
 
 def load(context: PageContext) -> Data:
     with context.engine.db.read() as session:
-        return Data(rows.listed(session), rows.removed(session), rows.carried(session), stopped_accounts.listed(session))
+        stopped, rates = stopped_accounts.listed(session), sending_rates.load(context, session)
+        return Data(rows.listed(session), rows.removed(session), rows.carried(session), stopped, rates)
 
 
 def stamp(context: PageContext) -> object:
     data = load(context)
     seen = [(row.account, row.revision, row.tested_at, row.removed_at) for row in (*data.accounts, *data.removed)]
-    return seen, data.carried, [tuple(row) for row in data.stopped]
+    return seen, data.carried, [tuple(row) for row in data.stopped], data.rates
 
 
 def providers_of(context: PageContext) -> Providers:
@@ -82,6 +85,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         LEAD,
         stops.section(context, data.stopped, providers, acts),
         table(context, data),
+        sending_rates.section(context, data.rates),
         routes(context, data, acts) if data.accounts else None,
         entry(context, data, providers, acts),
         gone(context, data, acts),

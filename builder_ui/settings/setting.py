@@ -29,6 +29,7 @@ LEADS = {
     "signup_forms": "Forms by which people sign up. Each is a page of its own, and can be put into your website.",
     "double_opt_in": "Whoever signs up gets an e-mail with a link, and is a subscriber once it is confirmed.",
     "complaints": "What follows when somebody reports a message as spam. The address gets nothing more on that channel in any case.",
+    "sending_limits": "From how many bounces and complaints on a provider account sends less marketing, or none. Other messages still leave.",
     "retention": "How long data about contacts is kept. A daily job deletes what is older; see “Background jobs”.",
     "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
     "tracking": "Whether clicks and opens are counted.",
@@ -38,7 +39,7 @@ LEADS = {
 
 
 ANYWAY = "anyway"
-AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms", "retention", "complaints"})
+AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms", "retention", "complaints", "sending_limits"})
 """What says nothing about messages to contacts, and so does not wait for the next one."""
 
 

@@ -14,7 +14,7 @@ from builder_ui.kit import components
 from builder_ui.kit.context import Acts, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from engine.temporal.wakeups import Wakeups
-from workspace import stopped_accounts
+from workspace import sending_rates, stopped_accounts
 
 
 def section(context: PageContext, rows: Sequence[Row[Any]], providers: Providers, acts: Acts) -> Element:
@@ -30,19 +30,30 @@ def section(context: PageContext, rows: Sequence[Row[Any]], providers: Providers
 
 def cells(context: PageContext, row: Row[Any], providers: Providers, acts: Acts) -> list[Element]:
     t = context.t
+    is_rate = stopped_accounts.is_rate(row.code)
     do = partial(try_now, account=row.account)
     again = components.button(t("Try now"), acts.act("account.try", do, "It will be tried within seconds."), "history")
+    if is_rate:
+        question = t("Marketing leaves through “{name}” again. What was counted so far counts no more.", name=row.account)
+        handler = acts.act("account.manage", partial(resume, account=row.account), "The account goes on.")
+        again = components.ask(t("Let it go on"), question, t("Let it go on"), handler, "history")
     return [
         html.strong(row.account),
         components.moment(t, row.since),
         html.code(row.code),
         t(what_to_do(providers, row.account, row.code)),
         t.number(row.probes),
-        again if context.may("account.try") else "",
+        again if context.may("account.manage" if is_rate else "account.try") else "",
     ]
 
 
 def try_now(context: PageContext, account: str) -> Wakeups | None:
     with context.engine.db.write() as session:
         stopped_accounts.try_now(session, account, context.by, context.app.real_now())
+    return None
+
+
+def resume(context: PageContext, account: str) -> Wakeups | None:
+    with context.engine.db.write() as session:
+        sending_rates.resume(session, account, context.by, context.app.real_now())
     return None

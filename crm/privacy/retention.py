@@ -29,6 +29,7 @@ from models import (
     Hit,
     Identity,
     InAppMessage,
+    InboundMail,
     Inbox,
     Job,
     Message,
@@ -52,6 +53,8 @@ EVERY = timedelta(days=1)
 PAGE = 25
 MANY = 200
 """Of small rows, and of those that are looked at only."""
+INBOUND_KEPT = timedelta(days=30)
+"""So long a mail that came in is known again. Nothing else of it is kept."""
 OPEN = ("planned", "held", "claimed", "uncertain")
 """A message of these states could still be sent again, but not without its text."""
 
@@ -277,6 +280,17 @@ def _devices(session: Session, _position: str, now: datetime, _keys: Sequence[by
     return Purged({"devices": gone} if gone else {}, "" if len(ids) == PAGE else None)
 
 
+def _old_inbound(session: Session, now: datetime, limit: int) -> Sequence[int | None]:
+    statement = select(InboundMail.id).where(col(InboundMail.received_at) < now - INBOUND_KEPT).order_by(col(InboundMail.received_at))
+    return session.scalars(statement.limit(limit)).all()
+
+
+def _inbound(session: Session, _position: str, now: datetime, _keys: Sequence[bytes]) -> Purged:
+    ids = _old_inbound(session, now, MANY)
+    session.execute(delete(InboundMail).where(col(InboundMail.id).in_(ids)))
+    return Purged({"inbound_mails": len(ids)} if ids else {}, "" if len(ids) == MANY else None)
+
+
 def _is_event_due(session: Session, now: datetime) -> bool:
     return bool(_old_rows(session, Event, "received_at", 0, _before(session, "events", now), 1))
 
@@ -288,6 +302,7 @@ PURGES: Sequence[Purge] = (
     _deleting(Refusal, "refused_at", "refusals"),
     Purge("in_app_messages", lambda session, now: bool(_old_in_app(session, now, 1)), _in_app),
     Purge("devices", lambda session, now: bool(devices.unseen(session, now, 1)), _devices),
+    Purge("inbound_mails", lambda session, now: bool(_old_inbound(session, now, 1)), _inbound),
     Purge("runs", lambda session, now: bool(_old_runs(session, now, 1)), _runs),
     Purge("events", _is_event_due, _events),
 )

@@ -140,6 +140,18 @@ def test_who_signs_elsewhere_is_not_known_to_sign(server: DnsServer) -> None:
     assert marks(server, key=None, host="")["alignment"].code == "alignment_unknown"
 
 
+def test_a_return_path_elsewhere_has_records_of_its_own(server: DnsServer) -> None:
+    back = f"b.{DOMAIN}"
+    found = {mark.what: mark for mark in check(DOMAIN, KEY, "mail.example.net", resolver(server).ask, back)}
+    assert (found["spf"].name, found["mx"].code, found["alignment"].code) == (back, "good", "good")
+    wanted = ("return_path_other", back, "MX", "10 mail.example.net")
+    assert (found["return_path"].code, found["return_path"].name, found["return_path"].type, found["return_path"].value) == wanted
+    server.records |= {(back, "MX"): server.records[MX], (back, "TXT"): server.records[TXT], DKIM: []}
+    codes = [{mark.what: mark.code for mark in check(DOMAIN, KEY, "", resolver(server).ask, one)} for one in (back, "elsewhere.example")]
+    assert (codes[0]["return_path"], codes[0]["alignment"], codes[1]["alignment"]) == ("good", "good", "alignment_return")
+    assert codes[1]["alignment"] in MEANINGS
+
+
 def test_an_alias_is_followed_and_addresses_need_no_name(server: DnsServer) -> None:
     server.records |= {DKIM: [], (DKIM[0], "CNAME"): ["keys.example.net."], ("keys.example.net", "TXT"): [text(KEY.value)]}
     found = marks(server, host="8.8.8.8")
@@ -151,18 +163,25 @@ Told = list[tuple[str, ...]]
 
 def told(check: Callable[..., list[Any]]) -> list[Told]:
     """What a check, or a broken copy of it, makes of every case; without the network."""
-    cases: list[tuple[Any, SigningKey | None, str]] = []
+    cases: list[tuple[Any, SigningKey | None, str, str]] = []
     for changed, _ in [({}, {}), *CHANGED]:
-        cases.append((from_records(good_zone(DOMAIN, "pfadwerk1", KEY.value) | changed), KEY, "mail.example.net"))
+        cases.append((from_records(good_zone(DOMAIN, "pfadwerk1", KEY.value) | changed), KEY, "mail.example.net", ""))
     for key, host in ((None, ""), (None, "mail.example.net"), (KEY, "8.8.8.8"), (KEY, "")):
-        cases += [(from_records(records), key, host) for records in (good_zone(DOMAIN, "pfadwerk1", KEY.value), {})]
+        cases += [(from_records(records), key, host, "") for records in (good_zone(DOMAIN, "pfadwerk1", KEY.value), {})]
     good = from_records(good_zone(DOMAIN, "pfadwerk1", KEY.value))
     for kind in ("TXT", "MX"):
         cases.append(
-            (lambda name, asked, kind=kind: Found(problem="no_answer") if asked == kind else good(name, asked), KEY, "mail.example.net")
+            (lambda name, asked, kind=kind: Found(problem="no_answer") if asked == kind else good(name, asked), KEY, "mail.example.net", "")
         )
+    zone = good_zone(DOMAIN, "pfadwerk1", KEY.value)
+    for back in (DOMAIN, f"b.{DOMAIN}", "example.org", "b.example.org", "elsewhere.example"):
+        mine = {(back, "MX"): zone[MX], (back, "TXT"): zone[TXT]}
+        for records in (zone, zone | mine, zone | mine | {DKIM: []}, zone | {DKIM: [], TXT: []}):
+            cases += [(from_records(records), key, host, back) for key in (KEY, None) for host in ("mail.example.net", "")]
     names = Mark.__slots__
-    return [[tuple(getattr(mark, name) for name in names) for mark in check(DOMAIN, key, host, ask)] for ask, key, host in cases]
+    return [
+        [tuple(getattr(mark, name) for name in names) for mark in check(DOMAIN, key, host, ask, back)] for ask, key, host, back in cases
+    ]
 
 
 SAME = {

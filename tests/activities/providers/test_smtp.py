@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -30,9 +31,11 @@ from activities.providers import (
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    Surroundings,
     Unreachable,
 )
-from activities.providers.smtp import Smtp, SmtpServer, sort
+from activities.providers.smtp import Smtp, SmtpConfig, SmtpServer, sort
+from activities.tracking import Tracking
 from tests.activities.providers.conformance import SPOKEN, Arrived, Conformance, outgoing
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -142,6 +145,29 @@ def test_bounces_find_their_message(wire: SmtpWire) -> None:
     provider.send(outgoing())
     provider.close()
     assert wire.handler.mails[0][0] == f"bounces+{outgoing().message_id[:8]}@example.com"
+
+
+def test_an_account_with_an_address_for_returned_mail_gives_each_message_one_of_its_own(wire: SmtpWire) -> None:
+    tracking = Tracking({"k": b"k" * 32}, "https://m.example.com")
+    server = wire.provider._server  # type: ignore[attr-defined]
+    config = SmtpConfig(host=server.host, port=server.port, tls="none", return_address="bounces@m.example.com")
+    provider = Smtp.open(config, Surroundings(None, lambda: NOW, return_path=tracking.bounce_address))  # type: ignore[arg-type]
+    provider.send(outgoing())
+    provider.send(outgoing("test:1", message_id="login", headers={"List-Unsubscribe": "<https://example.com>"}))
+    provider.close()
+    (sender, _, mail), (bare, _, other) = wire.handler.mails
+    assert tracking.read_bounce(sender) == outgoing().message_id
+    by_post, by_mail = mail["List-Unsubscribe"].split(", ")
+    assert by_post == outgoing().headers["List-Unsubscribe"]
+    assert tracking.read_bounce(unquote(by_mail.removeprefix("<mailto:").partition("?")[0])) == outgoing().message_id
+    assert (bare, other["List-Unsubscribe"]) == ("bounces@m.example.com", "<https://example.com>")
+    assert (Smtp.returns_to(config), len(sender.partition("@")[0]) <= 64) == ("m.example.com", True)
+
+
+@pytest.mark.parametrize("address", ["b" * 20 + "@m.example.com", "bounces", "a+b@m.example.com", "a@b@m.example.com", "a@localhost"])
+def test_an_address_for_returned_mail_leaves_room_for_the_token(address: str) -> None:
+    with pytest.raises(ValueError, match="return_address"):
+        SmtpConfig(host="mail.example.com", return_address=address)
 
 
 def test_a_connection_is_reused(wire: SmtpWire) -> None:

@@ -1,0 +1,1 @@
+"""Mails that come in: bounces, complaints, replies, unsubscribe requests."""
