@@ -39,7 +39,7 @@ WORDS = (
     "Hero", "Product list", "Footer", "The whole mail", "Row", "Group of rows", "Column", "Saved block", "Columns side by side", "Table",
     "Navigation", "Accordion", "Carousel", "Repeated", "Shown only if", "Comment", "Content", "Rows", "Saved blocks",
     "None yet. Choose a block and press “Save as a block”.", "Background", "Width", "Background picture", "Round corners", "Full width",
-    "No", "Yes", "Padding", "Alignment", "Link", "Vertical alignment", "Top", "Middle", "Bottom", "Right", "Left", "Text size", "Text colour", "Weight",
+    "No", "Yes", "Padding", "Horizontal alignment", "Link", "Vertical alignment", "Top", "Middle", "Bottom", "Right", "Left", "Text size", "Text colour", "Weight",
     "Normal", "Semi-bold", "Bold", "Line height", "Button colour", "Padding inside", "Address of the picture", "Alternative text", "Colour",
     "Thickness", "Style", "Solid", "Dashed", "Dotted", "Height", "Size of the symbols", "Arrangement", "Side by side", "One below the other",
     "Drag a block here, or press one in the list.", "Drag: {name}", "no block of its own", "Empty column", "Drop a block here", "Choose a picture",

@@ -24,7 +24,7 @@ PHRASES = (
     "folded code", "unfold", "Control character",
 )  # fmt: skip
 """What CodeMirror says."""
-FACES = {"blocks": ("Blocks", "layout"), "source": ("Source", "code")}
+FACES = {"blocks": ("Building blocks", "layout"), "source": ("MJML source", "code")}
 KEYS = {
     "source": "Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.",
     "blocks": "Tab goes from block to block; Enter edits, Alt+↑ and Alt+↓ move, Del deletes, Ctrl+D duplicates, Ctrl+Z takes back.",

@@ -111,7 +111,7 @@ def test_a_mail_from_nothing_by_mouse_is_the_mail_written_by_hand(served: None, 
     made = [render(compile_template({"en": {"subject": "S", "mjml": one}}, "email"), ["en"], values).html for one in (built, WRITTEN)]
     assert made[0] == made[1]
 
-    page.get_by_role("button", name="Blocks", exact=True).click()
+    page.get_by_role("button", name="Building blocks", exact=True).click()
     page.get_by_role("button", name="Take back").click()
     expect(page.locator(".blk-said")).to_have_text("Taken back")
     page.keyboard.press("Control+Shift+z")

@@ -219,10 +219,13 @@ function Image({ see, node }) {
     <div style={{ ...paddingOf(see, node), textAlign: see.in(node, "align") }}>
       {isAddress(src) && !src.startsWith("https://www.example.com/")
         ? <img src={src} alt={alt} style={{ width: plainSize(see.in(node, "width")) ?? "100%", borderRadius: plainSize(see.in(node, "border-radius")) }} />
-        : <div className="blk-picture"><Icon path={ICONS.picture} /><span>{alt || (src.includes("{") ? src : t("Choose a picture"))}</span></div>}
+        : <div className="blk-picture"><Icon path={ICONS.picture} /><span>{picturePath(src) || picturePath(alt) || alt || t("Choose a picture")}</span></div>}
     </div>
   );
 }
+
+/** What a value out of Jinja is called: `{{ item.image_url }}` -> item.image_url; empty for a text. */
+const picturePath = (text) => text.match(/^\{\{\s*([\w.]+)/)?.[1] ?? "";
 
 function Divider({ see, node }) {
   const width = plainSize(see.in(node, "width")) ?? "100%";
@@ -269,7 +272,7 @@ function Group({ see, node }) {
 function named(condition, titles) {
   const value = condition.match(/^([\w.]+)\|default\(""\)$/)?.[1];
   const list = condition.match(/^\w+ in ([\w.]+)(\|default\(\[\]\))?$/)?.[1];
-  return titles.get(value) ?? list ?? condition;
+  return titles.get(value) ?? value ?? list ?? condition;
 }
 
 function Opaque({ see, node, title }) {

@@ -67,7 +67,7 @@ export function products({ own }, list = "products", fields = PRODUCT_FIELDS, cu
 }
 
 const PADDING = ["padding", "Padding", "padding"];
-const ALIGN = ["align", "Alignment", "align"];
+const ALIGN = ["align", "Horizontal alignment", "align"];
 const link = (title = "Link") => ["href", title, "url"];
 
 /** What people set of a component: [attribute, title, kind, further]. */
@@ -82,7 +82,7 @@ export const SETTINGS = {
   "mj-image": [["src", "Address of the picture", "url"], ["alt", "Alternative text", "text"], link(), ["width", "Width", "px"], ["border-radius", "Round corners", "px"], ALIGN, PADDING],
   "mj-divider": [["border-color", "Colour", "colour"], ["border-width", "Thickness", "px"], ["border-style", "Style", "choice", [["", "Solid"], ["dashed", "Dashed"], ["dotted", "Dotted"]]], ["width", "Width", "size"], PADDING],
   "mj-spacer": [["height", "Height", "px"]],
-  "mj-social": [["icon-size", "Size of the symbols", "px"], ALIGN, ["mode", "Arrangement", "choice", [["", "Side by side"], ["vertical", "One below the other"]]], PADDING],
+  "mj-social": [["icon-size", "Size of the symbols", "px"], ALIGN, ["mode", "Arrangement", "choice", [["horizontal", "Side by side"], ["vertical", "One below the other"]]], PADDING],
 };
 
 const TITLES = {
