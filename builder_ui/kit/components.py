@@ -27,6 +27,7 @@ ICONS: Mapping[str, str] = {
     "clipboard-check": "M8 5H5v16h14V5h-3M9 3h6v4H9zM9 14l2 2 4-4",
     "clock": "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5l3 2",
     "ear": "M7 10a5 5 0 0 1 10 0c0 4-4 4-4 8a2.5 2.5 0 0 1-5 0M10 10a2 2 0 0 1 4 0",
+    "code": "M9 7l-5 5 5 5M15 7l5 5-5 5",
     "copy": "M9 9h11v11H9zM15 9V4H4v11h5",
     "download": "M12 4v11M7 11l5 5 5-5M4 20h16",
     "flag": "M5 21V4M5 4h12l-2 4 2 4H5",

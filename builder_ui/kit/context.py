@@ -168,6 +168,8 @@ class Page:
     every_seconds: float = 2.0
     name: Callable[[PageContext], str] | None = None
     assets: tuple[str, ...] = ()
+    pictures: bool = False
+    """Whether it shows pictures from where mails have them; other pages show only our own."""
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the path's names, None if this is another page's path."""

@@ -1,4 +1,4 @@
-"""The built editor of templates: which file it is now, and its components for ReactPy. Built by `make bundle`, like the canvas."""
+"""The built editors of templates: which files they are now, and its components for ReactPy. Built by `make bundle`, like the canvas."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from functools import cache
 from builder_ui.app.host import HERE, STATICS
 from builder_ui.kit.reactpy_compat import Component, browser_components
 
-MANIFEST = HERE / "static" / ".vite" / "editor.json"
-ENTRY = "src/writing/main.js"
+BUILT = HERE / "static" / ".vite"
 
 
 @cache
 def assets() -> tuple[str]:
     """The address of the script."""
-    return (STATICS[json.loads(MANIFEST.read_text("utf-8"))[ENTRY]["file"]].url,)
+    return (_address("editor.json", "src/writing/main.js"),)
+
+
+@cache
+def blocks_module() -> str:
+    """The address of the block editor, which the page fetches when somebody opens a mail as blocks."""
+    return _address("blocks.json", "src/blocks/main.jsx")
+
+
+def _address(manifest: str, entry: str) -> str:
+    return STATICS[json.loads((BUILT / manifest).read_text("utf-8"))[entry]["file"]].url
 
 
 def components() -> tuple[Component, ...]:
@@ -28,6 +37,11 @@ def status() -> Component:
     return _all()[4]
 
 
+def blocks() -> Component:
+    """`Blocks`: a mail as blocks."""
+    return _all()[5]
+
+
 @cache
 def _all() -> tuple[Component, ...]:
-    return browser_components(*assets(), "Wire", "Line", "Source", "Frame", "Status")
+    return browser_components(*assets(), "Wire", "Line", "Source", "Frame", "Status", "Blocks")

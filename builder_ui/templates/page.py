@@ -82,4 +82,4 @@ def right(writing: Writing) -> Element:
     )
 
 
-PAGE = Page("/ui/templates/{key}", "Template", "templates", "template.read", fetch, view, assets=bundle.assets())
+PAGE = Page("/ui/templates/{key}", "Template", "templates", "template.read", fetch, view, assets=bundle.assets(), pictures=True)

@@ -31,7 +31,22 @@ class Resync(Texts):
     rev: int = Field(ge=0)
 
 
-Spoken = Texts | Resync | Save | Ping | Piece
+class KeepBlock(Message):
+    """A block to be kept as a partial. `text` is its MJML."""
+
+    type: Literal["block"]
+    name: str = Field(min_length=1, max_length=100)
+    text: Text
+
+
+class Face(Message):
+    """How this person likes to edit mails, from a page that remembers it."""
+
+    type: Literal["face"]
+    face: Literal["blocks", "source"]
+
+
+Spoken = Texts | Resync | KeepBlock | Face | Save | Ping | Piece
 _messages: TypeAdapter[Spoken] = TypeAdapter(Annotated[Spoken, Field(discriminator="type")])
 
 

@@ -30,8 +30,8 @@ from builder_ui.kit import template_frames
 from builder_ui.kit.actor_names import called
 from builder_ui.kit.autosaving import AutosavingEditor, status_of
 from builder_ui.kit.context import PageContext
-from builder_ui.templates import frames
-from builder_ui.templates.protocol import Resync, Texts, parse
+from builder_ui.templates import blocks, frames
+from builder_ui.templates.protocol import Face, KeepBlock, Resync, Texts, parse
 from crm.catalogue import load_catalogue
 from crm.people import contacts
 from engine.versions import publish
@@ -81,6 +81,12 @@ class Stored:
     folders: list[str] = field(default_factory=list)
     pieces: list[tuple[str, str]] = field(default_factory=list)
     """(key, name) of the partials that can be put in."""
+    rows: frozenset[str] = frozenset()
+    """Keys of those that stand between rows; the others stand in a column."""
+    properties: list[tuple[str, str]] = field(default_factory=list)
+    """(path, title) of what known events bring along."""
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+    """The newest of the library, as the block editor offers them."""
     older: list[partials.Behind] = field(default_factory=list)
     inclusions: list[partials.Inclusion] = field(default_factory=list)
     """Of a partial: what includes it."""
@@ -102,6 +108,8 @@ class Writing(AutosavingEditor):
         """Locale -> the revision at which it could last be shown."""
         self.look = "desktop"
         self.side = "preview"
+        self.face = "source" if stored.kind not in HTML or context.query.get("view") == "source" else "blocks"
+        """How a mail is edited: as blocks or as source."""
         self.person: tuple[str, str] | None = None
         self.people: list[tuple[str, str]] = []
         self.versions: list[Old] = []
@@ -141,7 +149,14 @@ class Writing(AutosavingEditor):
             _, _, place = (issue.field or "").partition(".")
             if "line" in issue.values and place:
                 wrong.setdefault(place.replace(".", "/"), []).append(int(issue.values["line"]))
-        return {"saved": self._saved_op, "pong": self._pong, "rev": self.stored.revision, "wrong": wrong, "act": self._act}
+        return {
+            "saved": self._saved_op,
+            "pong": self._pong,
+            "rev": self.stored.revision,
+            "wrong": wrong,
+            "act": self._act,
+            "face": self.face,
+        }
 
     @property
     def is_fresh(self) -> bool:
@@ -169,12 +184,17 @@ class Writing(AutosavingEditor):
             if isinstance(message, Ping):
                 self.answer(message.n)
                 return
+            if isinstance(message, Face):
+                self.turn_face(message.face)
+                return
             if not self.editable:
                 raise ValueError("not allowed")
             if isinstance(message, Texts):
                 self._take(message)
             elif isinstance(message, Save):
                 self.spawn(self.save)
+            elif isinstance(message, KeepBlock):
+                self.spawn(self.keep_block, message)
         except ValueError as error:
             log.warning("a message of the template editor was refused (%s)", type(error).__name__)
             self._set_texts()
@@ -205,6 +225,32 @@ class Writing(AutosavingEditor):
         self.change()
         self.tell("head")
         self.work_soon()
+
+    def turn_face(self, face: str) -> None:
+        """Shows the same mail as blocks or as source."""
+        if face != self.face and self.stored.kind in HTML:
+            self.face = face
+            self.tell("source", "feed")
+
+    async def keep_block(self, wanted: KeepBlock) -> None:
+        """Makes a block a partial; where it stood, the mail then includes it."""
+        async with self._working:
+            await self._keep()
+            if self.status == "saved":
+                await self._act_on("“{name}” is a saved block now.", lambda: self._keep_block(wanted))
+            await self._prove()
+        self.tell("head", "source", "feed", "proof")
+
+    def _keep_block(self, wanted: KeepBlock) -> dict[str, Any]:
+        context = self.context
+        piece = blocks.keep(context.engine.db, wanted.name.strip(), wanted.text, context.by, context.app.now(), context.app.renderer)
+        self.stored.pieces = [*self.stored.pieces, (piece.key, piece.name)]
+        if piece.level == "row":
+            self.stored.rows = self.stored.rows | {piece.key}
+        self._acts += 1
+        included = {"key": piece.key, "name": piece.name, "level": piece.level}
+        self._act = {"id": f"{self.id}.{self._acts}", "place": f"{self.locale}/mjml", "include": included}
+        return {"name": piece.name}
 
     # Languages
 
@@ -587,12 +633,15 @@ def fetch(context: PageContext) -> Stored:
     """
     with context.engine.db.read() as session:
         template = library.get(session, context.arguments["key"])
-        fields = [(name, spec.title) for name, spec in load_catalogue(session).fields.items()]
+        catalogue = load_catalogue(session)
+        fields = [(name, spec.title) for name, spec in catalogue.fields.items()]
+        pieces = partials.offered(session, template.key) if template.kind in HTML else []
         return Stored(
             template.key, template.name, template.kind, template.message_class, template.folder, list(template.tags), dict(template.variants),
             template.revision, template.archived_at is not None, library.latest(session, template.key), listing.is_draft(session, template),
             listing.uses(session, template.key).get(template.key, []), fields, listing.labels(session)[0],
-            partials.offered(session, template.key) if template.kind in HTML else [],
+            pieces, blocks.rows(session, pieces), blocks.properties(catalogue),
+            blocks.pictures(session, context.app.public_url) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,14 @@ LINKS = (("Unsubscribe", "unsubscribe_url"), ("Choose what you receive", "prefer
 
 
 def groups(
-    t: Translator, kind: str, locale: str, fields: Sequence[tuple[str, str]], partials: Sequence[tuple[str, str]] = ()
+    t: Translator,
+    kind: str,
+    locale: str,
+    fields: Sequence[tuple[str, str]],
+    partials: Sequence[tuple[str, str]] = (),
+    properties: Sequence[tuple[str, str]] = (),
 ) -> list[tuple[str, list[Snippet]]]:
-    """(title, snippets). `partials`: (key, name). Words inside a snippet are in the language of the text, `locale`, not of the author."""
+    """(title, snippets). `partials`: (key, name); `properties`: (path, title) of what events bring along. Words inside a snippet are in the language of the text, `locale`, not of the author."""
     own = translator(t.language if locale == "default" else locale)
     named = [
         Snippet(f"{t(title)} ({name})" if title else name, f'{{{{ contact.{name}|default("") }}}}') for name, title in fields[:MOST_FIELDS]
@@ -43,5 +49,13 @@ def groups(
         Snippet(t("A value of the trigger"), '{{ trigger.order_id|default("") }}'),
     ]
     pieces = [Snippet(f"{name} ({key})", f'<mj-include path="partial:{key}" />\n') for key, name in partials[:MOST_PARTIALS]]
-    found = [(t("Contact fields"), named), (t("Links"), links), (t("Blocks"), blocks)]
+    brought = [Snippet(title, f'{{{{ trigger.{path}|default("") }}}}') for path, title in properties[:MOST_FIELDS]]
+    values = [(t("Values of the trigger"), brought)] if brought else []
+    found = [(t("Contact fields"), named), *values, (t("Links"), links), (t("Blocks"), blocks)]
     return [*found, (t("Partials"), pieces)] if pieces else found
+
+
+def with_fallback(text: str, fallback: str) -> str:
+    """A value with what stands there if it is missing: `{{ contact.plan|default("none yet") }}`. What could end the text early is left out."""
+    safe = re.sub(r'["\\{}%#\x00-\x1f]', "", fallback).strip()
+    return re.sub(r'^(\{\{ [\w.]+\|default\(")("\) \}\})$', lambda found: found[1] + safe + found[2], text)

@@ -9,9 +9,10 @@ from typing import Any
 from activities.rendering.compile import most_characters
 from activities.rendering.hints import LONG_SUBJECT
 from activities.rendering.kinds import KINDS
+from builder_ui.kit import components
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, optgroup, use_ref
-from builder_ui.templates import bundle, snippets
+from builder_ui.templates import blocks, bundle, snippets
 from builder_ui.templates.approved import finding_approved
 from builder_ui.templates.session import Writing
 from builder_ui.templates.words import part_title
@@ -23,6 +24,11 @@ PHRASES = (
     "folded code", "unfold", "Control character",
 )  # fmt: skip
 """What CodeMirror says."""
+FACES = {"blocks": ("Building blocks", "layout"), "source": ("MJML source", "code")}
+KEYS = {
+    "source": "Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.",
+    "blocks": "Tab goes from block to block; Enter edits, Alt+↑ and Alt+↓ move, Del deletes, Ctrl+D duplicates, Ctrl+Z takes back.",
+}
 
 
 @component
@@ -38,7 +44,8 @@ def source(writing: Writing) -> Element:
         [_line(writing, part) for part in lines],
         inserting(writing),
         html.h2({"className": "tpl-part"}, writing.t(part_title(writing, long))) if approved else None,
-        _source(writing, long),
+        faces(writing) if long == "mjml" else None,
+        blocks.editor(writing, _field(writing, long)) if writing.face == "blocks" else _source(writing, long),
         [
             html.details(
                 {"key": part, "className": "tpl-own", "open": bool(writing.text(part))},
@@ -48,7 +55,29 @@ def source(writing: Writing) -> Element:
             for part in own
         ],
         _approved(writing, approved) if approved else None,
-        html.p({"className": "tpl-keys"}, writing.t("Tab indents; press Esc, then Tab to leave the field. Ctrl+F searches, Ctrl+S saves.")),
+        html.p({"className": "tpl-keys"}, writing.t(KEYS[writing.face])),
+    )
+
+
+def faces(writing: Writing) -> Element:
+    """The switch between blocks and source: two views of the same text."""
+    t = writing.t
+    return html.div(
+        {"className": "tpl-faces tabs", "role": "group", "aria-label": t("How the mail is edited")},
+        [
+            html.button(
+                {
+                    "key": face,
+                    "type": "button",
+                    "className": "tab here" if face == writing.face else "tab",
+                    "aria-pressed": str(face == writing.face).lower(),
+                    "onClick": lambda _event, face=face: writing.turn_face(face),
+                },
+                components.icon(icon),
+                t(title),
+            )
+            for face, (title, icon) in FACES.items()
+        ],
     )
 
 
@@ -103,18 +132,23 @@ def _source(writing: Writing, part: str) -> Element:
 def inserting(writing: Writing) -> Element:
     """What can be put in at the cursor; the button carries the choice out."""
     t = writing.t
-    wish = use_ref("")
+    wish, otherwise = use_ref(""), use_ref("")
     if not writing.editable:
         return None
-    groups = snippets.groups(t, writing.stored.kind, writing.locale, writing.stored.fields, writing.stored.pieces)
+    groups = snippets.groups(
+        t, writing.stored.kind, writing.locale, writing.stored.fields, writing.stored.pieces, writing.stored.properties
+    )
     texts = {f"{n}.{m}": one.text for n, (_, entries) in enumerate(groups) for m, one in enumerate(entries)}
 
     def chosen(event: Mapping[str, Any]) -> None:
         wish.current = str(event["target"].get("value") or "")
 
+    def missing(event: Mapping[str, Any]) -> None:
+        otherwise.current = str(event["target"].get("value") or "")[:100]
+
     def put(_event: Any) -> None:
         if wish.current in texts:
-            writing.ask(text=texts[wish.current])
+            writing.ask(text=snippets.with_fallback(texts[wish.current], otherwise.current))
 
     options = [
         optgroup(
@@ -130,6 +164,16 @@ def inserting(writing: Writing) -> Element:
             {"id": "tpl-insert", "onChange": chosen},
             html.option({"key": "", "value": ""}, t("Field, link, block or partial …")),
             options,
+        ),
+        html.input(
+            {
+                "type": "text",
+                "aria-label": t("If it is missing"),
+                "placeholder": t("If it is missing"),
+                "maxLength": 100,
+                "autoComplete": "off",
+                "onBlur": missing,
+            }
         ),
         html.button({"type": "button", "className": "button", "onClick": put}, t("Insert")),
     )

@@ -32,6 +32,12 @@ def begin(page: Page, card: str, key: str) -> None:
 
 
 def source(page: Page) -> Locator:
+    """The source, which is one press away from the blocks."""
+    expect(page.locator(".tpl-fields")).to_be_visible()
+    switch = page.get_by_role("button", name="MJML source", exact=True)
+    if switch.count() and switch.get_attribute("aria-pressed") != "true":
+        switch.click()
+        expect(page.locator(".tpl-blocks")).to_have_count(0)
     return page.locator(".cm-content").first
 
 

@@ -32,7 +32,7 @@ from builder_ui.sales import tasks
 from builder_ui.search import suggest
 from builder_ui.settings import account, account_form, fields, jobs, keys, setting, users
 from builder_ui.settings.sections import SECTIONS
-from builder_ui.templates import approved, head, looks, makers, words
+from builder_ui.templates import approved, blocks, head, looks, makers, words
 from builder_ui.templates import source as written
 from crm.imports import imports, reading, recipes
 from journeys.channels import CHANNELS
@@ -45,6 +45,11 @@ from workspace import audit, members, settings
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
 SAME = {
+    "HTML",
+    "Link",
+    "Link {number}",
+    "Navigation",
+    "Normal",
     "SPF",
     "DKIM",
     "DMARC",
@@ -148,6 +153,7 @@ def tables() -> Iterator[str]:
         yield from table.values()
     yield from (text for text, _, _ in head._STATUS.values())
     yield from written.PHRASES
+    yield from (*blocks.WORDS, *blocks.OWN, *written.KEYS.values(), *(title for title, _ in written.FACES.values()))
     yield from (text for layout in layouts() for text in (layout.name, layout.description))
     yield from (text for text, _, _ in keys.RIGHTS)
     yield from (f"{kind} key" for kind in (*keys.SENDERS, "admin"))

@@ -37,7 +37,7 @@ export function fill(host, inner, named) {
   const add = (holder, nodes) => {
     for (const node of nodes) {
       const raw = inner.slice(node.start, node.end);
-      if (node.type === "text") holder.append(document.createTextNode(unescaped(raw)));
+      if (node.type === "text") holder.append(...words(raw, document));
       else if (node.type === "comment") holder.append(label("…", raw, "quiet"));
       else if (node.type === "jinja") holder.append(label(named(node), raw, node.kind));
       else if (node.type === "group") {
@@ -58,6 +58,18 @@ export function fill(host, inner, named) {
   add(host, root.children);
 }
 
+/** Blanks that do not break are pieces of their own: those that browsers put in while somebody types are plain blanks. */
+function words(raw, document) {
+  return raw.split(/(&nbsp;|&#160;|&#xa0;|\u00a0)/i).map((part, n) => {
+    if (n % 2 === 0) return document.createTextNode(unescaped(part));
+    const blank = document.createElement("span");
+    blank.contentEditable = "false";
+    blank.textContent = "\u00a0";
+    blank[RAW] = part;
+    return blank;
+  });
+}
+
 /** Only what shows: the styles of the element, and where a link leads. */
 function dress(made, node, inner) {
   const value = (name) => {
@@ -73,7 +85,7 @@ function dress(made, node, inner) {
   if (made.tagName === "FONT" && value("color")) made.style.color = value("color");
 }
 
-const escapedText = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\u00a0/g, "&nbsp;");
+const escapedText = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\u00a0/g, " ");
 const escapedValue = (text) => text.replace(/&(?!#?\w+;)/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
 
 /** The text that an element holds now. */

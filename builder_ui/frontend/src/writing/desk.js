@@ -3,6 +3,7 @@ import { keeping } from "../keeping.js";
 import { post } from "../wire.js";
 
 const PAUSE_MS = 250;
+const FACE = "pfadwerk:face";
 const desks = new Map();
 
 export function desk(id) {
@@ -15,6 +16,7 @@ class Desk {
     this.keeper = keeper;
     this.texts = new Map(); // place -> {text, n}: what was typed here, and as which change
     this.kept = new Map(); // place -> {state, generation}: undo survives another tab
+    this.pasts = new Map(); // place -> what can be taken back in the block editor
     this.fields = new Map(); // place -> the field on the page now
     this.n = 0;
     this.sent = 0;
@@ -76,6 +78,7 @@ class Desk {
       this.saved = Math.max(this.saved, feed.saved);
       this.rev = feed.rev;
     }
+    this.look(feed.face, again || !this.face);
     this.wrong = feed.wrong;
     for (const field of this.fields.values()) field.markWrong();
     this.mark();
@@ -86,14 +89,39 @@ class Desk {
     }
   }
 
+  /** Blocks or source, as this person had it last: in the browser's memory, for the server's does not outlive a connection. */
+  look(face, begins) {
+    if (!face) return;
+    const liked = this.liked();
+    if (begins && liked && liked !== face) {
+      this.face = liked;
+      post(this.onEvent, { type: "face", face: liked });
+    } else if (!begins && face !== this.face) {
+      this.face = face;
+      try {
+        localStorage.setItem(FACE, face);
+      } catch { /* a browser that remembers nothing */ }
+    } else this.face = face;
+  }
+
+  liked() {
+    try {
+      const found = localStorage.getItem(FACE);
+      return ["blocks", "source"].includes(found) ? found : "";
+    } catch {
+      return "";
+    }
+  }
+
   /** Carries out what a button asked for, once the field it concerns is there. */
   perform() {
     if (!this.waiting) return;
     const field = this.fields.get(this.waiting.place || this.last) ?? (this.waiting.place ? null : this.fields.values().next().value);
     if (!field) return;
-    const { line, column, text } = this.waiting;
+    const { line, column, text, include } = this.waiting;
     this.waiting = null;
-    if (text !== undefined) field.insert(text);
+    if (include !== undefined) field.include?.(include);
+    else if (text !== undefined) field.insert(text);
     else field.jump(line, column);
   }
 

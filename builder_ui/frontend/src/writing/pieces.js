@@ -52,7 +52,7 @@ export class Wire {
 }
 
 /** What both kinds of field do: keep a text, take the server's where it was put in from outside. */
-class Field {
+export class Field {
   constructor(node, props) {
     this.host = node;
     this.desk = desk(props.id);
@@ -257,7 +257,7 @@ export class Source extends Field {
     const kept = this.desk.kept.get(props.place);
     const text = this.isMine() ? this.desk.texts.get(props.place).text : props.initial;
     this.view.setState(kept ? kept.state : EditorState.create({ doc: text, extensions: this.extensions(props) }));
-    if (kept && kept.generation !== props.generation) this.set(text);
+    if (kept) this.set(text); // it may have been changed as blocks, or on the server
     this.markWrong();
     this.enter();
   }
