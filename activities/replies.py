@@ -17,6 +17,7 @@ from activities.happenings import LEFT, Recorded, Route, hops_of, properties_of
 from activities.providers.callback import Reply
 from crm.consent import opt_out
 from crm.consent.words import intent
+from crm.people import phones
 from engine.engine import Engine
 from engine.temporal.wakeups import Wakeups
 from journeys.channels import ADDRESSED
@@ -99,6 +100,8 @@ def _went_to(session: Session, message: Message | None) -> str | None:
 
 def _people(session: Session, channel: str, address: str) -> list[str]:
     """The contacts with the address, in the order in which they are locked."""
+    if ADDRESSED[channel] == "phone":
+        return phones.holders(session, address, MOST_PEOPLE)
     field = getattr(Contact, ADDRESSED[channel])
     there = (field == address, col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None))
     return list(session.scalars(select(Contact.id).where(*there).order_by(col(Contact.id)).limit(MOST_PEOPLE)))

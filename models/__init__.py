@@ -27,7 +27,7 @@ from models.admin import (
 )
 from models.columns import id_at, new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
-from models.contact import Contact, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
+from models.contact import Contact, ContactPhone, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
 from models.device import Device
 from models.event import Event, Unrouted
 from models.in_app import InAppMessage
@@ -77,6 +77,7 @@ __all__ = [
     "Consent",
     "ConsentState",
     "Contact",
+    "ContactPhone",
     "Database",
     "Device",
     "DraftRevision",

@@ -47,6 +47,19 @@ class Contact(SQLModel, table=True):
     """An authenticated sender, an import or a member of the team has named this person; a browser gives such a contact no names."""
 
 
+class ContactPhone(SQLModel, table=True):
+    """A further phone number of a contact, beside `Contact.phone`. After a merge a number may stand there twice; readers take it once."""
+
+    __tablename__ = "contact_phone"
+    __table_args__ = (Index("ix_contact_phone_contact", "contact_id", "id"), Index("ix_contact_phone_phone", "phone", "contact_id"))
+
+    id: int | None = big_id()
+    contact_id: str = Field(foreign_key="contact.id", max_length=32)
+    phone: str = Field(max_length=32)
+    """E.164."""
+    created_at: datetime
+
+
 class Identity(SQLModel, table=True):
     """A name a contact is known by: `user_id`, `anonymous_id`, `email` or `external:<system>`. Each name has one contact.
 

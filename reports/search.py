@@ -17,7 +17,7 @@ from sqlmodel import col, select
 
 from crm.people import contacts
 from crm.sales.tasks import OPEN
-from models import Contact, Identity, Journey, Message, OutboxItem, Run, Task, Template
+from models import Contact, ContactPhone, Identity, Journey, Message, OutboxItem, Run, Task, Template
 from storage.json_values import clean_text
 
 MOST_CHARACTERS = 100
@@ -115,6 +115,9 @@ def _known_as(session: Session, text: str, limit: int) -> list[Contact]:
     for column, value in ((col(Contact.email), lower), (col(Contact.phone), _phone(text))):  # several may have the same
         if value:
             ids |= set(session.scalars(select(Contact.id).where(*_begins(session, column, value)).limit(limit + 1)))
+    if phone := _phone(text):
+        begins = _begins(session, col(ContactPhone.phone), phone)
+        ids |= set(session.scalars(select(ContactPhone.contact_id).where(*begins).limit(limit + 1)))
     for kind, value in wanted:
         begins = _begins(session, col(Identity.value), value)
         ids |= set(session.scalars(select(Identity.contact_id).where(Identity.kind == kind, *begins).limit(limit + 1)))

@@ -18,7 +18,7 @@ from api.jobs import JobRow
 from api.server import TheServer
 from crm.consent import consent, mailbox, suppression
 from crm.jobs import add_job
-from crm.people import contacts, profile, scores
+from crm.people import contacts, phones, profile, scores
 from crm.people.timeline import KINDS, timeline
 from crm.privacy.erasure import erase_person
 from crm.privacy.export import export
@@ -101,6 +101,7 @@ class ContactDetail(ContactRow):
     """A contact with everything that belongs to it."""
 
     identifiers: list[Identifier]
+    phones: list[str] = Field(description="All phone numbers, the main one (`phone`) first.")
     tags: list[str]
     scores: dict[str, float]
     consents: list[ConsentStatus]
@@ -121,7 +122,7 @@ class NewContact(BaseModel):
 
 
 class ContactChange(BaseModel):
-    """Fields to write (null clears), tags to add and to take away, points to add to score groups."""
+    """Fields to write (null clears; `phones` states all phone numbers at once), tags to add and to take away, points to add to score groups."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"fields": {"plan": "pro"}, "add_tags": ["vip"]}})
 
@@ -470,6 +471,7 @@ def _detail(session: Session, contact: Contact) -> ContactDetail:
     return ContactDetail(
         **ContactRow.model_validate(contact).model_dump(),
         identifiers=[Identifier(kind=kind, value=value) for kind, value in contacts.names_of(session, contact.id)],
+        phones=phones.of(session, contact),
         tags=profile.tags(session, contact.id),
         scores=dict(sorted(points)),
         consents=_consents(session, contact.id),

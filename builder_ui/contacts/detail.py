@@ -19,7 +19,7 @@ from builder_ui.kit.reactpy_compat import Element, html
 from crm.catalogue import field_titles
 from crm.consent import mailbox
 from crm.consent.consent import history
-from crm.people import devices
+from crm.people import devices, phones
 from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
@@ -80,6 +80,8 @@ class Data:
     """Message id -> its subject, of the messages that events on this page are about."""
     sources: dict[str, str]
     """Source of an event -> what people call the key or the file it came with."""
+    phones: list[str]
+    """All numbers, the main one first."""
     titles: dict[str, str]
     """Field -> its title in this workspace, where it has one."""
     devices: list[Device]
@@ -110,6 +112,7 @@ def load(context: PageContext) -> Data:
             list_runs(session, RunFilter(contact_id=contact.id, status="ended", limit=10)),
             subjects(session, page),
             origin.names_of(session, {one.data["source"] for one in page.items if one.kind == "event"}),
+            phones.of(session, contact),
             field_titles(session),
             devices.of_contact(session, contact.id),
         )
@@ -321,8 +324,7 @@ def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
 
 def identifiers(data: Data) -> list[tuple[str, str]]:
     """(kind, value) of everything the contact is known and reached by, each once."""
-    phone = [("phone", data.contact.phone)] if data.contact.phone else []
-    return list(dict.fromkeys([*data.identities, *phone]))
+    return list(dict.fromkeys([*data.identities, *(("phone", number) for number in data.phones)]))
 
 
 def named(kind: str, value: str) -> Element:

@@ -11,7 +11,7 @@ from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from crm.consent import consent, mailbox, suppression
-from crm.people import contacts
+from crm.people import contacts, phones
 from crm.privacy.erasure import erase_person
 from engine import merging
 from engine.enrolment.routing import routed
@@ -33,6 +33,7 @@ FIELDS = {
     "locale": "Language",
     "timezone": "Time zone",
 }
+FURTHER = "Further phone numbers, separated by commas"
 LANGUAGES = (
     "cs", "da", "de", "de-AT", "de-CH", "de-DE", "en", "en-GB", "en-US", "es", "fi", "fr", "fr-CH", "hu", "it", "it-CH",
     "nb", "nl", "pl", "pt", "ro", "sv", "tr", "uk",
@@ -47,7 +48,7 @@ def view(context: PageContext, data: Any, acts: Acts) -> Element:
     return html.div(
         {"className": "stack"},
         html.h2(t("Fields")),
-        fields(context, contact, acts),
+        fields(context, contact, acts, ", ".join(data.phones[1:] if contact.phone else data.phones)),
         html.h2({"className": "apart"}, t("Tags")),
         Tags(context, contact.id, tuple(data.tags), acts),
         html.h2({"className": "apart"}, t("Owner")),
@@ -67,13 +68,15 @@ def view(context: PageContext, data: Any, acts: Acts) -> Element:
 # Fields, tags, owner
 
 
-def fields(context: PageContext, contact: Contact, acts: Acts) -> Element:
+def fields(context: PageContext, contact: Contact, acts: Acts, further: str) -> Element:
+    """`further`: the phone numbers beside the main one, as people write a list."""
     t = context.t
     save = acts.act("contact.change", saving(contact.id, acts), "Contact saved.")
     return html.div(
         html.div(
             {"className": "fields"},
             [_field(context, contact, acts, name, t(title)) for name, title in FIELDS.items()],
+            components.kept(acts, f"field.{phones.FIELD}", t(FURTHER), 320, further),
             components.kept(acts, "other.name", t("Another field"), 120, placeholder="plan"),
             components.kept(acts, "other.value", t("its value (leave empty to remove it)"), 1_000),
         ),
@@ -93,7 +96,7 @@ def _field(context: PageContext, contact: Contact, acts: Acts, name: str, title:
 def typed(acts: Acts) -> dict[str, str | None]:
     """The fields that were typed into; empty ones clear."""
     found: dict[str, str | None] = {
-        name: clean_text(acts.drafts[f"field.{name}"]).strip() or None for name in FIELDS if f"field.{name}" in acts.drafts
+        name: clean_text(acts.drafts[f"field.{name}"]).strip() or None for name in (*FIELDS, phones.FIELD) if f"field.{name}" in acts.drafts
     }
     other = clean_text(acts.drafts.get("other.name", "")).strip()
     if other:
@@ -110,7 +113,7 @@ def saving(contact_id: str, acts: Acts) -> Do:
             except Invalid as error:
                 raise in_words(context, error) from None
             wakeups = routed(context.engine, session, [event], now)
-        for name in [*(f"field.{name}" for name in FIELDS), "other.name", "other.value"]:
+        for name in [*(f"field.{name}" for name in (*FIELDS, phones.FIELD)), "other.name", "other.value"]:
             acts.drafts.pop(name, None)
         return wakeups
 
@@ -119,7 +122,8 @@ def saving(contact_id: str, acts: Acts) -> Do:
 
 def in_words(context: PageContext, error: Invalid) -> Invalid:
     """The refusal with what is wrong where, in the visitor's language."""
-    places = [f"{context.t(FIELDS.get(issue.field or '', issue.field or ''))}: {issue.say(context.t.translate)}" for issue in error.issues]
+    titles = {**FIELDS, phones.FIELD: FURTHER}
+    places = [f"{context.t(titles.get(issue.field or '', issue.field or ''))}: {issue.say(context.t.translate)}" for issue in error.issues]
     return Invalid("{problems}", problems=" ".join(places)) if places else error
 
 

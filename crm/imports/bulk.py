@@ -137,7 +137,8 @@ class _Batch:
         free = {name: value for name, value in checked.values.items() if name not in profile.COLUMNS}
         refused = profile.written(contact.attributes, free)[1] if free else {}
         fitting = {name: value for name, value in checked.values.items() if name not in refused}
-        change = profile.write_fields(contact, profile.CheckedFields(fitting, checked.refused, checked.unfit))
+        fitted = profile.CheckedFields(fitting, checked.refused, checked.unfit, checked.phones)
+        change = profile.write_with_phones(self.session, contact, fitted, self.now)
         if change is None:
             return {}, refused
         if change.claims:

@@ -297,6 +297,7 @@ REASONS = {
     "unknown_kind": "Expected user_id, anonymous_id, email, phone or external:<system>.",
     "wrong_type": "Expected text.",
     "too_long": "This is too long.",
+    "too_many": "A contact has at most ten phone numbers.",
     "too_deep": "This is nested too deeply.",
     "no_name": "A field needs a name.",
     "read_only": "This field is maintained by the system.",

@@ -33,7 +33,7 @@ from crm.people.merge import merge
 from crm.people.visitors import NEEDS_SERVER
 from crm.people.visitors import plan_call as plan_visitor
 from journeys.errors import Conflict, Invalid
-from models import Contact, Duplicate, Event, Identity, lock, new_id
+from models import Contact, ContactPhone, Duplicate, Event, Identity, lock, new_id
 from storage.identifiers import Name, Refused, normalise_all
 from storage.sql import table, upsert
 
@@ -323,9 +323,12 @@ def _held(session: Session, contact_ids: set[str]) -> dict[str, dict[str, set[st
         for contact_id, kind, value in rows:
             held[contact_id][kind].add(value)
         contacts = table(Contact)
-        numbers = select(contacts.c.id, contacts.c.phone).where(contacts.c.id.in_(sorted(contact_ids)), contacts.c.phone.is_not(None))
-        for contact_id, phone in session.execute(numbers):
-            held[contact_id]["phone"] = {phone}
+        further, ids = table(ContactPhone), sorted(contact_ids)
+        mains = sql_select(contacts.c.id, contacts.c.phone).where(contacts.c.id.in_(ids), contacts.c.phone.is_not(None))
+        for contact_id, phone in session.execute(
+            mains.union_all(sql_select(further.c.contact_id, further.c.phone).where(further.c.contact_id.in_(ids)))
+        ):
+            held[contact_id]["phone"].add(phone)
     return held
 
 

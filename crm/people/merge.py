@@ -1,7 +1,7 @@
 """Two contacts become one. Everything the loser had moves to the winner; nothing that was said or done is lost.
 
 - names, events, messages, tasks, histories: move. Tags: union. Scores: added up (a score is the sum of its history).
-- fields: the winner's, and the loser's where the winner has none.
+- fields: the winner's, and the loser's where the winner has none. Phone numbers of both are kept, the loser's main one as a further one.
 - consent: the stricter of two statements per channel and purpose; where only one of the two ever spoke, that statement stands.
 - runs move, and open ones say so in their timeline; where the re-entry policy allows one open run, the younger ends with the reason `merged`.
 - what one contact did reaches the inboxes of the other's runs, so that an order made before logging in still ends a cart journey.
@@ -31,6 +31,7 @@ from models import (
     Consent,
     ConsentState,
     Contact,
+    ContactPhone,
     Device,
     Event,
     Identity,
@@ -71,6 +72,7 @@ MOVED: tuple[type[SQLModel], ...] = (
     OptIn,
     InAppMessage,
     Device,
+    ContactPhone,
 )
 """Tables whose rows simply change hands."""
 
@@ -125,6 +127,7 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     for model in MOVED:
         _move(session, line, model, winner.id, loser.id)
     mailbox.move(session, winner.id, loser.id)
+    phone_row = _keep_number(session, winner, loser, now)
     fields = _merge_fields(winner, loser, now)
     line.kept = kept | {
         "moved": True,
@@ -135,6 +138,7 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
             "fields": [name for name in fields if name in FIELDS],
             "attributes": sorted(set(winner.attributes) - set(kept["given"]["own"])),
             "tags": tags,
+            "phone_row": phone_row,
             "scores": {change["group"]: change["after"] - change["before"] for change in scores},
         },
     }
@@ -290,6 +294,16 @@ def _newest(session: Session, contact_ids: Iterable[str]) -> dict[tuple[str, str
     last = select(func.max(Consent.id)).where(col(Consent.contact_id).in_(list(contact_ids))).group_by(Consent.channel, Consent.purpose)
     rows = session.execute(select(Consent.channel, Consent.purpose, Consent.state).where(col(Consent.id).in_(last)))
     return {(channel, purpose): state for channel, purpose, state in rows}
+
+
+def _keep_number(session: Session, winner: Contact, loser: Contact, now: datetime) -> int | None:
+    """The loser's main number as a further one of the winner, if that has another main one; the id of the new row."""
+    if not loser.phone or winner.phone in (None, loser.phone):
+        return None
+    row = ContactPhone(contact_id=winner.id, phone=loser.phone, created_at=now)
+    session.add(row)
+    session.flush()
+    return row.id
 
 
 def _merge_fields(winner: Contact, loser: Contact, now: datetime) -> list[str]:

@@ -6,8 +6,8 @@ A value that cannot be stored (no e-mail address, no time zone, too much) leaves
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.consent import mailbox
+from crm.people import phones
 from crm.people.addresses import claim
 from crm.people.coercion import fit_fields
 from journeys.errors import Invalid, TooLarge
@@ -61,31 +62,41 @@ class CheckedFields:
     values: Mapping[str, Any]
     refused: Mapping[str, str]
     unfit: Mapping[str, str] = field(default_factory=dict)
+    phones: Sequence[str] | None = None
+    """All numbers of the contact, where somebody stated them (`crm.people.phones`)."""
 
 
 def check_fields(fields: Mapping[str, object], region: str | None = None) -> CheckedFields:
     """Sorts fields into storable and refused, without a database.
 
     `region` (ISO country) reads phone numbers that are not international. Reasons: invalid_email, invalid_phone,
-    invalid_timezone, invalid_locale, wrong_type, too_long, too_deep, no_name, read_only.
+    invalid_timezone, invalid_locale, wrong_type, too_long, too_deep, too_many, no_name, read_only.
     """
     values: dict[str, Any] = {}
     refused: dict[str, str] = {}
+    numbers: list[str] | None = None
     for given, value in fields.items():
         name = one_line(str(given))
         name = ALIASES.get(name, name)
+        if name == phones.FIELD:
+            read = phones.read(value, region)
+            if isinstance(read, identifiers.Refused):
+                refused[name] = read.reason
+            else:
+                numbers = read
+            continue
         try:
             values[name] = _storable(name, value, region)
         except _Refused as refusal:
             refused[name[:MAX_KEY_CHARACTERS]] = refusal.reason
-    return CheckedFields(values, refused)
+    return CheckedFields(values, refused, phones=numbers)
 
 
 def read_fields(session: Session, fields: Mapping[str, object], region: str | None = None) -> CheckedFields:
     """`check_fields`, and then every value in the type that the catalogue declares for it (`crm.people.coercion`)."""
     checked = check_fields(fields, region)
     fitted = fit_fields(session, checked.values)
-    return CheckedFields(fitted.values, checked.refused, fitted.unfit)
+    return CheckedFields(fitted.values, checked.refused, fitted.unfit, checked.phones)
 
 
 def update_fields(
@@ -116,7 +127,7 @@ def update_fields(
     if told is not None:
         told |= {**checked.unfit, **checked.refused}
     contact = lock_contact(session, contact)
-    change = write_fields(contact, checked)
+    change = write_with_phones(session, contact, checked, now)
     if change is None:
         return None
     _touch(session, contact, now)
@@ -134,6 +145,24 @@ class FieldChange:
 
     properties: dict[str, Any]
     claims: list[tuple[str, str]]
+
+
+def write_with_phones(session: Session, contact: Contact, checked: CheckedFields, now: datetime) -> FieldChange | None:
+    """`write_fields`, and the contact's further numbers: those that are stated, or the former main one where a further one takes its place. The first
+    of the stated becomes the main one of a contact that has none."""
+    main, stated = contact.phone, checked.phones
+    if stated and main is None and checked.values.get("phone") is None:
+        checked = replace(checked, values={**checked.values, "phone": stated[0]})
+    change = write_fields(contact, checked)
+    if stated is None:
+        if contact.phone is not None and contact.phone != main:
+            phones.swap(session, contact, main, now)
+        return change
+    if not phones.put(session, contact, stated, now):
+        return change
+    if change is None:
+        return FieldChange({"fields": [phones.FIELD]}, [])
+    return FieldChange({**change.properties, "fields": [*change.properties["fields"], phones.FIELD]}, change.claims)
 
 
 def write_fields(contact: Contact, checked: CheckedFields) -> FieldChange | None:

@@ -28,6 +28,7 @@ from models import (
     Body,
     ConsentState,
     Contact,
+    ContactPhone,
     Event,
     Identity,
     Merge,
@@ -92,6 +93,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
     kept = found.kept
     moved = _moved(session, merge_id)
     _move_back(session, found, moved, now, done)
+    _number_back(session, winner.id, kept)
     changed = _fields_back(winner, loser, kept, now, done)
     tags = _tags_back(session, winner.id, loser.id, kept)
     _scores_back(session, winner.id, loser.id, kept, now, done)
@@ -171,6 +173,12 @@ def _move_back(session: Session, found: Merge, moved: Mapping[str, list[Any]], n
     later = select(Event.id).where(Event.contact_id == winner_id, col(Event.received_at) > found.merged_at, Event.type != "system").limit(1)
     if session.scalar(later) is not None:
         done.left.append("later")
+
+
+def _number_back(session: Session, winner_id: str, kept: Mapping[str, Any]) -> None:
+    """The loser's main number is no further one of the winner any more."""
+    numbers, row = table(ContactPhone), kept["given"].get("phone_row")
+    session.execute(delete(numbers).where(numbers.c.id == row, numbers.c.contact_id == winner_id))
 
 
 def _fields_back(winner: Contact, loser: Contact, kept: Mapping[str, Any], now: datetime, done: Parted) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from crm.consent import mailbox
+from crm.people import phones
 from crm.people.addresses import claim
 from crm.people.profile import COLUMNS, CheckedFields, read_fields, write_fields, written
 from journeys.rules.fields import path_of
@@ -102,6 +103,8 @@ def fill_fields(session: Session, contact: str | Contact, fields: Mapping[str, o
     checked = read_fields(session, fields)
     contact = lock_contact(session, contact)
     filled = Filled(refused=dict(checked.refused), unfit=checked.unfit)
+    if checked.phones is not None:
+        filled.refused[phones.FIELD] = NEEDS_SERVER
     values: dict[str, Any] = {}
     for name, value in checked.values.items():
         present = _present(contact, name)

@@ -27,6 +27,7 @@ from models import (
     Consent,
     ConsentState,
     Contact,
+    ContactPhone,
     Database,
     Device,
     Event,
@@ -65,7 +66,18 @@ SYSTEM_KEPT = (
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""
 _PAGE = 500
-DELETED: tuple[type[SQLModel], ...] = (Identity, Tag, Score, ScoreChange, ConsentState, Subscription, OptIn, InAppMessage, Device)
+DELETED: tuple[type[SQLModel], ...] = (
+    Identity,
+    Tag,
+    Score,
+    ScoreChange,
+    ConsentState,
+    Subscription,
+    OptIn,
+    InAppMessage,
+    Device,
+    ContactPhone,
+)
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from models import (
     Consent,
     ConsentState,
     Contact,
+    ContactPhone,
     Device,
     Event,
     Hit,
@@ -54,6 +55,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("links", Link),
     ("in_app_messages", InAppMessage),
     ("devices", Device),
+    ("phones", ContactPhone),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

@@ -20,7 +20,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from models import Body, Consent, Contact, Identity, Link, Message, OutboxItem
+from models import Body, Consent, Contact, ContactPhone, Identity, Link, Message, OutboxItem
 from storage.locks import person_of
 
 LEAST_CHARACTERS = 3
@@ -123,7 +123,8 @@ def values_of(session: Session, ids: Sequence[str]) -> Values:
     """What the person is called and known by, before it is erased."""
     rows = session.scalars(select(Contact).where(col(Contact.id).in_(ids))).all()
     known = session.scalars(select(Identity.value).where(col(Identity.contact_id).in_(ids)))
-    addresses = {one for row in rows for one in (row.email, row.phone) if one} | set(known) | set(ids)
+    further = session.scalars(select(ContactPhone.phone).where(col(ContactPhone.contact_id).in_(ids)))
+    addresses = {one for row in rows for one in (row.email, row.phone) if one} | set(known) | set(further) | set(ids)
     names = {one for row in rows for one in (row.first_name, row.last_name) if one}
     people = {(row.first_name, row.last_name) for row in rows if row.first_name and row.last_name}
     pairs = frozenset((_folded(first.strip()), _folded(last.strip())) for first, last in people if min(len(first), len(last)) > 1)

@@ -57,6 +57,16 @@ def test_an_edit_of_something_that_changed_meanwhile_is_refused(admin: Any, ada:
     assert admin.patch(f"{BASE}/{ada['id']}", json={"fields": {"plan": "max"}}, headers={"if-match": etag}).status_code == 409
 
 
+def test_several_numbers_are_stated_by_people_and_by_servers(admin: Any, track: Send, ada: dict[str, Any]) -> None:
+    place = f"{BASE}/{ada['id']}"
+    changed = admin.patch(place, json={"fields": {"phones": ["+41791111111", "+41792222222"]}}).json()
+    assert (changed["phone"], changed["phones"]) == ("+41791111111", ["+41791111111", "+41792222222"])
+    track("identify", {"userId": "u1", "traits": {"phones": "+41793333333, +41 79 111 11 11"}})
+    assert admin.get(place).json()["phones"] == ["+41791111111", "+41793333333"]
+    refused = admin.patch(place, json={"fields": {"phones": [f"+4179000000{n}" for n in range(10)] + ["+41799999999"]}})
+    assert (refused.status_code, refused.json()["error"]["details"]["issues"][0]["code"]) == (422, "too_many")
+
+
 def test_lists_are_paged_to_the_end(admin: Any, track: Send) -> None:
     track("batch", {"batch": [{"type": "track", "userId": f"u{n}", "event": "E"} for n in range(25)]})
     seen: list[str] = []

@@ -13,6 +13,8 @@ from activities.account_setup import read
 from activities.providers.twilio import Twilio
 from activities.sending import gate
 from crm.consent import consent
+from crm.consent.mailbox import says_no
+from crm.people import contacts
 from models import Body, Contact, Event, Message
 from tests.api.conftest import TestClient
 from workspace import accounts
@@ -50,8 +52,8 @@ def calls(client: TestClient, settings: Any, to: str, form: dict[str, str]) -> i
     return client.post(to, content=urlencode(form).encode(), headers=headers).status_code
 
 
-def writes(client: TestClient, settings: Any, text: str, sid: str = "SM7") -> None:
-    form = {"MessageSid": sid, "From": f"whatsapp:{NUMBER}", "To": "whatsapp:+41792222222", "Body": text}
+def writes(client: TestClient, settings: Any, text: str, sid: str = "SM7", sender: str = NUMBER) -> None:
+    form = {"MessageSid": sid, "From": f"whatsapp:{sender}", "To": "whatsapp:+41792222222", "Body": text}
     assert calls(client, settings, "/callbacks/twilio.main/inbound", form) == 200
 
 
@@ -70,6 +72,17 @@ def test_stop_withdraws_the_consent_to_whatsapp_alone(client: TestClient, engine
     assert states(engine) == ["withdrawn", "granted"]
     writes(client, settings, "START", "SM8")
     assert states(engine) == ["granted", "granted"]
+
+
+def test_stop_from_a_further_number_finds_the_person(client: TestClient, engine: Any, settings: Any, anna: str) -> None:
+    other = "+41799999999"
+    with engine.db.write() as session:
+        contacts.update(session, anna, {"phones": [other]}, engine.clock.now(), "test")
+    writes(client, settings, "STOP", sender=other)
+    assert states(engine) == ["withdrawn", "granted"]
+    with engine.db.read() as session:
+        assert gate.replied_at(session, ANNA, "whatsapp", NUMBER, engine.clock.now()) is None, "the window is that of the other number"
+        assert all(says_no(session, engine.address_keys, "whatsapp", "marketing", number) for number in (NUMBER, other))
 
 
 def test_a_reply_opens_the_window_of_its_number(client: TestClient, engine: Any, settings: Any, anna: str) -> None:

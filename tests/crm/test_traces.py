@@ -27,6 +27,7 @@ from models import (
     AuditNote,
     Body,
     Contact,
+    ContactPhone,
     Database,
     Device,
     Hit,
@@ -235,6 +236,7 @@ def make_person(session: Any, now: datetime) -> str:
     session.add(Hit(message_id="0" * 32, kind="open", agent_class="human", hit_at=now))
     session.add(Body(contact_id=id, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="0" * 32, channel="email", accepted_at=now))
+    session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(InAppMessage(idempotency_key="k", message_id="0" * 32, contact_id=id, created_at=now, expires_at=now))
     session.add(Device(contact_id=id, kind="web", address="a", address_hash="h", created_at=now, last_seen_at=now))
     session.flush()
