@@ -495,7 +495,7 @@ class _Mail:
         if isinstance(draft, str):
             return Refuse(draft)
         contact = writer.contact(self.session, job)
-        wanted = writer.wanted(job, draft)
+        wanted = writer.wanted(self.session, job, draft)
         address = address_of(contact, call.channel) if contact is not None else None
         mailbox = writer.mailbox_key(job, address)
         twin = (

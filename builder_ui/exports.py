@@ -31,7 +31,7 @@ from crm.privacy.export import export as export_contact
 from engine.runs.operations import RunFilter, list_runs
 from engine.versions.publish import get_journey
 from journeys.channels import CHANNELS as CONTACTED
-from journeys.channels import SENDABLE
+from journeys.channels import SENDABLE, TOPIC
 from journeys.errors import NotFound, PfadwerkError
 from models import ConsentState, Contact, Tag
 from storage.locks import person_of
@@ -58,14 +58,14 @@ def _contacts(session: Session, context: PageContext, mark: str | None) -> Rows:
         filter = replace(filter, ids=tuple(dict.fromkeys(person_of(session, id) for id in query["ids"].split(","))))
     page = contacts.search(session, filter, before=mark, limit=PAGE, sort=query.get("sort", "created"))
     ids = [contact.id for contact in page.contacts]
-    tags, consents = _tags(session, ids), _consents(session, ids)
+    tags, consents, topics = _tags(session, ids), _consents(session, ids), _topics(session, ids)
     members, t = member_names(session), context.t
     rows: list[Sequence[Any]] = [
         (
             one.id, one.first_name, one.last_name, one.email, one.phone, one.lifecycle_stage, members.get(one.owner or ""), one.locale,
             one.timezone, ", ".join(tags.get(one.id, ())),
             *(coded(t, CONSENT_STATES, consents.get((one.id, channel), "unknown")) for channel in SENDABLE),
-            one.created_at, one.last_seen_at, _flat(one),
+            "; ".join(f"{key}={state}" for key, state in topics.get(one.id, ())), one.created_at, one.last_seen_at, _flat(one),
         )
         for one in page.contacts
     ]  # fmt: skip
@@ -88,6 +88,15 @@ def _consents(session: Session, ids: Sequence[str]) -> dict[tuple[str, str], str
     wanted = select(ConsentState.contact_id, ConsentState.channel, ConsentState.state)
     rows = session.execute(wanted.where(col(ConsentState.contact_id).in_(ids), ConsentState.purpose == "marketing"))
     return {(id, channel): state for id, channel, state in rows}
+
+
+def _topics(session: Session, ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Contact -> (topic, what was said about it), in the order of their keys."""
+    said = select(ConsentState.contact_id, ConsentState.purpose, ConsentState.state).where(ConsentState.channel == TOPIC)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for id, key, state in session.execute(said.where(col(ConsentState.contact_id).in_(ids)).order_by(ConsentState.purpose)):
+        found.setdefault(id, []).append((key, state))
+    return found
 
 
 def _runs(session: Session, context: PageContext, mark: str | None) -> Rows:
@@ -141,7 +150,7 @@ LISTS: Mapping[str, List] = {
     "contacts": List(
         (
             "Contact id", "First name", "Last name", "E-mail", "Phone", "Stage", "Owner", "Language", "Time zone", "Tags",
-            *(f"{CONTACTED[name].label} (marketing)" for name in SENDABLE), "Created", "Last seen", "Attributes",
+            *(f"{CONTACTED[name].label} (marketing)" for name in SENDABLE), "Topics", "Created", "Last seen", "Attributes",
         ),
         _contacts,
     ),

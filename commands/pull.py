@@ -48,7 +48,7 @@ def pull(
 
 def as_template(row: Template) -> MailTemplate:
     """A stored template as a folder holds it."""
-    return MailTemplate(row.key, row.name, row.kind, row.message_class, row.variants)
+    return MailTemplate(row.key, row.name, row.kind, row.message_class, row.variants, row.topic)
 
 
 def journey_digest(document: Document) -> str:

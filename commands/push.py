@@ -247,6 +247,7 @@ def _store_template(live: Engine, item: Item, template: MailTemplate) -> None:
         name=template.name,
         kind=cast(Any, template.kind),
         message_class=template.message_class,
+        topic=template.topic,
         actor=ACTOR,
         now=live.clock.now(),
     )

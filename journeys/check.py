@@ -45,6 +45,7 @@ def check(journey: Journey, palette: Palette, catalogue: Catalogue, known: Known
         *_exits(journey, catalogue),
         *_goal(journey, catalogue),
         *_settings(journey, known),
+        *_imprint(journey, graph, known),
         *_rules(journey, graph, catalogue),
         *_nodes(journey, graph, catalogue, known),
     ]
@@ -300,6 +301,22 @@ def _standing(node: Send, node_id: str, known: Known, *, marketing: bool) -> Ite
             yield Issue(code="red_sender", text=text, node_id=node_id, field=field)
 
 
+def _imprint(journey: Journey, graph: Graph, known: Known) -> Iterator[Issue]:
+    """What is missing of the workspace that its marketing mails must show. Source: 15 USC 7704(a)(5)(A)(iii) (CAN-SPAM), § 5 DDG."""
+    if known.lacking and any(isinstance(node, Send) and _is_marketing_mail(node, journey) for node in graph.nodes.values()):
+        yield from (Issue(code=f"no_{name}", text=_LACKING[name]) for name in sorted(known.lacking))
+
+
+_LACKING = {
+    "imprint": "Every marketing e-mail must link to your imprint: enter its address under “Public pages” in the settings.",
+    "postal_address": "Every marketing e-mail must show your postal address: enter it under “Sender” in the settings.",
+}
+
+
+def _is_marketing_mail(node: Send, journey: Journey) -> bool:
+    return _needs_unsubscribe(node) and (node.message_class or journey.settings.message_class) == "marketing"
+
+
 def _needs_unsubscribe(node: Send) -> bool:
     channel = CHANNELS.get(node.effect_channel or "")
     return channel is not None and channel.needs_unsubscribe
@@ -360,6 +377,10 @@ _UNKNOWN = {
         "There is no frequency cap for the class “{name}”. Did you mean “{near}”?",
     ),
     "sender": ("There is no sender “{name}” any more.", "There is no sender “{name}”. Did you mean “{near}”?"),
+    "topic": (
+        "There is no topic “{name}”. Choose another, or add it in the settings.",
+        "There is no topic “{name}”. Did you mean “{near}”?",
+    ),
     "score": ("There is no score “{name}”.", "There is no score “{name}”. Did you mean “{near}”?"),
 }
 """Whole sentences, because languages bend nouns differently."""

@@ -34,11 +34,14 @@ class Known:
     """Ids of those who are active."""
     cap_classes: Collection[str] | None = None
     senders: Collection[str] | None = None
+    topics: Collection[str] | None = None
     standings: Mapping[str, str] = field(default_factory=dict)
     """Key of a sender (empty: the usual one) -> what is wrong with it: unverified, red."""
+    lacking: Collection[str] = ()
+    """What marketing mails must show and could not: postal_address, imprint."""
 
     def of(self, noun: str) -> Collection[str] | None:
-        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class, sender."""
+        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class, sender, topic."""
         return {
             "template": self.templates,
             "pool": self.pools,
@@ -49,4 +52,5 @@ class Known:
             "member": self.members,
             "cap_class": self.cap_classes,
             "sender": self.senders,
+            "topic": self.topics,
         }.get(noun)

@@ -70,6 +70,8 @@ class Message(SQLModel, table=True):
     channel: str = Field(max_length=64)
     purpose: str = Field(default="marketing", max_length=64)
     message_class: str = Field(default="marketing", max_length=16)
+    topic: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
+    """Of the workspace's topics; empty: of none."""
     cap_class: str = Field(default="default", max_length=64)
     priority: int = 3
     template: str = Field(default="", max_length=64)
@@ -173,6 +175,8 @@ class Template(SQLModel, table=True):
     name: str = Field(max_length=120)
     kind: str = Field(default="email", max_length=16)
     message_class: str = Field(default="marketing", max_length=16)
+    topic: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
+    """What its messages are about unless a step says otherwise; of the workspace's topics, empty: of none."""
     folder: str = Field(default="", max_length=120)
     tags: list[str] = json_field(list)
     variants: dict[str, Any] = json_field()

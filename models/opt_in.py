@@ -45,6 +45,8 @@ class OptIn(SQLModel, table=True):
     """Whence it was asked, shortened."""
     fields: dict[str, Any] = json_field()
     """What else was filled in; it is the contact's once the address has confirmed."""
+    topics: dict[str, Any] = json_field()
+    """Key of each topic that was offered -> whether it was chosen; empty where none was, or none were offered."""
     state: str = Field(default="waiting", max_length=16)
     sent: int = 0
     next_at: datetime | None = None

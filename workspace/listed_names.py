@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from journeys.channels import TOPIC
 from journeys.errors import NotFound
 from models import ConsentState, Score
 from storage.sql import table
@@ -34,6 +35,14 @@ def labels(session: Session, name: str, language: str) -> dict[str, str]:
     """
     listed = _list(session, name)
     return {one.key: one.label(language) or LABELS[name].get(one.key) or one.key.replace("_", " ") for one in listed.names}
+
+
+def topics(session: Session, language: str, *also: str) -> list[tuple[str, str]]:
+    """(key, name) of the topics that contacts are asked about, in their order; and of those of `also`, archived or gone."""
+    listed = settings.load(session, settings.Topics)
+    shown = [one for one in listed.topics if not one.archived or one.key in also]
+    gone = [(key, key) for key in also if key and listed.find(key) is None]
+    return [*((one.key, one.label(language)) for one in shown), *gone]
 
 
 def unlisted(session: Session, name: str) -> list[str]:
@@ -73,7 +82,8 @@ def _list(session: Session, name: str) -> settings.NameList:
 
 def _purposes(session: Session) -> Iterator[str]:
     for channel in _each(session, consents.c.channel):
-        yield from _each(session, consents.c.purpose, consents.c.channel == channel)
+        if channel != TOPIC:
+            yield from _each(session, consents.c.purpose, consents.c.channel == channel)
 
 
 def _groups(session: Session) -> Iterator[str]:

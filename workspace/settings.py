@@ -28,8 +28,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from journeys.channels import CHANNELS, DEFAULT, SENDABLE, AnySendable, SendableChannel
+from journeys.channels import TOPIC as OF_TOPICS
 from journeys.errors import Invalid, Issue, NotFound
-from models import Template, TemplateVersion, WorkspaceSetting
+from models import ConsentState, Template, TemplateVersion, WorkspaceSetting
 from storage import identifiers
 from storage.freshness import bump, freshness, is_changing
 from workspace import logo
@@ -60,6 +61,8 @@ CONSENT_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 """What a statement of consent can be about."""
 MOST_NAMES = 200
 """Purposes, or score groups, of one workspace: they are chosen from a list."""
+LAST = 9_999
+"""The place of a topic that is to come after all others."""
 USUAL_CAP_CLASS = "default"
 """Of journeys that choose none; always there, with a cap or without."""
 
@@ -241,6 +244,12 @@ def _purpose(text: str) -> str:
     return text
 
 
+def _topic_key(text: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9_-]{0,63}", text):
+        raise ValueError("Expected a key such as product_news: lower case letters, digits, - and _, at most 64.")
+    return text
+
+
 class Purpose(Listed):
     """A purpose as statements of consent name it."""
 
@@ -277,6 +286,67 @@ class Purposes(NameList):
     stays: ClassVar[str] = "The purpose “marketing” cannot be removed: journeys without a purpose use it."
 
     names: tuple[Purpose, ...] = Field(tuple(Purpose(key=key) for key in ("marketing", "newsletter", "service")), max_length=MOST_NAMES)
+
+
+class Topic(Listed):
+    """Something that contacts hear about: what they read, and whether it is offered to them still."""
+
+    key: Annotated[str, AfterValidator(_topic_key), StringConstraints(strip_whitespace=True)] = Field(min_length=1, max_length=64)
+    english_description: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=300)
+    german_description: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=300)
+    order: int = Field(LAST, ge=1, le=LAST)
+    """Lower numbers come first; counted anew in tens when it is stored."""
+    archived: bool = False
+    """Nobody is asked about it any more, and what was said stands."""
+
+    def label(self, language: str) -> str:
+        return super().label(language) or self.key.replace("_", " ")
+
+    def description(self, language: str) -> str:
+        """One sentence about it, in the other language where only that is written."""
+        one, other = self.german_description, self.english_description
+        return (one or other) if language == "de" else (other or one)
+
+
+class Topics(Setting):
+    """What messages are about. A contact hears of all of them until it declines one; transactional messages have none."""
+
+    noun: ClassVar[str] = "topic"
+
+    topics: tuple[Topic, ...] = Field((), max_length=50)
+
+    @field_validator("topics")
+    @classmethod
+    def _in_order(cls, topics: tuple[Topic, ...]) -> tuple[Topic, ...]:
+        if len({one.key for one in topics}) < len(topics):
+            raise ValueError("Each name can appear only once.")
+        ordered = sorted(topics, key=lambda one: one.order)
+        return tuple(one.model_copy(update={"order": 10 * place}) for place, one in enumerate(ordered, 1))
+
+    def offers(self) -> frozenset[str]:
+        """What journeys can name: archived ones, too, since those that run go on."""
+        return frozenset(one.key for one in self.topics)
+
+    @property
+    def asked(self) -> tuple[Topic, ...]:
+        """Those that contacts are asked about."""
+        return tuple(one for one in self.topics if not one.archived)
+
+    def find(self, key: str) -> Topic | None:
+        return next((one for one in self.topics if one.key == key), None)
+
+    def problems(self, session: Session) -> list[Issue]:
+        """A topic that a template names or somebody answered for is archived, not removed: its answers would have no name any more."""
+        text = "The topic “{key}” is used by templates or answers of contacts: archive it instead of removing it."
+        removed = sorted(load(session, Topics).offers() - self.offers())
+        return [Issue(code="setting", text=text, values={"key": key}, field="topics") for key in removed if is_topic_used(session, key)]
+
+
+def is_topic_used(session: Session, key: str) -> bool:
+    """Whether a template is about it or a contact has said anything about it."""
+    by_template = select(Template.key).where(Template.topic == key).limit(1)
+    by_contact = select(ConsentState.contact_id).where(ConsentState.channel == OF_TOPICS, ConsentState.purpose == key).limit(1)
+    return session.scalar(by_template) is not None or session.scalar(by_contact) is not None
 
 
 class ScoreGroups(NameList):
@@ -495,6 +565,8 @@ class SignupForm(BaseModel):
     german_wording: str = Field("", max_length=500)
     names: bool = False
     """Ask for first and last name, too."""
+    topics: bool = False
+    """Offer the topics of the workspace."""
 
     @model_validator(mode="after")
     def _says_what_for(self) -> SignupForm:
@@ -544,6 +616,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "calendar": WorkCalendar,
     "tracking": Tracking,
     "purposes": Purposes,
+    "topics": Topics,
     "score_groups": ScoreGroups,
     "access": Access,
     "notices": Notices,

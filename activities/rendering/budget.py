@@ -100,11 +100,15 @@ def weigh(value: Any) -> None:
 def charged(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter or test that spends for what it is given and whose answer is bounded. What is read one by one is read first, and counted."""
     passed = hasattr(function, "jinja_pass_arg")  # the first argument is Jinja's own
+    free = name in _FREE
 
     @wraps(function)
     def guarded(*args: Any, **options: Any) -> Any:
+        if not free and not options and len(args) == passed + 1 and isinstance(args[-1], str):
+            state.get().toil(2 + len(args[-1]) // CHARACTERS)  # what the longer way below comes to for one text: most of all calls
+            return bounded(function(*args))
         state.get().toil(1)
-        if name in _FREE:
+        if free:
             return function(*args, **options)
         own, given = args[:passed], [_whole(one) for one in args[passed:]]
         for one in (*given, *options.values()):

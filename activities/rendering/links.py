@@ -34,5 +34,11 @@ def is_ours(address: str, hosts: frozenset[str], domains: frozenset[str]) -> boo
     """
     if not address.startswith(("https://", "http://")) or "\\" in address:
         return False
-    host = (urlsplit(address).hostname or "").lower()
+    host = _host(address)
     return host in hosts or any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+@lru_cache(maxsize=4096)
+def _host(address: str) -> str:
+    """In lower case; empty where there is none. Raises: ValueError, for what no address can be."""
+    return (urlsplit(address).hostname or "").lower()

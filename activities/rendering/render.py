@@ -14,13 +14,14 @@ from typing import Any
 
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from activities.rendering import jinja
 from activities.rendering.allowed import has_host, scheme
 from activities.rendering.budget import State, state
 from activities.rendering.compile import MAX_URL, CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
+from activities.rendering.imprint import imprinted
 from activities.rendering.kinds import KINDS, needs_unsubscribe
 from activities.rendering.languages import serving
 from activities.rendering.links import hosts_in
@@ -123,16 +124,19 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
 
 
 def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str) -> Rendered:
-    """The message, with the headers that its class asks for, and its parts as long as they may be.
+    """The message, with the headers and the imprint that its class asks for, and its parts as long as they may be.
 
     Raises:
         RenderFailed: an address that is none of a website, or too long.
     """
-    headers = unsubscribe_headers(values.get("unsubscribe_url")) if needs_unsubscribe(kind) and message_class == "marketing" else {}
-    text = filled.text if KINDS[kind].is_html else _shaped(KINDS[kind].part("text"), filled.text)
+    html, text, headers = filled.html, filled.text, dict[str, str]()
+    if needs_unsubscribe(kind) and message_class == "marketing":
+        headers = unsubscribe_headers(values.get("unsubscribe_url"))
+        html, text = imprinted(html, text, filled.links, values, language)
+    text = text if KINDS[kind].is_html else _shaped(KINDS[kind].part("text"), text)
     parts = {name: _shaped(KINDS[kind].part(name), source) for name, source in filled.parts.items()}
     subject = filled.subject or parts.get(KINDS[kind].headline, "")
-    return Rendered(subject, filled.html, text, language, headers, filled.links, parts)
+    return Rendered(subject, html, text, language, headers, filled.links, parts)
 
 
 def _shaped(part: Part | None, text: str) -> str:
@@ -197,13 +201,15 @@ def unsubscribe_headers(address: str | None) -> dict[str, str]:
 
 
 def _own_addresses(values: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(str(values.get(name, "")) for name in ("unsubscribe_url", "preferences_url", "view_url", "confirm_url"))
+    """Links that are nobody's interest: they are not tracked."""
+    own = [values.get(name, "") for name in ("unsubscribe_url", "preferences_url", "view_url", "confirm_url")]
+    return frozenset(map(str, [*own, (values.get("sender") or {}).get("imprint", "")]))
 
 
 def _html(variant: Variant, values: Mapping[str, Any], language: str, subject: str, pixel_url: str) -> str:
     if not variant.html:
         return ""
-    pixel = Markup('<img src="{}" width="1" height="1" alt="" style="display:block;border:0">').format(pixel_url) if pixel_url else ""
+    pixel = Markup(f'<img src="{escape(pixel_url)}" width="1" height="1" alt="" style="display:block;border:0">') if pixel_url else ""
     context = {**values, "lang": language, "_subject": subject, "_pixel": pixel}
     return generate(jinja.compiled(variant.html, True), context)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, nodes, pass_context
@@ -23,6 +24,8 @@ from activities.rendering.faults import RenderFailed
 
 MAX_NUMBER = 10**15
 """Of what is added and multiplied."""
+_AT_A_TIME = 64
+"""Pieces that are joined before their size is looked at."""
 NODES_PER_UNIT = 4
 """So many parts of a loop's body, or so many times `CHARACTERS` of its text, cost a unit of work each turn."""
 TAGS: Mapping[type[nodes.Node], str] = {
@@ -179,14 +182,16 @@ def plain_text(value: Any) -> str:
 
 def generate(template: Template, values: Mapping[str, Any]) -> str:
     """The rendered text, cut short by an exception at `MAX_OUTPUT` characters."""
-    parts: list[str] = []
+    texts: list[str] = []
     size = 0
-    for part in template.generate(values):
-        parts.append(part)
-        size += len(part)
+    context = template.new_context({**template.environment.globals, **values}, shared=True)  # else Jinja copies both again, name by name
+    stream = template.root_render_func(context)
+    while text := "".join(islice(stream, _AT_A_TIME)):
+        texts.append(text)
+        size += len(text)
         if size > MAX_OUTPUT:
             raise RenderFailed("too_long", "output")
-    return "".join(parts)
+    return "".join(texts)
 
 
 @pass_context

@@ -40,6 +40,7 @@ from models import OPEN_MESSAGE, Body, Contact, OptIn, Template, TemplateVersion
 from storage.locks import lock_contact
 from storage.sql import table
 from workspace import settings
+from workspace.imprint import sender_values
 
 log = logging.getLogger(__name__)
 opt_ins = table(OptIn)
@@ -351,14 +352,14 @@ def _draft(effects: Effects, performer: MessageHandler, opt_in_id: str) -> _Draf
 
 
 def _values(session: Session, performer: MessageHandler, row: OptIn, contact: Contact, now: datetime) -> Mapping[str, Any]:
-    sender, name = settings.load(session, settings.Sender), settings.load(session, settings.Appearance).name
+    sender, name = sender_values(session), settings.load(session, settings.Appearance).name
     message_id = ledger.message_id_of(once_key_of(row))
     return {
         "contact": contact_values(contact),
         "trigger": {"reminder": row.sent > 0, "expires_at": row.expires_at},
         "run": {"id": "", "journey": "", "started_at": now},
         "steps": {},
-        "sender": {**sender.for_templates(), "name": sender.name or name},
+        "sender": {**sender, "name": sender["name"] or name},
         "now": now,
         "confirm_url": performer.messaging.tracking.confirm_url(message_id, row.id),
     }

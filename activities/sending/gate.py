@@ -1,21 +1,24 @@
 """What the gate must know, gathered from the database in the transaction that would claim the message; `engine.interpreter.gate` decides.
 
-A message costs nine statements at most: consent, suppression, the word of the mailbox, what has left, what waits, what happened and what is on its
-way on other channels where a rule asks for it, when the contact last wrote where free text asks for it, and once a transaction whether settings have changed. Each names its contacts by a condition that takes many as well as one, so a page of them needs no more.
+A message costs two statements, and two more where a rule between channels asks what happened and what is on its way on another: what speaks for
+and against it (`crm.consent.standing`), and what has left and what waits. One more asks when the contact last wrote where free text needs it, and once a
+transaction it is asked whether settings have changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Row, bindparam, func, or_, select, text
+from sqlalchemy import Engine, Row, and_, bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from activities.sending.ledger import is_awaited
-from crm.consent import consent, mailbox, suppression
+from crm.consent import suppression
+from crm.consent.standing import standing
 from engine.interpreter.gate import (
     NOTHING,
     Cap,
@@ -40,9 +43,10 @@ from engine.interpreter.gate import (
     decide,
 )
 from journeys import wishes
-from journeys.channels import CHANNELS, address_of
+from journeys.channels import CHANNELS, TOPIC, address_of
 from journeys.rules.terms.message import MESSAGE_EVENTS, REPLY
 from models import Contact, Event, Message, Run
+from storage.freshness import freshness, is_changing
 from storage.json_sql import Kind, Text, place
 from storage.sql import on, table
 from workspace import settings
@@ -52,48 +56,66 @@ runs = table(Run)
 events = table(Event)
 COUNTED = ("claimed", "sent", "delivered", "uncertain")
 """A message of these states has reached the contact, or may have."""
+FEW = 50
+"""Messages of one contact that are read in one statement without order; of who has more they are read in two, which sort them."""
 WAITING = 200
 """Held messages of one contact that are looked at; the most important first."""
 LEFT = 2_000
 """Messages of one contact within the longest cap that are counted; the newest first. Twice what the largest cap lets through."""
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
+# States stand in the text: SQLite plans a statement anew at every execution where a bound value is compared with a column by which some
+# partial index is limited, which takes longer than the query, and SQLAlchemy writes `in_` anew each time.
 _left_at = func.coalesce(messages.c.sent_at, messages.c.claimed_at)
-_former = (
-    select(messages.c.cap_class, messages.c.channel, messages.c.purpose, _left_at.label("at"))
-    .where(
-        messages.c.contact_id == bindparam("of_contact"),
-        messages.c.cap_class != "",
-        text(f"message.status IN {COUNTED}"),  # not `in_`, which SQLAlchemy writes anew each time
-        messages.c.test.is_(False),
-        messages.c.id != bindparam("me"),
-        or_(messages.c.sent_at > bindparam("since"), messages.c.sent_at.is_(None)),
-        _left_at.is_not(None),
-    )
-    .order_by(_left_at.desc())
-    .limit(LEFT)
+_has_left = (
+    messages.c.cap_class != "",
+    text(f"message.status IN {COUNTED}"),
+    or_(messages.c.sent_at > bindparam("since"), messages.c.sent_at.is_(None)),
+    _left_at.is_not(None),
 )
-_held = (
+_waits = or_(text("message.status = 'held'"), messages.c.id == bindparam("me"))
+_all = (
     select(
-        messages.c.id,
-        messages.c.once_key,
-        messages.c.run_id,
-        messages.c.status,
         messages.c.cap_class,
         messages.c.channel,
         messages.c.purpose,
         messages.c.priority,
         messages.c.planned_at,
         messages.c.held_until,
+        _left_at.label("at"),
+        messages.c.id,
+        messages.c.once_key,
+        messages.c.run_id,
+        messages.c.status,
+        runs.c.state,
+    )
+    .outerjoin(runs, and_(_waits, runs.c.id == messages.c.run_id, text("run.status = 'active'")))
+    .where(messages.c.contact_id == bindparam("of_contact"), messages.c.test.is_(False), or_(_waits, and_(*_has_left)))
+    .limit(FEW + 1)
+)
+"""What has left and what waits, in any order: to sort costs SQLite more than to read them."""
+_former = (
+    select(messages.c.cap_class, messages.c.channel, messages.c.purpose, _left_at.label("at"))
+    .where(messages.c.contact_id == bindparam("of_contact"), messages.c.test.is_(False), messages.c.id != bindparam("me"), *_has_left)
+    .order_by(_left_at.desc())
+    .limit(LEFT)
+)
+_held = (
+    select(
+        messages.c.cap_class,
+        messages.c.channel,
+        messages.c.purpose,
+        messages.c.priority,
+        messages.c.planned_at,
+        messages.c.held_until,
+        messages.c.id,
+        messages.c.once_key,
+        messages.c.run_id,
+        messages.c.status,
         runs.c.state,
     )
     .join(runs, runs.c.id == messages.c.run_id)
-    .where(
-        messages.c.contact_id == bindparam("of_contact"),
-        or_(messages.c.status == "held", messages.c.id == bindparam("me")),
-        messages.c.test.is_(False),
-        runs.c.status == "active",
-    )
+    .where(messages.c.contact_id == bindparam("of_contact"), _waits, messages.c.test.is_(False), text("run.status = 'active'"))
     .order_by(messages.c.priority, messages.c.planned_at)
     .limit(WAITING)
 )
@@ -126,7 +148,7 @@ _on_their_way = (
     select(messages.c.channel, func.max(messages.c.claimed_at).label("at"))
     .where(
         messages.c.contact_id == bindparam("of_contact"),
-        messages.c.status == "claimed",
+        text("message.status = 'claimed'"),
         messages.c.test.is_(False),
         messages.c.id != bindparam("me"),
     )
@@ -154,8 +176,7 @@ def ask(
         return decide(wanted, None, {}, {}, Limits(), (), (), now)
     person = person_of(contact, wanted.channel)
     person = replace(person, address=address) if address else person
-    consents = _consents(session, contact.id, wanted)
-    suppressions = _suppressions(session, address_keys, wanted, person.address)
+    consents, suppressions = _standing(session, address_keys, contact.id, wanted, person.address)
     limits = limits_of(session)
     since, former, held = _others(session, contact.id, wanted, person, limits, now)
     happened = _happenings(session, contact.id, wanted, limits, now, besides)
@@ -182,8 +203,22 @@ def person_of(contact: Contact | Row[Any], channel: str) -> Person:
     return Person(address_of(contact, channel), contact.timezone, gone, contact.id, pause, rhythm)
 
 
+_kept: WeakKeyDictionary[Engine, tuple[int, Limits]] = WeakKeyDictionary()
+"""Database -> the number of its settings that this process has read last, and the limits made of them."""
+
+
 def limits_of(session: Session) -> Limits:
     """What the workspace has set: quiet hours, frequency caps, rules between channels, and its control group."""
+    if is_changing(session, settings.TOPIC):
+        return _limits(session)
+    database, number = session.get_bind().engine, freshness(session, settings.TOPIC)
+    known = _kept.get(database)
+    if known is None or known[0] != number:
+        known = _kept[database] = number, _limits(session)
+    return known[1]
+
+
+def _limits(session: Session) -> Limits:
     quiet, caps = settings.load(session, settings.QuietHours), settings.load(session, settings.FrequencyCaps)
     rules, group = settings.load(session, settings.ChannelRules), settings.load(session, settings.HoldOut)
     days = tuple(_WEEK.index(day) for day in quiet.days)
@@ -201,22 +236,19 @@ def _channel_quiet(one: settings.ChannelQuietHours, days: tuple[int, ...], zone:
     return ChannelQuiet(one.channel, QuietTime(one.start, one.end, () if one.by_law else days, zone), one.by_law)
 
 
-def _consents(session: Session, contact_id: str, wanted: SendRequest) -> Consents:
-    """Only marketing asks."""
-    if not wanted.is_marketing:
-        return {}
-    state = consent.state(session, contact_id, wanted.channel, wanted.purpose)
-    return {wanted.channel: {wanted.purpose: state}} if state else {}
-
-
-def _suppressions(session: Session, keys: Sequence[bytes], wanted: SendRequest, address: str | None) -> Suppressions:
-    """Why the address gets nothing; `unsubscribe` as well where somebody who has it said no (`crm.consent.mailbox`), which only marketing asks."""
+def _standing(
+    session: Session, keys: Sequence[bytes], contact_id: str, wanted: SendRequest, address: str | None
+) -> tuple[Consents, Suppressions]:
+    """What was said, and why the address gets nothing. Only marketing asks for consent, topic and the word of the mailbox; without an address
+    nobody asks for anything."""
     if not address:
-        return {}
-    reasons = suppression.reasons(session, keys, wanted.channel, address)
-    if wanted.is_marketing and mailbox.says_no(session, keys, wanted.channel, wanted.purpose, address):
-        reasons.append("unsubscribe")
-    return {wanted.channel: reasons}
+        return {}, {}
+    if not wanted.is_marketing:
+        return {}, {wanted.channel: suppression.reasons(session, keys, wanted.channel, address)}
+    found = standing(session, keys, contact_id, wanted.channel, wanted.purpose, wanted.topic, address)
+    consents = {} if found.consent is None else {wanted.channel: {wanted.purpose: found.consent}}
+    topics = {} if found.topic is None else {TOPIC: {wanted.topic: found.topic}}
+    return {**consents, **topics}, {wanted.channel: found.reasons}
 
 
 def _others(
@@ -230,8 +262,7 @@ def _others(
     if not caps:
         return None, [], []
     values = {"of_contact": contact_id, "me": wanted.message_id}
-    left = on(session).execute(_former, {**values, "since": now - max(cap.per for cap in caps)})
-    waiting: Sequence[Any] = on(session).execute(_held, values).all()
+    left, waiting = _messages(session, {**values, "since": now - max(cap.per for cap in caps)})
     return (
         next((row.planned_at for row in waiting if row.id == wanted.message_id), None),
         [Former(row.cap_class, row.at.astimezone(UTC), row.channel, row.purpose) for row in left],
@@ -240,6 +271,18 @@ def _others(
             for row in waiting
             if row.held_until is not None and is_awaited(row)
         ],
+    )
+
+
+def _messages(session: Session, values: Mapping[str, Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Rows of what has left, and of what waits in a run that is active. Of more than `FEW` the newest and the most important."""
+    rows = on(session).execute(_all, values).all()
+    if len(rows) > FEW:
+        return on(session).execute(_former, values).all(), on(session).execute(_held, values).all()
+    waits = [row.status == "held" or row.id == values["me"] for row in rows]
+    return (
+        [row for row, it_waits in zip(rows, waits, strict=True) if not it_waits],
+        [row for row, it_waits in zip(rows, waits, strict=True) if it_waits and row.state is not None],
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from activities.sending.handler import CannotPrepare
 from workspace import settings
+from workspace.imprint import sender_values
 
 GONE = "no_sender"
 """Why a message cannot be written: its step names a sender that there is not any more."""
@@ -33,7 +34,7 @@ def identity(session: Session, said: Mapping[str, Any], fallback: str) -> Identi
     chosen = _find(session, said.get("sender"))
     name, email, reply_to = (chosen.name, chosen.email, chosen.reply_to) if chosen else (usual.name, usual.email, usual.reply_to)
     answers = _find(session, said.get("reply_to"))
-    shown = {**usual.for_templates(), **({"name": name, "email": email} if chosen else {})}
+    shown = {**sender_values(session), **({"name": name, "email": email} if chosen else {})}
     return Identity(mailbox(name, email, fallback), answers.email if answers else reply_to, shown)
 
 

@@ -17,6 +17,7 @@ from activities.sending import gate, twins
 from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.identity import identity, mailbox
 from activities.sending.ledger import message_id_of
+from activities.sending.template_labels import label_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
 from crm.consent.opt_out import opt_out
@@ -118,13 +119,14 @@ class MessageHandler(Carried):
                 rendered = self._render(session, job, contact, template, values, zone)
         except RenderFailed as error:
             raise CannotPrepare(f"render_{error.code}") from None
-        wanted = self.wanted(job)
+        wanted = self.wanted(session, job)
         return Draft(
             Prepared(rendered, sender.mailbox, sender.reply_to),
             {
                 "purpose": wanted.purpose,
                 "message_class": wanted.message_class,
                 "cap_class": wanted.cap_class,
+                "topic": wanted.topic,
                 "template": str(job.call.input.get("template", "")),
                 "template_version": number,
                 "locale": rendered.locale,
@@ -141,7 +143,7 @@ class MessageHandler(Carried):
             return gate.Refuse(MADE_UP)
         if contact is not None and self._reaches_none_of(contact):
             return gate.Refuse(NO_REACH)
-        wanted = self.wanted(job, draft)
+        wanted = self.wanted(session, job, draft)
         address = address_of(contact, self.channel) if contact is not None else None
         twin = twins.twin_of(session, self.mailbox_key(job, address), wanted.message_id, job.clock)
         return gate.ask(session, contact, wanted, self.messaging.address_keys, job.as_of, twin)
@@ -218,9 +220,12 @@ class MessageHandler(Carried):
             replaces=str(job.call.input.get("replaces") or ""),
         )
 
-    def wanted(self, job: Job, draft: Draft | None = None) -> gate.SendRequest:
-        """What the message asks of the gate; `draft`: as it was written, so that free text is told from an approved form."""
-        asked = wanted(message_id_of(job.once_key), self.channel, job.call.input, job.program.settings)
+    def wanted(self, session: Session, job: Job, draft: Draft | None = None) -> gate.SendRequest:
+        """What the message asks of the gate; `draft`: as it was written, so that free text is told from an approved form. Its topic is the step's,
+        else the template's."""
+        said = job.call.input
+        asked = wanted(message_id_of(job.once_key), self.channel, said, job.program.settings)
+        asked = asked if asked.topic else replace(asked, topic=label_of(session, said.get("template")).topic)
         known = CHANNELS.get(self.channel)
         if draft is None or known is None or known.reply_window is None:
             return asked

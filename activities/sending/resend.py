@@ -156,7 +156,8 @@ def _job(engine: Engine, session: Session, row: Row[Any], now: datetime) -> Job:
     """The call as the run once stood at it, as far as the gate and the provider ask."""
     run = on(session).execute(select(runs).where(runs.c.id == row.run_id)).one()
     visit = int(row.once_key.rpartition(":")[2])
-    call = Call(channel=row.channel, input={"purpose": row.purpose, "message_class": row.message_class, "template": row.template or None})
+    said = {"purpose": row.purpose, "message_class": row.message_class, "template": row.template or None, "topic": row.topic}
+    call = Call(channel=row.channel, input=said)
     state = State(node=row.node, visits={row.node: visit})
     return Job(run, engine.program(session, run.version_id), state, call, run.step, now, engine.clock)
 

@@ -30,6 +30,7 @@ from models import Body, Contact, Database, Member, Message, Template, TemplateV
 from storage import freshness
 from storage.locks import person_of
 from workspace import audit, settings
+from workspace.imprint import sender_values
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 CLASSES = ("marketing", "transactional")
@@ -64,12 +65,13 @@ def save(
     revision: int | None = None,
     folder: str | None = None,
     tags: Sequence[str] | None = None,
+    topic: str | None = None,
     renderer: Renderer = INLINE,
 ) -> Saved:
     """Compiles and stores a template; a changed text becomes the next version, an unchanged one none.
 
-    `revision` is the one that was edited; None overwrites whatever is there. `folder` and `tags`: None leaves them as they are. `renderer`
-    compiles.
+    `revision` is the one that was edited; None overwrites whatever is there. `folder`, `tags` and `topic`: None leaves them as they are.
+    `renderer` compiles.
 
     Raises:
         Invalid: `issues` lists every problem with its place.
@@ -83,6 +85,7 @@ def save(
     with db.write() as session:
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
         _shelve(template, folder, tags)
+        _about(session, template, topic)
         number = _version(session, template, compiled, now)
         audit.record(session, actor, "template.save", f"template:{key}", {"revision": template.revision, "version": number})
         freshness.bump(session, "templates")
@@ -106,9 +109,19 @@ def save_draft(session: Session, key: str, variants: Mapping[str, Any], revision
 
 
 def describe(
-    session: Session, key: str, revision: int, *, name: str, message_class: str, folder: str, tags: Sequence[str], actor: str, now: datetime
+    session: Session,
+    key: str,
+    revision: int,
+    *,
+    name: str,
+    message_class: str,
+    folder: str,
+    tags: Sequence[str],
+    actor: str,
+    now: datetime,
+    topic: str | None = None,
 ) -> Template:
-    """Changes what stands on the template's label; its text stays.
+    """Changes what stands on the template's label; its text stays. `topic`: as `save`.
 
     Raises:
         NotFound, Conflict: as `save_draft`. Invalid: lists every problem.
@@ -117,6 +130,7 @@ def describe(
     template = _locked(session, key, revision)
     template.name, template.message_class = name.strip(), message_class
     _shelve(template, folder, tags)
+    _about(session, template, topic)
     template.revision, template.updated_at = template.revision + 1, now
     session.add(template)
     audit.record(session, actor, "template.describe", f"template:{key}", {"revision": template.revision, "class": message_class})
@@ -219,13 +233,12 @@ def preview(
         RenderBusy: nobody could fill it in just now.
     """
     contact = sample if contact_id is None else _contact(session, contact_id)
-    sender = settings.load(session, settings.Sender)
     values = {
         "contact": contact,
         "trigger": dict(trigger or {}),
         "run": {"id": "", "journey": "", "started_at": now},
         "steps": dict(steps or {}),
-        "sender": sender.for_templates(),
+        "sender": sender_values(session),
         "now": now,
         **messaging.tracking.urls(message_id),
         "confirm_url": messaging.tracking.confirm_url(message_id, NOBODY),
@@ -362,6 +375,18 @@ def _shelve(template: Template, folder: str | None, tags: Sequence[str] | None) 
         template.folder = folder.strip()
     if tags is not None:
         template.tags = list(dict.fromkeys(tag.strip() for tag in tags))
+
+
+def _about(session: Session, template: Template, topic: str | None) -> None:
+    """Raises Invalid: the workspace has no such topic. One that it had once stays where it was."""
+    if topic is None or topic == template.topic:
+        return
+    if topic and topic not in settings.load(session, settings.Topics).offers():
+        text = "There is no topic “{topic}”: add it under “Topics” in the settings first."
+        issue = Issue(code="topic", text=text, values={"topic": topic[:64]}, field="topic")
+        raise Invalid("{problem}", [issue], problem=issue)
+    template.topic = topic
+    session.add(template)
 
 
 def _locked(session: Session, key: str, revision: int) -> Template:

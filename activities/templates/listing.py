@@ -139,6 +139,7 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
     label: dict[str, Any] = {
         "kind": original.kind,
         "message_class": original.message_class,
+        "topic": original.topic,
         "folder": original.folder,
         "tags": list(original.tags),
     }

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from activities.forecasts import Forecaster
 from activities.rehearsal import rehearsal
 from activities.sending.gate import limits_of
+from activities.sending.template_labels import topics_of
 from api.admin.forecasts import Forecast, PublishPreview, published, shown
 from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
@@ -332,7 +333,8 @@ def simulate_journey(body: SimulationRequest, server: TheServer, actor: Annotate
         program = compile_journey(read(document), server.engine.palette)
         messaging = server.messaging
         fill = rehearsal(session, program, messaging.tracking, messaging.language, messaging.renderer)
-    path = simulate.simulate(program, body.script, calendar, limits, fill)
+        topics = topics_of(session, fill.compiled)
+    path = simulate.simulate(program, body.script, calendar, limits, fill, topics)
     return SimulationResult(
         entered=path.entered,
         why=path.why,

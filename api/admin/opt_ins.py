@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -40,6 +41,11 @@ class NewOptIn(BaseModel):
     )
     first_name: str = Field("", max_length=120)
     last_name: str = Field("", max_length=120)
+    topics: list[Annotated[str, Field(max_length=64)]] | None = Field(
+        None,
+        max_length=50,
+        description="The topics that were ticked, out of all that are offered now. Left out or empty: none was offered or ticked, so all are meant.",
+    )
 
 
 class Asked(BaseModel):
@@ -57,10 +63,19 @@ def ask_to_opt_in(new: NewOptIn, server: TheServer, actor: Annotated[Actor, need
     check_rates(server, actor.id, new.ip or actor.id)
     with server.engine.db.read() as session:
         purpose, wording, source, language = _about(settings.load(session, settings.SignupForms), new, server, actor)
+        topics = _chosen(settings.load(session, settings.Topics), new.topics or ())
     fields = {"first_name": new.first_name, "last_name": new.last_name}
-    asked = double_opt_in.Request(new.email, purpose, wording, language, source, new.page, new.ip, fields)
+    asked = double_opt_in.Request(new.email, purpose, wording, language, source, new.page, new.ip, fields, topics)
     happened(server, lambda session, now: list(double_opt_in.ask(session, asked, now)))
     return Asked()
+
+
+def _chosen(known: settings.Topics, keys: Sequence[str]) -> dict[str, bool]:
+    """Every topic that is offered -> whether it was ticked. Raises: Invalid, for a key that is none of them."""
+    offered = [one.key for one in known.asked]
+    if unknown := [key for key in keys if key not in offered]:
+        raise Invalid("There is no topic “{topic}”: add it under “Topics” in the settings first.", topic=unknown[0])
+    return {key: key in keys for key in offered} if keys else {}
 
 
 def _about(forms: settings.SignupForms, new: NewOptIn, server: Any, actor: Actor) -> tuple[str, str, str, str]:

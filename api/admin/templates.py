@@ -47,6 +47,7 @@ class TemplateRow(BaseModel):
     name: str
     kind: str
     message_class: str
+    topic: str
     folder: str
     tags: list[str]
     revision: int
@@ -127,6 +128,7 @@ class Save(BaseModel):
     variants: dict[str, Any] = Field(max_length=50)
     folder: str | None = Field(None, max_length=120, description="Left out: it stays where it is.")
     tags: list[Annotated[str, Field(min_length=1, max_length=60)]] | None = Field(None, max_length=20, description="Left out: they stay.")
+    topic: str | None = Field(None, max_length=64, description="A topic of the workspace, empty: none. Left out: it stays.")
     revision: int | None = Field(None, ge=1, le=2**31 - 1)
 
 
@@ -254,6 +256,7 @@ def save_template(
         revision=body.revision,
         folder=body.folder,
         tags=body.tags,
+        topic=body.topic,
         renderer=server.messaging.renderer,
     )
     response.headers["etag"] = f'"{saved.template.revision}"'

@@ -20,7 +20,7 @@ from activities.tracking import Fetch, Purpose, record_click, record_open, targe
 from api.public.brand import brand
 from api.public.doors import PER_TOKEN, Form, Happening, address_of, happened, nothing, tracking_of
 from api.public.pages import VIEW_POLICY, headers, language_of, page
-from api.public.preferences import Sender, Wishes, choices, examples, purpose_of, record, wish, wishes_of
+from api.public.preferences import Sender, Wishes, choices, examples, has_declined_all, purpose_of, record, wish, wishes_of
 from api.server import Server, TheServer
 from crm.consent import consent, mailbox
 from journeys.channels import ADDRESSED
@@ -111,7 +111,7 @@ def preview(request: Request, server: TheServer) -> Response:
     language = language_of(request, None, server.settings.language)
     with server.engine.db.read() as session:
         look, boxes = brand(session), examples(session, language)
-    return page("preferences", language, look, saved=False, test=True, choices=boxes, wishes=Wishes(language=language))
+    return page("preferences", language, look, saved=False, test=True, choices=boxes, declined_all=False, wishes=Wishes(language=language))
 
 
 @router.api_route("/p/{token}", methods=["GET", "HEAD"])
@@ -254,7 +254,8 @@ def _preferences_page(visit: RequestContext, *, saved: bool) -> Response:
     with visit.server.engine.db.read() as session:
         boxes = choices(session, visit.sender, visit.language)
     wished = wishes_of(visit.contact, visit.language, visit.server.engine.clock.now())
-    return _page(visit, "preferences", saved=saved, test=visit.message.test, choices=boxes, wishes=wished)
+    declined = has_declined_all(boxes)
+    return _page(visit, "preferences", saved=saved, test=visit.message.test, choices=boxes, wishes=wished, declined_all=declined)
 
 
 def _page(visit: RequestContext, name: str, status: int = 200, **values: Any) -> Response:

@@ -16,7 +16,7 @@ from crm.consent.consent import Evidence, record_consent
 from crm.consent.mailbox import says_no
 from crm.people import profile
 from journeys import wishes
-from journeys.channels import CHANNELS, DEFAULT, SENDABLE, TRACKING
+from journeys.channels import CHANNELS, DEFAULT, SENDABLE, TOPIC, TRACKING
 from locales import SUPPORTED
 from models import ConsentState, Contact, Event, Message
 from workspace import listed_names, settings
@@ -42,6 +42,10 @@ class Choice:
     chosen: bool
     objection: bool = False
     """Ticked it is a no, and left as it is it says nothing."""
+    description: str = ""
+    """The workspace's own sentence below a topic."""
+    state: str | None = None
+    """What was said about it before."""
 
     @property
     def name(self) -> str:
@@ -74,7 +78,8 @@ class Sender:
 
 
 def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
-    """Everything the contact ever said something about, and the message at hand; tracking last. `language` is the reader's."""
+    """Everything the contact ever said something about, and the message at hand; then the workspace's topics; tracking last. `language` is the
+    reader's."""
     message = sender.message
     statement = select(ConsentState.channel, ConsentState.purpose, ConsentState.state).where(ConsentState.contact_id == message.contact_id)
     states = {(channel, purpose): state for channel, purpose, state in session.execute(statement)}
@@ -84,14 +89,38 @@ def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
         Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c].wording, sender.allows(session, c, p, states.get((c, p))))
         for c, p in pairs
     ]
-    return [*boxes, _tracking(session, states.get((TRACKING, "marketing")))]
+    topics = _topics(session, states, language, subscribed=any(box.chosen for box in boxes))
+    return [*boxes, *topics, _tracking(session, states.get((TRACKING, "marketing")))]
+
+
+def _topics(session: Session, states: Mapping[tuple[str, str], str], language: str, *, subscribed: bool) -> list[Choice]:
+    """A box for each topic that is offered: ticked if messages about it come. Who agreed to marketing gets all topics until they decline some."""
+    return [
+        Choice(
+            TOPIC,
+            one.key,
+            one.label(language),
+            "",
+            chosen=state == "granted" or (subscribed and state != "withdrawn"),
+            description=one.description(language),
+            state=state,
+        )
+        for one in settings.load(session, settings.Topics).asked
+        for state in (states.get((TOPIC, one.key)),)
+    ]
+
+
+def has_declined_all(boxes: Sequence[Choice]) -> bool:
+    """Whether the contact allows messages and wants to hear about no topic: then the page offers to end them altogether."""
+    topics = [box for box in boxes if box.channel == TOPIC]
+    return bool(topics) and not any(box.chosen for box in topics) and any(box.chosen for box in boxes if box.channel in SENDABLE)
 
 
 def examples(session: Session, language: str) -> list[Choice]:
     """Boxes as a contact of this workspace who said nothing yet would see them."""
     named = list(listed_names.labels(session, "purposes", language).items())[:3]
     boxes = [Choice(DEFAULT, key, label, CHANNELS[DEFAULT].wording, chosen=False) for key, label in named]
-    return [*boxes, _tracking(session, None)]
+    return [*boxes, *_topics(session, {}, language, subscribed=False), _tracking(session, None)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +162,16 @@ def purpose_of(message: Message) -> str:
 def record(
     session: Session, sender: Sender, ticked: frozenset[str], now: datetime, proof: Mapping[str, object], language: str
 ) -> list[Event]:
-    """Stores what differs from what the page showed in `language`; returns the events to route. What is said here comes from the mailbox itself."""
+    """Stores what differs from what the page showed in `language`; returns the events to route. What is said here comes from the mailbox itself.
+
+    Who agrees to messages and ticks some topics has answered about all of them: those left out are declined.
+    """
     events = []
-    message = sender.message
-    for choice in choices(session, sender, language):
+    message, boxes = sender.message, choices(session, sender, language)
+    anew = _agrees_anew(boxes, ticked)
+    for choice in boxes:
         wanted = choice.name in ticked
-        if wanted != choice.chosen:
+        if wanted != choice.chosen or (anew and choice.channel == TOPIC and choice.state is None):
             said = record_consent(
                 session,
                 message.contact_id,
@@ -154,6 +187,13 @@ def record(
             )
             events += [said] if said else []
     return events
+
+
+def _agrees_anew(boxes: Sequence[Choice], ticked: frozenset[str]) -> bool:
+    """Whether somebody who got no messages agrees to some, and ticks topics."""
+    channels = [box for box in boxes if box.channel in SENDABLE]
+    begins = not any(box.chosen for box in channels) and any(box.name in ticked for box in channels)
+    return begins and any(box.name in ticked for box in boxes if box.channel == TOPIC)
 
 
 def _own(message: Message) -> set[tuple[str, str]]:

@@ -117,8 +117,13 @@ def _asked(
         page=_page_of(request),
         ip=address_of(request),
         fields={name: values[name] for name in double_opt_in.FIELDS if form.names and values.get(name)},
+        topics={one.key: values.get(f"topic.{one.key}") == "yes" for one in _offered(session, form)},
     )
     return list(double_opt_in.ask(session, asked, now))
+
+
+def _offered(session: Session, form: settings.SignupForm) -> tuple[settings.Topic, ...]:
+    return settings.load(session, settings.Topics).asked if form.topics else ()
 
 
 def _page_of(request: Request) -> str:
@@ -148,7 +153,11 @@ def _language(request: Request, server: Server, wanted: str) -> str:
 
 def _form_page(server: Server, form: settings.SignupForm, language: str, values: dict[str, str] | None = None, wrong: str = "") -> Response:
     typed = {name: (values or {}).get(name, "")[:320] for name in ("email", *double_opt_in.FIELDS)}
-    return _page(server, language, "subscribe", 400 if wrong else 200, form=form, typed=typed, wrong=wrong, trap=TRAP)
+    with server.engine.db.read() as session:
+        topics = _offered(session, form)
+    ticked = {one.key for one in topics if (values or {}).get(f"topic.{one.key}") == "yes"}
+    status = 400 if wrong else 200
+    return _page(server, language, "subscribe", status, form=form, typed=typed, wrong=wrong, trap=TRAP, topics=topics, ticked=ticked)
 
 
 def _confirm_page(server: Server, row: OptIn, state: str, status: int = 200) -> Response:

@@ -10,7 +10,12 @@ from builder_ui.builder.widgets import Form, Path, alert, entered, picker, small
 from builder_ui.kit import components
 from builder_ui.kit.reactpy_compat import Element, html
 
-MAKER_WORDS = {"pool": "View rotations", "purpose": "View purposes", "score_group": "View scores"}
+MAKER_WORDS = {
+    "pool": "View rotations",
+    "purpose": "View purposes",
+    "score_group": "View scores",
+    "topic": "View topics",
+}
 
 
 def recipients(form: Form, path: Path) -> Element:

@@ -49,6 +49,7 @@ PICKERS = (
     "score_group",
     "cap_class",
     "sender",
+    "topic",
 )
 LISTED = {"tags": "pfb-tags", "field_names": "pfb-fields"}
 """Widget of a list of names -> the suggestions for each of them."""

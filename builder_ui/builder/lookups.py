@@ -27,6 +27,7 @@ MAKERS = {
     "pool": "/ui/settings/rotations",
     "purpose": "/ui/settings/workspace/purposes",
     "score_group": "/ui/settings/workspace/score_groups",
+    "topic": "/ui/settings/workspace/topics",
 }
 Choice = tuple[str, str]
 """(what is stored, what is shown)"""
@@ -110,6 +111,7 @@ def load(session: Session, t: Translator) -> Lookups:
         "user": [(id, name) for id, name in members],
         "purpose": _listed(session, t, "purposes"),
         "score_group": _listed(session, t, "score_groups"),
+        "topic": listed_names.topics(session, t.language),
         "tag": [(name, name) for name in tags.known(session)],
         "sender": [
             (one.key, one.name or one.email)

@@ -202,6 +202,20 @@ def follow(editor: Editor, id: str, outlet: str, label: str, spare: bool) -> Ele
     )
 
 
+REMEDIES = {
+    "no_imprint": "/ui/settings/workspace/appearance",
+    "no_postal_address": "/ui/settings/workspace/sender",
+}
+"""Code of a problem that no form of the journey can mend -> the page that can."""
+
+
+def remedy(t: Any, issue: Issue) -> list[Element]:
+    """The way to where a problem of the workspace is mended; nothing for those of the journey."""
+    address = REMEDIES.get(issue.code)
+    link = {"href": address, "target": "_blank", "rel": "noopener"}
+    return [" ", html.a(link, t("Open the settings"))] if address else []
+
+
 def journey_panel(editor: Editor) -> Element:
     """The journey's own form: who enters, who leaves early, the goal, the settings."""
     t, form = editor.t, _form(editor, ENTRY)
@@ -211,6 +225,7 @@ def journey_panel(editor: Editor) -> Element:
             {"key": str(n), "className": f"pfb-wrong {one.severity}"},
             components.icon("alert"),
             one.say(t.translate),
+            *remedy(t, one),
         )
         for n, one in enumerate(issues)
     ]

@@ -16,11 +16,12 @@ from crm.privacy.erasure import erase_person
 from engine import merging
 from engine.enrolment.routing import routed
 from engine.temporal.wakeups import Wakeups
-from journeys.channels import ADDRESSED, ASKED, SENDABLE, address_of
+from journeys.channels import ADDRESSED, ASKED, SENDABLE, TOPIC, address_of
 from journeys.errors import Conflict, Invalid
 from models import Contact, Member, Merge
 from storage.json_values import clean_text
 from storage.locks import person_of
+from workspace import listed_names, settings
 from workspace.audit import record
 from workspace.members import list_members
 
@@ -198,12 +199,17 @@ def owning(contact_id: str, acts: Acts) -> Do:
 
 def consent_form(context: PageContext, contact: Contact, purposes: Mapping[str, str], acts: Acts) -> Element:
     t = context.t
+    with context.engine.db.read() as session:
+        topics = {key: t("Topic: {name}", name=name) for key, name in listed_names.topics(session, t.language)}
+    also = (TOPIC,) if topics else ()
     say = acts.act("consent.record", stating(contact.id, acts), "Consent recorded.")
     return html.div(
         html.div(
             {"className": "fields"},
-            components.kept_choice(acts, "said.channel", t("Channel"), {code: coded(t, CHANNELS, code) for code in ASKED}),
-            components.kept_choice(acts, "said.purpose", t("Purpose"), {key: t(text) for key, text in purposes.items()}),
+            components.kept_choice(acts, "said.channel", t("Channel"), {code: coded(t, CHANNELS, code) for code in (*ASKED, *also)}),
+            components.kept_choice(
+                acts, "said.purpose", t("Purpose or topic"), {**{key: t(text) for key, text in purposes.items()}, **topics}
+            ),
             components.kept_choice(acts, "said.state", t("Answer"), {code: t(CONSENT_STATES[code]) for code in STATES}),
             components.kept(acts, "said.source", t("Source"), 200, placeholder=t("by phone, form at the fair …")),
         ),
@@ -220,9 +226,11 @@ def stating(contact_id: str, acts: Acts) -> Do:
         channel, purpose, now = said["channel"] or ASKED[0], said["purpose"] or "marketing", context.app.now()
         if not said["source"]:
             raise Invalid("Enter where the contact said so; without a source, consent proves nothing.")
-        if channel not in ASKED:
+        if channel not in (*ASKED, TOPIC):
             raise Invalid("There is no such channel.")
         with context.engine.db.write() as session:
+            if (settings.load(session, settings.Topics).find(purpose) is not None) != (channel == TOPIC):
+                raise Invalid("Choose a topic together with “Topic”, and a purpose with a channel.")
             state = said["state"] or STATES[0]
             whose = person_of(session, contact_id)
             event = consent.record_consent(

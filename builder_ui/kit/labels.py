@@ -82,6 +82,7 @@ DEVICE_REASONS = {
 CHANNELS = {
     **{name: channel.label for name, channel in channels.CHANNELS.items()},
     channels.TRACKING: "Tracking",
+    channels.TOPIC: "Topic",
     "team": "Notice to the team",
     "webhook": "Webhook",
 }
@@ -115,6 +116,7 @@ REASONS = {
     "no_reachable_device": "no account reaches its devices",
     "push_no_device": "no device left",
     "no_consent": "no consent",
+    "topic_declined": "does not want to hear about this topic",
     "no_contact": "the contact does not exist any more",
     "quiet_hours": "quiet hours",
     "frequency_cap": "frequency cap reached",

@@ -248,6 +248,17 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "purposes.names.key": ("Key", "Used in consents and journeys; never changes. Leave empty to remove this purpose."),
     "purposes.names.english": ("What contacts read in English", "On the preference page."),
     "purposes.names.german": ("What contacts read in German", ""),
+    "topics.topics": ("Topic", ""),
+    "topics.topics.key": (
+        "Key",
+        "Used in templates, journeys and answers; never changes. Leave empty to remove a topic that nothing uses, and archive the others.",
+    ),
+    "topics.topics.english": ("What contacts read in English", ""),
+    "topics.topics.german": ("What contacts read in German", ""),
+    "topics.topics.english_description": ("Description in English", "One sentence below the name; may be empty."),
+    "topics.topics.german_description": ("Description in German", ""),
+    "topics.topics.order": ("Order", "Topics with lower numbers come first."),
+    "topics.topics.archived": ("Archived", "Nobody is asked about it any more; existing answers still count."),
     "double_opt_in.template": (
         "Template",
         "Key of a transactional e-mail template with {{ confirm_url }}; leave empty to use the built-in one.",
@@ -266,6 +277,10 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "signup_forms.forms.english_wording": ("What people agree to in English", "Kept with their consent."),
     "signup_forms.forms.german_wording": ("What people agree to in German", ""),
     "signup_forms.forms.names": ("Ask for first and last name", ""),
+    "signup_forms.forms.topics": (
+        "Offer the topics",
+        "People may tick what they want to hear about; whoever ticks none hears about everything.",
+    ),
     "complaints.everywhere": (
         "No more marketing on any channel",
         "A complaint about an e-mail also stops text messages and all others: it counts as an objection.",

@@ -8,7 +8,7 @@ from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import member_names, places
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
-from builder_ui.settings import logo, signup_forms
+from builder_ui.settings import logo, signup_forms, topics
 from builder_ui.settings.fields import controls
 from builder_ui.settings.sections import SECTIONS, framed, panel
 from engine.versions.uses import uses_of_removed
@@ -26,6 +26,7 @@ LEADS = {
     "hold_out": "A control group over all journeys: comparing it with everybody else shows what marketing achieves.",
     "calendar": "Task deadlines count only these hours.",
     "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
+    "topics": "What your messages are about, such as product news or events. Contacts choose among them on the preference page; templates and steps name one.",
     "signup_forms": "Forms by which people sign up. Each is a page of its own, and can be put into your website.",
     "double_opt_in": "Whoever signs up gets an e-mail with a link, and is a subscriber once it is confirmed.",
     "complaints": "What follows when somebody reports a message as spam. The address gets nothing more on that channel in any case.",
@@ -71,7 +72,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         LEADS[data.name],
         form(context, data, acts),
         others(context, data, acts),
-        *(one.panel_of(context, data.setting) for one in (logo, signup_forms)),
+        *(one.panel_of(context, data.setting) for one in (logo, signup_forms, topics)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from builder_ui.kit import components
@@ -19,10 +20,12 @@ def panel_of(context: PageContext, setting: settings.Setting) -> Element:
     """What stands below the setting of the sign-up forms; nothing below the others."""
     if not isinstance(setting, settings.SignupForms) or not setting.forms:
         return None
-    return html._(*(_form(context, form) for form in setting.forms))
+    with context.engine.db.read() as session:
+        topics = settings.load(session, settings.Topics).asked
+    return html._(*(_form(context, form, topics if form.topics else ()) for form in setting.forms))
 
 
-def _form(context: PageContext, form: settings.SignupForm) -> Element:
+def _form(context: PageContext, form: settings.SignupForm, topics: Sequence[settings.Topic]) -> Element:
     t = context.t
     address = f"{context.app.public_url}/subscribe/{form.key}"
     link = html.a({"href": f"/subscribe/{form.key}", "target": "_blank", "rel": "noopener"}, address)
@@ -31,12 +34,12 @@ def _form(context: PageContext, form: settings.SignupForm) -> Element:
         t("Form “{key}”", key=form.key),
         html.p(t("Its page:"), " ", link),
         html.p({"className": "quiet"}, t("Or put it into your website; a program that fills in every field is not taken for a person.")),
-        *(_copied(context, form, language, address) for language in written),
+        *(_copied(context, form, language, address, topics) for language in written),
     )
 
 
-def _copied(context: PageContext, form: settings.SignupForm, language: str, address: str) -> Element:
-    t, lines = context.t, snippet(form, language, address)
+def _copied(context: PageContext, form: settings.SignupForm, language: str, address: str, topics: Sequence[settings.Topic]) -> Element:
+    t, lines = context.t, snippet(form, language, address, topics)
     id = f"snippet-{form.key}-{language}"
     field = {"readOnly": True, "value": lines, "rows": lines.count("\n") + 1, "id": id, "className": "code"}
     button = {"type": "button", "className": "button", "data-copy": id, "data-copied": t("Copied")}
@@ -48,7 +51,7 @@ def _copied(context: PageContext, form: settings.SignupForm, language: str, addr
     )
 
 
-def snippet(form: settings.SignupForm, language: str, address: str) -> str:
+def snippet(form: settings.SignupForm, language: str, address: str, topics: Sequence[settings.Topic] = ()) -> str:
     """A plain form: no script, and nothing of it is loaded from here."""
     label, button = LABELS[language]
     return "\n".join(
@@ -57,6 +60,10 @@ def snippet(form: settings.SignupForm, language: str, address: str) -> str:
             f'<input type="hidden" name="language" value="{language}">',
             f'<label>{label} <input type="email" name="email" required></label>',
             '<input name="website" tabindex="-1" autocomplete="off" aria-hidden="true" style="position:absolute;left:-100vw">',
+            *(
+                f'<label><input type="checkbox" name="topic.{escape(one.key)}" value="yes"> {escape(one.label(language))}</label>'
+                for one in topics
+            ),
             f'<label><input type="checkbox" name="agree" value="yes" required> {escape(form.wording(language))}</label>',
             f"<button>{button}</button>",
             "</form>",

@@ -30,14 +30,16 @@ def label(writing: Writing) -> Element:
 
     classes = [html.option({"key": one, "value": one}, t(title)) for one, title in CLASSES.items()]
     key = f"{stored.name}/{stored.folder}/{stored.tags}"
+    topics = [html.option({"key": id, "value": id}, name) for id, name in [("", t("no topic")), *stored.topics]]
     fields = [
         (t("Name"), html.input({"key": "n" + key, "defaultValue": stored.name, "maxLength": 120, "onBlur": kept("name", str.strip), **off})),
         (t("Class"), html.select({"value": stored.message_class, "onChange": kept("message_class", str), **off}, classes)),
+        (t("Topic"), html.select({"value": stored.topic, "onChange": kept("topic", str), **off}, topics)),
         (t("Folder"), html.input({"key": "f" + key, "defaultValue": stored.folder, "maxLength": 120, "onBlur": kept("folder", str.strip), **off})),
         (t("Tags, separated by commas"), html.input({"key": "t" + key, "defaultValue": ", ".join(stored.tags), "maxLength": 1200, "onBlur": kept("tags", listed), **off})),
     ]  # fmt: skip
     if stored.kind == "partial":
-        del fields[1]
+        del fields[1:3]
         return html.div({"className": "tpl-label"}, _form(fields), *_inclusions(writing))
     return html.div(
         {"className": "tpl-label"},

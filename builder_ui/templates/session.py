@@ -37,6 +37,7 @@ from crm.people import contacts
 from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import TemplateVersion
+from workspace import listed_names
 from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
@@ -68,6 +69,7 @@ class Stored:
     name: str
     kind: Any
     message_class: str
+    topic: str
     folder: str
     tags: list[str]
     variants: Variants
@@ -79,6 +81,8 @@ class Stored:
     fields: list[tuple[str, str]] = field(default_factory=list)
     """(name, title) of known contact fields."""
     folders: list[str] = field(default_factory=list)
+    topics: list[tuple[str, str]] = field(default_factory=list)
+    """(key, name) of the topics that it can be about."""
     pieces: list[tuple[str, str]] = field(default_factory=list)
     """(key, name) of the partials that can be put in."""
     rows: frozenset[str] = frozenset()
@@ -506,11 +510,18 @@ class Writing(AutosavingEditor):
 
     def _describe(self, changes: dict[str, Any]) -> dict[str, Any]:
         stored, context = self.stored, self.context
-        label = {"name": stored.name, "message_class": stored.message_class, "folder": stored.folder, "tags": stored.tags, **changes}
+        label = {
+            "name": stored.name,
+            "message_class": stored.message_class,
+            "topic": stored.topic,
+            "folder": stored.folder,
+            "tags": stored.tags,
+            **changes,
+        }
         with context.engine.db.write() as session:
             template = library.describe(session, stored.key, stored.revision, actor=context.by, now=context.app.now(), **label)
             stored.revision, stored.name, stored.message_class = template.revision, template.name, template.message_class
-            stored.folder, stored.tags = template.folder, list(template.tags)
+            stored.folder, stored.tags, stored.topic = template.folder, list(template.tags), template.topic
         return {}
 
     def correct(self, use: listing.Use) -> dict[str, Any]:
@@ -637,9 +648,10 @@ def fetch(context: PageContext) -> Stored:
         fields = [(name, spec.title) for name, spec in catalogue.fields.items()]
         pieces = partials.offered(session, template.key) if template.kind in HTML else []
         return Stored(
-            template.key, template.name, template.kind, template.message_class, template.folder, list(template.tags), dict(template.variants),
+            template.key, template.name, template.kind, template.message_class, template.topic, template.folder, list(template.tags), dict(template.variants),
             template.revision, template.archived_at is not None, library.latest(session, template.key), listing.is_draft(session, template),
             listing.uses(session, template.key).get(template.key, []), fields, listing.labels(session)[0],
+            listed_names.topics(session, context.t.language, template.topic),
             pieces, blocks.rows(session, pieces), blocks.properties(catalogue),
             blocks.pictures(session, context.app.public_url) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.consent.mailbox import EVERYTHING, says_no, words, write
-from journeys.channels import ADDRESSED, CONSENTS
+from journeys.channels import ADDRESSED, CONSENTS, TOPIC
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event
 from storage.events import append_event
@@ -166,6 +166,9 @@ def object_all(
     contact = lock_contact(session, contact)
     said = session.execute(select(ConsentState.channel, ConsentState.purpose).where(ConsentState.contact_id == contact.id))
     pairs = {(channel, purpose) for channel, purpose in said} | {(channel, "marketing") for channel in CONSENTS}
+    pairs = {
+        (channel, purpose) for channel, purpose in pairs if channel != TOPIC
+    }  # nothing comes of any topic; what is liked may be liked again
     from_there = dict([mailbox] if mailbox else [])
     events = [
         record_consent(

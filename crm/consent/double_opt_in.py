@@ -21,7 +21,7 @@ from sqlmodel import col, select
 from crm.consent import consent
 from crm.consent.consent import Evidence, record_consent, shorten_ip
 from crm.people import identity, profile
-from journeys.channels import DEFAULT, address_of
+from journeys.channels import DEFAULT, TOPIC, address_of
 from journeys.errors import Invalid, NotFound
 from models import DUE_OPT_IN, Contact, Event, OptIn
 from storage import identifiers
@@ -54,6 +54,8 @@ class Request:
     page: str = ""
     ip: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    topics: Mapping[str, bool] = field(default_factory=dict)
+    """Key of each topic that was offered -> whether it was chosen."""
 
 
 def ask(session: Session, asked: Request, now: datetime) -> list[Event]:
@@ -134,6 +136,7 @@ def _row(session: Session, asked: Request, address: str, contact: Contact, made:
         page=clean_text(asked.page)[:2_000],
         ip=shorten_ip(asked.ip),
         fields={name: value for name, value in fields.items() if value},
+        topics=dict(asked.topics) if any(asked.topics.values()) else {},
         next_at=now,
         asked_at=now,
         expires_at=now + expires,
@@ -195,12 +198,12 @@ def confirm(session: Session, opt_in_id: str, now: datetime, *, ip: str, message
     contact = lock_contact(session, row.contact_id)
     if not _is_theirs(contact, row.address):
         return Answer("expired")
-    events = [_granted(session, contact, row, now, ip, message_id), _fill(session, contact, row, now)]
+    events = [_granted(session, contact, row, now, ip, message_id), *_choose(session, contact, row, now), _fill(session, contact, row, now)]
     properties = {"channel": CHANNEL, "purpose": row.purpose, "form": row.source.removeprefix("form:"), "language": row.language}
     events.append(append_event(session, contact.id, "system", CONFIRMED, properties, now, message_id=f"{CONFIRMED}:{row.id}"))
     contact.vouched = True
     session.add(contact)
-    row.state, row.confirmed_at, row.next_at, row.fields = "confirmed", now, None, {}
+    row.state, row.confirmed_at, row.next_at, row.fields, row.topics = "confirmed", now, None, {}, {}
     session.add(row)
     return Answer("confirmed", [event for event in events if event is not None])
 
@@ -220,6 +223,17 @@ def _granted(session: Session, contact: Contact, row: OptIn, now: datetime, ip: 
         proof=proof,
         mailbox=row.address,
     )
+
+
+def _choose(session: Session, contact: Contact, row: OptIn, now: datetime) -> list[Event | None]:
+    """The topics that were ticked are wanted; one that was left out is declined where the contact never answered about it, and otherwise stays."""
+    said = [(key, "granted" if chosen else "withdrawn") for key, chosen in row.topics.items()]
+    said = [(key, state) for key, state in said if state == "granted" or consent.state(session, contact.id, TOPIC, key) is None]
+    proof = {"opt_in": row.id, "method": "double opt-in"}
+    return [
+        record_consent(session, contact, TOPIC, key, state, now, evidence=Evidence.DATED, source=row.source, proof=proof)
+        for key, state in said
+    ]
 
 
 def _fill(session: Session, contact: Contact, row: OptIn, now: datetime) -> Event | None:

@@ -68,7 +68,12 @@ def says_no(session: Session, keys: Sequence[bytes], channel: str, purpose: str,
     spelled = spelling(channel, address)
     spellings = [spelled, *(hashed(key, channel, spelled) for key in keys)]
     found = on(session).execute(_word, {"on": channel, "for": purpose, "spellings": spellings}).one()
-    return found.no is not None and (found.yes is None or found.yes <= found.no)
+    return is_no(found.no, found.yes)
+
+
+def is_no(no: datetime | None, yes: datetime | None) -> bool:
+    """Whether a mailbox says no: `no` when somebody said so last, `yes` when it was last answered from the mailbox itself."""
+    return no is not None and (yes is None or yes <= no)
 
 
 def address_of(contact: Contact | Row[Any], channel: str) -> str | None:

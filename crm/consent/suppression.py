@@ -6,7 +6,6 @@ entries must stay in the list for good.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime
@@ -66,20 +65,26 @@ def is_suppressed(session: Session, keys: Sequence[bytes], channel: str, address
 
 def reasons(session: Session, keys: Sequence[bytes], channel: str, address: str) -> list[str]:
     """Why `address` gets nothing on `channel`: an entry for each of `keys` at most; empty if it may."""
-    return list(on(session).execute(_reasons, {"on": channel, "hashes": _hashes(keys, channel, address)}).scalars())
+    return list(on(session).execute(_reasons, {"on": channel, "hashes": hashes(keys, channel, address)}).scalars())
 
 
 def find(session: Session, keys: Sequence[bytes], channel: str, address: str, reason: str | None = None) -> Suppression | None:
     """The entry for an address, whatever key wrote it; one of this `reason` if it is given."""
-    hashes = _hashes(keys, channel, address)
-    statement = select(Suppression).where(Suppression.channel == channel, col(Suppression.address_hash).in_(hashes))
+    found = hashes(keys, channel, address)
+    statement = select(Suppression).where(Suppression.channel == channel, col(Suppression.address_hash).in_(found))
     return session.scalar((statement.where(Suppression.reason == reason) if reason else statement).limit(1))
 
 
-def _hashes(keys: Sequence[bytes], channel: str, address: str) -> list[str]:
+def hashes(keys: Sequence[bytes], channel: str, address: str) -> list[str]:
+    """`hashed` with each of `keys`.
+
+    Raises:
+        Invalid: the address is empty, or there is no key.
+    """
     if not keys:
         raise Invalid("Expected at least one key to look up suppressed addresses.")
-    return [hashed(key, channel, address) for key in keys]
+    named = _named(channel, address)
+    return [hmac.digest(key, named, "sha256").hex() for key in keys]
 
 
 def lift(session: Session, keys: Sequence[bytes], channel: str, address: str, by: str, why: str) -> bool:
@@ -99,10 +104,14 @@ def hashed(key: bytes, channel: str, address: str) -> str:
     Raises:
         Invalid: the address is empty.
     """
+    return hmac.digest(key, _named(channel, address), "sha256").hex()
+
+
+def _named(channel: str, address: str) -> bytes:
     spelled = _spelling(channel, address)
     if not spelled:
         raise Invalid("Expected an address.")
-    return hmac.new(key, f"{channel}\n{spelled}".encode(), hashlib.sha256).hexdigest()
+    return f"{channel}\n{spelled}".encode()
 
 
 def _spelling(channel: str, address: str) -> str:

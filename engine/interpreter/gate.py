@@ -2,7 +2,7 @@
 
 Asked for every message to a contact: by the claim of a real one (`activities.sending.gate` gathers the arguments from the database), and
 by whoever wants to know what would happen. The order of the questions is fixed, and the first refusal is the reason that is recorded:
-contact, address, consent, suppression, reply window, hold-out, whether the mailbox has it already; then the earliest instant at which quiet hours, frequency caps and
+contact, address, consent, topic, suppression, reply window, hold-out, whether the mailbox has it already; then the earliest instant at which quiet hours, frequency caps and
 the spacing between channels leave room.
 
 All values are plain and survive JSON. Instants are aware UTC. It does not look at the message's text, and it remembers nothing.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Any
 
+from journeys.channels import TOPIC
 from journeys.clock import earliest_allowed, zone_of
 from journeys.document import QuietHours, Settings
 from journeys.draws import GLOBAL_HOLD_OUT, draw
@@ -49,6 +50,8 @@ class SendRequest:
     fallback_zone: str
     since: datetime | None = None
     reply_window: timedelta | None = None
+    topic: str = ""
+    """What it is about, of the workspace's topics; empty: of none."""
 
     @property
     def is_marketing(self) -> bool:
@@ -70,7 +73,7 @@ class Person:
 
 
 Consents = Mapping[str, Mapping[str, str]]
-"""channel -> purpose -> granted, pending or withdrawn; what nothing was said about is not there."""
+"""channel -> purpose -> granted, pending or withdrawn; what nothing was said about is not there. Under `TOPIC`: key of a topic -> the same."""
 Suppressions = Mapping[str, Sequence[str]]
 """channel -> why the person's address there gets nothing; an `unsubscribe` stops marketing only, any other reason everything."""
 
@@ -180,7 +183,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It may never leave. Reasons: no_contact, no_address, no_consent, suppressed_<why>, outside_reply_window, global_hold_out,
+    """It may never leave. Reasons: no_contact, no_address, no_consent, topic_declined, suppressed_<why>, outside_reply_window, global_hold_out,
     same_mailbox."""
 
     reason: str
@@ -218,6 +221,7 @@ def wanted(message_id: str, channel: str, said: Mapping[str, Any], journey: Sett
         quiet_hours=journey.quiet_hours,
         fallback_zone=journey.timezone,
         since=since,
+        topic=str(said.get("topic") or ""),
     )
 
 
@@ -245,6 +249,8 @@ def decide(
         return Refuse("no_address")
     if wanted.is_marketing and consents.get(wanted.channel, {}).get(wanted.purpose) != "granted":
         return Refuse("no_consent")
+    if wanted.is_marketing and consents.get(TOPIC, {}).get(wanted.topic) == "withdrawn":
+        return Refuse("topic_declined")
     if why := _suppressed(wanted, suppressions):
         return Refuse(f"suppressed_{why}")
     if wanted.reply_window is not None and not is_open(replied_at, wanted.reply_window, now):

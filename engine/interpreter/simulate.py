@@ -127,10 +127,15 @@ def always_fills(_call: Call, _values: Mapping[str, Any], _replied_at: datetime 
 
 
 def simulate(
-    program: Program, script: Script, calendar: Calendar | None = None, limits: Limits | None = None, fill: Fill = always_fills
+    program: Program,
+    script: Script,
+    calendar: Calendar | None = None,
+    limits: Limits | None = None,
+    fill: Fill = always_fills,
+    topics: Mapping[str, str] | None = None,
 ) -> Path:
     """The path of the script's contact through the program. `limits` are the workspace's quiet time and frequency caps; `fill` tries the
-    templates, which live elsewhere, and without it every message can be written.
+    templates, which live elsewhere, and without it every message can be written. `topics`: template -> what it is about.
 
     Raises:
         Invalid: the script answers for a step that is not there, or through an outlet that the step has not; lists every such place.
@@ -138,7 +143,7 @@ def simulate(
     """
     if issues := [*_unfit_answers(program, script)]:
         raise Invalid("The scenario does not fit the journey: {problem}", issues, problem=issues[0])
-    simulation = _Simulation(program, script, calendar, limits or Limits(), fill)
+    simulation = _Simulation(program, script, calendar, limits or Limits(), fill, topics or {})
     return simulation.run()
 
 
@@ -158,7 +163,9 @@ def _unfit_answers(program: Program, script: Script) -> Iterator[Issue]:
 
 
 class _Simulation:
-    def __init__(self, program: Program, script: Script, calendar: Calendar | None, limits: Limits, fill: Fill) -> None:
+    def __init__(
+        self, program: Program, script: Script, calendar: Calendar | None, limits: Limits, fill: Fill, topics: Mapping[str, str]
+    ) -> None:
         self.program = program
         self.fill = fill
         self.script = script
@@ -181,7 +188,7 @@ class _Simulation:
             rotations=script.rotations,
         )
         self.overlay = Overlay(self.facts)
-        self.gate = SimulatedGate(program.settings, script.suppressions, limits)
+        self.gate = SimulatedGate(program.settings, script.suppressions, limits, topics)
         self.coming = sorted(script.events, key=lambda event: event.after)
         self.path = Path(entered=True)
 

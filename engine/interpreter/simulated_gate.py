@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from engine.interpreter import gate
 from journeys import wishes
-from journeys.channels import CHANNELS, reach_of
+from journeys.channels import CHANNELS, TOPIC, reach_of
 from journeys.document import Settings
 from journeys.rules.facts import Facts
 from journeys.rules.terms.event import EventTerm
@@ -27,6 +27,8 @@ class SimulatedGate:
     settings: Settings
     suppressions: Mapping[str, Sequence[str]]
     limits: gate.Limits
+    topics: Mapping[str, str] = field(default_factory=dict)
+    """Template -> what it is about where its step says nothing."""
     _former: list[gate.Former] = field(default_factory=list)
     _first_held: dict[str, datetime] = field(default_factory=dict)
 
@@ -34,11 +36,11 @@ class SimulatedGate:
         """The verdict now; a message that would wait longer than the journey allows is refused, as a real one. `reply_window`: as of a `SendRequest`."""
         since = self._first_held.get(message_id)
         wanted = replace(gate.wanted(message_id, call.channel, call.input, self.settings, since), reply_window=reply_window)
+        wanted = replace(wanted, topic=wanted.topic or self.topics.get(str(call.input.get("template")), ""))
         address = reach_of(facts.value, call.channel)
         pause, rhythm = wishes.paused_until(facts.value(wishes.PAUSED_UNTIL)), wishes.at_most_every(facts.value(wishes.AT_MOST))
         person = gate.Person(address, _text(facts.value("timezone")), False, _text(facts.value("id")) or "", pause, rhythm)
-        stated = facts.consent(call.channel, wanted.purpose)
-        consents = {call.channel: {wanted.purpose: stated}} if stated else {}
+        consents = _stated(facts, (call.channel, wanted.purpose), (TOPIC, wanted.topic))
         happened = self._happened(facts, wanted, now)
         heard = self.replied_at(facts, call.channel, now)
         verdict = gate.decide(wanted, person, consents, self.suppressions, self.limits, self._former, (), now, None, happened, heard)
@@ -67,6 +69,11 @@ class SimulatedGate:
         since = self._first_held.setdefault(message_id, now)
         too_long = verdict.until > since + self.settings.hold_at_most
         return gate.Refuse(f"held_too_long_{verdict.reason}") if too_long else verdict
+
+
+def _stated(facts: Facts, *about: tuple[str, str]) -> gate.Consents:
+    """What was said about each (channel, purpose)."""
+    return {channel: {purpose: state} for channel, purpose in about if (state := facts.consent(channel, purpose))}
 
 
 @lru_cache(maxsize=100)

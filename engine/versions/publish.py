@@ -31,7 +31,7 @@ from journeys.unfinished import parts_of
 from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
 from storage.freshness import bump
 from storage.sql import table
-from workspace import secrets, sending_domains, settings
+from workspace import imprint, secrets, sending_domains, settings
 from workspace.audit import record
 
 runs = table(Run)
@@ -121,7 +121,9 @@ def known(session: Session) -> Known:
         members=active,
         cap_classes=settings.load(session, settings.FrequencyCaps).offers(),
         senders=settings.load(session, settings.Senders).offers(),
+        topics=settings.load(session, settings.Topics).offers(),
         standings=sending_domains.standings(session),
+        lacking=imprint.lacking(session),
     )
 
 

@@ -27,7 +27,9 @@ TRACKING = "tracking"
 """No channel, but people consent to it in the same way: may we measure what you open and click?"""
 ASKED = (*SENDABLE, TRACKING)
 """What people are asked about: may we write to you there, and may we measure what you open and click."""
-CONSENTS = (*CHANNELS, TRACKING)
+TOPIC = "topic"
+"""No channel either: a statement under it says whether somebody wants to hear about a topic of the workspace, whose key stands as the purpose."""
+CONSENTS = (*CHANNELS, TRACKING, TOPIC)
 """What a statement may be about."""
 ADDRESSED: Mapping[str, str] = {channel.name: channel.address_field for channel in BUILT_IN if channel.address_field}
 """Channel -> the contact's field that holds its address. Several people may have the same one; other channels reach a contact."""
@@ -63,6 +65,7 @@ def address_of(contact: Any, channel: str) -> str | None:
 if TYPE_CHECKING:
     ChannelName = str
     ConsentSubject = str
+    MessageConsent = str
     SendableChannel = str
     AnySendable = str
 else:
@@ -70,12 +73,15 @@ else:
     """The type of a field that names a channel: an `enum` in JSON Schema."""
     ConsentSubject = Literal[CONSENTS]
     """The type of a field that names what a consent is about."""
+    MessageConsent = Literal[(*CHANNELS, TRACKING)]
+    """Likewise, without topics: they are no consent, only a wish beside one."""
     SendableChannel = Literal[SENDABLE]
     """The type of a field that names a channel on which messages leave."""
     AnySendable = Literal[("", *SENDABLE)]
     """Likewise; empty: any of them."""
 
 __all__ = [
-    "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "ON_DEVICES", "ROUTES", "SENDABLE", "TRACKING",
-    "AnySendable", "Approved", "Channel", "ChannelName", "ConsentSubject", "Part", "Route", "SendableChannel", "Step", "TemplateKind", "address_of", "reach_of",
+    "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "ON_DEVICES", "ROUTES", "SENDABLE", "TOPIC", "TRACKING",
+    "AnySendable", "Approved", "Channel", "ChannelName", "ConsentSubject", "MessageConsent", "Part", "Route", "SendableChannel", "Step",
+    "TemplateKind", "address_of", "reach_of",
 ]  # fmt: skip

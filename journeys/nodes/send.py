@@ -17,7 +17,8 @@ from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
 class Send(Node):
     """What all kinds that send one message to the contact have in common; not itself in the palette.
 
-    `purpose` and `message_class` are left out of the call when the author did not set them: the journey's settings hold then.
+    `purpose` and `message_class` are left out of the call when the author did not set them: the journey's settings hold then. So is `topic`:
+    the template's holds then.
     """
 
     group = "messages"
@@ -32,6 +33,13 @@ class Send(Node):
         None,
         title="Class",
         description="Marketing needs consent and an unsubscribe link; transactional messages respond to something the contact did.",
+    )
+
+    topic: Key | None = Field(
+        None,
+        title="Topic",
+        description="As in the template unless chosen here. Who has declined the topic does not get the message.",
+        json_schema_extra={"widget": "topic", "names": "topic"},
     )
 
     def outlets(self) -> tuple[str, ...]:
@@ -54,7 +62,7 @@ class Send(Node):
 
     def _do(self, **content: Any) -> Do:
         assert self.effect_channel is not None
-        settings = {"purpose": self.purpose, "message_class": self.message_class}
+        settings = {"purpose": self.purpose, "message_class": self.message_class, "topic": self.topic}
         return Do(call=Call(channel=self.effect_channel, input=content | {k: v for k, v in settings.items() if v is not None}))
 
 

@@ -11,7 +11,7 @@ from journeys.rules.dict_facts import DictFacts
 from journeys.rules.explain import explain, explain_event
 from journeys.rules.model import MAX_DEPTH, MAX_TERMS, Group, Rule, parse_rule
 from journeys.rules.sentence import sentence
-from journeys.rules.terms import ConsentTerm, EventTerm, FieldTerm, MessageTerm, ScoreTerm, TagTerm, Term
+from journeys.rules.terms import ConsentTerm, EventTerm, FieldTerm, MessageTerm, ScoreTerm, TagTerm, Term, TopicTerm
 from journeys.rules.terms.event import Count
 from journeys.rules.terms.message import MESSAGE_EVENTS, desugar
 from journeys.rules.walk import needs_run, next_flip, terms, topics
@@ -31,6 +31,7 @@ __all__ = [
     "ScoreTerm",
     "TagTerm",
     "Term",
+    "TopicTerm",
     "check_rule",
     "desugar",
     "explain",

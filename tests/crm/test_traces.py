@@ -136,7 +136,7 @@ COLUMNS = {
             "contact.id", "contact.merged_into", "contact.owner", "contact.lifecycle_stage", "event.type", "event.name", "event.source",
             "run.occasion", "run.status", "run.node", "run.reason", "run.instruction", "run.trace", "event.trace", "trail.what", "trail.node", "trail.outlet", "refusal.reason", "merge.reason", "subscription.topic", "subscription.why",
             "merge.undone_by", "message.once_key", "message.mailbox_key", "message.node", "message.channel", "message.purpose",
-            "message.message_class", "message.cap_class", "message.template", "message.locale", "message.status", "message.reason",
+            "message.message_class", "message.topic", "message.cap_class", "message.template", "message.locale", "message.status", "message.reason",
             "message.provider", "message.account", "message.provider_id", "outbox_item.idempotency_key", "in_app_message.idempotency_key", "outbox_item.channel", "hit.kind", "hit.agent_class",
             "consent.channel", "consent.purpose", "consent.state", "task.node", "task.owner", "task.state", "task.priority", "task.outcome", "task.outcomes", "task.escalate_to",
             "task_change.what", "task_change.by", "merge_moved.kind",

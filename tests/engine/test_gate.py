@@ -60,6 +60,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         "no_contact",
         "no_address",
         "no_consent",
+        "topic_declined",
         "pause_requested",
         "quiet_hours",
         "frequency_cap",
@@ -273,6 +274,8 @@ SAME = {
     "max((ends for begins, ends in spans if begins <= at < ends), default=at): min": "the walk goes on from the nearer end",
     "said.get('message_class') or journey.message_class: without said.get('message_class')": "of `wanted`, below",
     "said.get('message_class') or journey.message_class: without journey.message_class": "of `wanted`, below",
+    "said.get('topic') or '': without said.get('topic')": "of `wanted`, below",
+    "said.get('topic') or '': without ''": "of `wanted`, below",
     "said.get('purpose') or journey.purpose: without said.get('purpose')": "of `wanted`, below",
     "said.get('purpose') or journey.purpose: without journey.purpose": "of `wanted`, below",
     "contact_id != '' and draw('hold_out', group.name, contact_id) < group.percent / 100: without contact_id != ''": "no row is without an id",
@@ -335,3 +338,5 @@ def test_a_step_says_what_it_sends_and_else_its_journey_does(said: dict[str, Any
     message = engine.interpreter.gate.wanted("m1", "email", said, journey)
     assert (message.purpose, message.message_class, message.cap_class, message.priority) == (purpose, kind, "rare", 2)
     assert (message.fallback_zone, message.quiet_hours, message.since) == ("Asia/Tokyo", None, None)
+    assert message.topic == ""
+    assert engine.interpreter.gate.wanted("m1", "email", {**said, "topic": "events"}, journey).topic == "events"

@@ -108,6 +108,21 @@ def test_a_domain_with_red_marks_carries_no_marketing_unless_an_administrator_sa
     assert said[:2] == [("domain.check", "test", ["dmarc_none"]), ("domain.allow", "member:ada", ["dmarc_none"])]
 
 
+def test_no_marketing_mail_goes_live_before_postal_address_and_imprint_are_set(shop: Any) -> None:
+    legal = {("no_imprint", "None"), ("no_postal_address", "None")}
+    assert not legal & refused(shop, journey("marketing")), "where no account carries e-mail nobody is reached"
+    carries(shop)
+    assert legal <= refused(shop, journey("marketing"))
+    assert not legal & refused(shop, journey()), "transactional messages are owed"
+    assert legal <= refused(shop, journey(message_class="marketing"))
+    put(shop, "sender", {"name": "Shop", "email": "shop@shop.example", "postal_address": "  "})
+    assert legal <= refused(shop, journey("marketing")), "blanks are no address"
+    put(shop, "sender", {"name": "Shop", "email": "shop@shop.example", "postal_address": "Musterweg 1"})
+    assert legal & refused(shop, journey("marketing")) == {("no_imprint", "None")}
+    put(shop, "appearance", {"imprint": "https://shop.example/legal"})
+    assert not legal & refused(shop, journey("marketing"))
+
+
 def test_where_no_account_carries_e_mail_nobody_is_asked_for_proof(shop: Any) -> None:
     checked(shop, "shop.example", RED)
     assert refused(shop, journey(sender="team")) == set()

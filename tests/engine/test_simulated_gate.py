@@ -63,6 +63,14 @@ def test_what_the_gate_refuses_is_skipped_and_says_why(script: dict[str, Any], r
     assert calls(walked(**script)) == [("skipped", reason)] * 2
 
 
+def test_a_declined_topic_is_the_templates_unless_the_step_says_otherwise() -> None:
+    declined = {"contact": CONTACT, "consents": [*GRANTED, ("topic", "events", "withdrawn")], "start": NINE}
+    script, document = Script.model_validate(declined), {**JOURNEY, "settings": {"timezone": "UTC"}}
+    document["nodes"] = {**JOURNEY["nodes"], "two": {**JOURNEY["nodes"]["two"], "topic": "tips"}}
+    path = simulate(compile_journey(read(document), Palette.built_in()), script, topics={"one": "events", "two": "events"})
+    assert calls(path) == [("skipped", "topic_declined"), ("sent", "")]
+
+
 def test_a_transactional_message_needs_no_consent() -> None:
     assert calls(walked(settings={"message_class": "transactional"}, consents=[]))[0] == ("sent", "")
 

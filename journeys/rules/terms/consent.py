@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from journeys.channels import ASKED, CHANNELS, TRACKING, ConsentSubject
+from journeys.channels import ASKED, CHANNELS, TRACKING, MessageConsent
 from journeys.rules.questions import Question
 from journeys.rules.terms.shape import Choose, Pick, Words
 from journeys.rules.terms.term import Find, Term
@@ -43,7 +43,7 @@ class ConsentTerm(Term):
         ),
     )
 
-    consent: ConsentSubject
+    consent: MessageConsent
     purpose: Name = Field("marketing", max_length=64, json_schema_extra={"names": "purpose"})
     operator: Literal["=", "!="] = "="
     value: Literal["granted", "withdrawn", "pending", "unknown"] = "granted"

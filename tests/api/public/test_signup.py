@@ -225,6 +225,46 @@ def test_from_the_form_to_a_proved_consent(client: TestClient, engine: Engine, e
     assert (message.status, message.message_class, message.run_id) == ("sent", "transactional", None)
 
 
+def test_topics_that_are_offered_are_chosen_by_the_mailbox(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    put(
+        engine,
+        "topics",
+        {"topics": [{"key": "news"}, {"key": "events", "german": "Anlässe"}, {"key": "tips"}, {"key": "old", "archived": True}]},
+    )
+    assert "topic." not in client.get("/subscribe/footer").text, "the form does not offer them"
+    put(engine, "signup_forms", {"forms": [{**FORM, "topics": True}]})
+    page = client.get("/subscribe/footer?language=de").text
+    assert 'name="topic.events" value="yes">\n<span>Anlässe</span>' in page
+    assert ("topic.old" in page, "checked" in page) == (False, False)
+    again = client.post("/subscribe/footer", data={**YES, "agree": "", "topic.events": "yes"}).text
+    assert 'name="topic.events" value="yes" checked' in again
+    client.post("/subscribe/footer", data={**YES, "topic.events": "yes", "topic.old": "yes", "topic.evil": "yes"})
+    look(effects, clock)
+    assert topics(engine) == {}, "a stranger's ticks say nothing"
+    with engine.db.write() as session:
+        contact = identity.find(session, ("email", ANNA))
+        assert contact
+        record_consent(session, contact, "topic", "tips", "granted", clock.at, evidence=Evidence.DATED, source="test")
+    client.post(link(post), data={"confirm": "yes"})
+    assert topics(engine) == {"events": "granted", "news": "withdrawn", "tips": "granted"}, "what was answered before is not taken back"
+    assert [row.topics for row in rows(engine, OptIn)] == [{}]
+
+
+def test_who_ticks_no_topic_hears_about_everything(client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment) -> None:
+    put(engine, "topics", {"topics": [{"key": "news"}, {"key": "events"}]})
+    put(engine, "signup_forms", {"forms": [{**FORM, "topics": True}]})
+    client.post("/subscribe/footer", data=YES)
+    look(effects, clock)
+    client.post(link(post), data={"confirm": "yes"})
+    assert (state(engine), topics(engine)) == ("granted", {})
+
+
+def topics(engine: Engine) -> dict[str, str]:
+    return {row.purpose: row.state for row in rows(engine, ConsentState) if row.channel == "topic"}
+
+
 def test_a_link_works_once_and_not_for_ever(client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment) -> None:
     client.post("/subscribe/footer", data=YES)
     look(effects, clock)

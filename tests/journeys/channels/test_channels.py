@@ -18,9 +18,11 @@ from journeys.channels import (
     DEFAULT,
     ON_DEVICES,
     SENDABLE,
+    TOPIC,
     TRACKING,
     Channel,
     ConsentSubject,
+    MessageConsent,
 )
 from journeys.rules.fields import CONTACT_COLUMNS
 
@@ -41,7 +43,8 @@ def test_a_channel_says_all_that_is_asked_of_it(channel: Channel) -> None:
 def test_the_lists_follow_from_the_channels() -> None:
     assert len(CHANNELS) == len(BUILT_IN)
     assert TRACKING not in CHANNELS
-    assert (*CHANNELS, TRACKING) == CONSENTS == get_args(ConsentSubject)
+    assert (*CHANNELS, TRACKING, TOPIC) == CONSENTS == get_args(ConsentSubject)
+    assert (*CHANNELS, TRACKING) == get_args(MessageConsent)
     assert (*SENDABLE, TRACKING) == ASKED
     assert set(ADDRESSED) == {name for name, channel in CHANNELS.items() if channel.address_field}
     assert DEFAULT in SENDABLE

@@ -140,6 +140,13 @@ other_terms = st.one_of(
     ),
     st.fixed_dictionaries(
         {
+            "topic": st.sampled_from(["events", "tips"]),
+            "operator": st.sampled_from(["=", "!="]),
+            "value": st.sampled_from(["granted", "withdrawn", "pending", "unknown"]),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
             "score": st.just("fit"),
             "operator": st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
             "value": st.sampled_from([-5, 0, 20, 20.5]),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from journeys.catalogue import CONTACT_FIELDS, Catalogue
-from journeys.channels import CONSENTS
+from journeys.channels import ASKED
 from journeys.rules import Term, check_rule, parse_rule, sentence
 from journeys.rules.terms import TERMS
 from journeys.rules.terms.shape import Choose, widgets
@@ -153,10 +153,14 @@ def _one_of_each() -> list[dict[str, Any]]:
     rules += [
         {"consent": channel, "operator": operator, "value": value}
         for channel, operator, value in product(
-            CONSENTS,
+            ASKED,
             ("=", "!="),
             ("granted", "withdrawn", "pending", "unknown"),
         )
+    ]
+    rules += [
+        {"topic": "events", "operator": operator, "value": value}
+        for operator, value in product(("=", "!="), ("granted", "withdrawn", "pending", "unknown"))
     ]
     rules += [
         {"tag": "a", "has": False},
