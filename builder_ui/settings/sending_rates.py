@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from activities.account_setup import OUR_ADVICE
 from builder_ui.kit import components
 from builder_ui.kit.context import PageContext
 from builder_ui.kit.reactpy_compat import Element, html
@@ -23,6 +22,11 @@ LEVELS: Mapping[Level, tuple[str, str, str]] = {
     "slow": ("Slowed", "warn", "clock"),
     "stop": ("Stopped", "bad", "ban"),
 }
+BEFORE: Mapping[str, str] = {
+    "complaints": "Too many people report its messages as spam: write only to those who want it and read it, before marketing is stopped.",
+    "bounces": "Too many addresses do not exist: clean up the list that they came from, before marketing is stopped.",
+}
+"""What to do while there is time; once it is stopped the table above says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,13 @@ def cells(context: PageContext, account: str, rates: Rates) -> list[Element]:
     t = context.t
     judged, level = rates.standings.get(account, Judged("", "", Sent())), rates.levels.get(account, "")
     text, tone, icon = LEVELS[level]
-    advice = t(OUR_ADVICE[f"rate_{judged.why}"]) if level and judged.why else ""
+    advice = t(BEFORE[judged.why]) if level in ("warn", "slow") and judged.why else ""
     return [
         html.strong(account),
         t.number(judged.sent.tried),
         share(context, judged.sent.bounced, judged.sent.tried),
         share(context, judged.sent.complained, judged.sent.tried),
-        html._(components.badge(t(text), tone, icon), html.p({"className": "quiet"}, advice) if advice and level != "stop" else None),
+        html.div(components.badge(t(text), tone, icon), html.p({"className": "quiet"}, advice) if advice else None),
     ]
 
 
