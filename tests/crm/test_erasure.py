@@ -86,7 +86,6 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(Device(contact_id=id, kind="web", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
-    session.add(Device(contact_id=id, kind="ios", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
     session.add(InAppMessage(idempotency_key="k", message_id="m1", contact_id=id, parts={"title": SECRET}, created_at=now, expires_at=now))
     session.flush()
     return id
