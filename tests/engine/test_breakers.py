@@ -61,7 +61,7 @@ class Refusing:
 
         self.world.performer.send = send_or_refuse
         verdicts = self.world.performer.verdicts
-        self.world.performer.ask = lambda _session, _contact, job: (
+        self.world.performer.ask = lambda _session, _contact, job, *_: (
             verdicts.pop(0) if verdicts else Pass(f"{job.row.contact_id}@example.org")
         )
         self.world.engine.clock = StoryClock(self.world)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlmodel import select
 
-from activities.providers.provider import Surroundings
+from activities import account_admin
+from activities.account_setup import set_up_of
+from activities.accounts import Accounts
+from activities.providers.fcm import Fcm, FcmConfig
+from activities.providers.provider import Answer, MessageDead, ProviderFailure, RetryLater, SenderStopped, Surroundings
+from activities.providers.registry import Providers
 from activities.providers.webpush import WebPush, WebPushConfig, new_key, public_key
-from activities.sending.breakers import Breakers
+from activities.sending.attempt import attempt
+from activities.sending.breakers import Breakers, Turn
 from activities.sending.effect import Effects
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.sending.reconcile import settle
@@ -26,12 +34,17 @@ from engine.interpreter.simulated_gate import SimulatedGate
 from engine.keeper import Keeper
 from journeys.calls import activity_of
 from journeys.document import Settings
+from journeys.errors import Invalid
 from journeys.rules.dict_facts import DictFacts
 from journeys.values import Call
-from models import Contact, Suppression
+from models import Contact, Database, Suppression
 from tests.activities.providers.push_service import Browser, PushService
+from tests.activities.providers.test_fcm import FILE
 from tests.engine.conftest import StoryClock
 from tests.engine.test_crash_points import Points, Teller
+from tests.toy_provider import always_later
+from workspace import accounts as rows
+from workspace import stopped_accounts
 
 JOURNEY = {
     "spec": 1,
@@ -207,3 +220,80 @@ def test_a_death_between_any_two_lines_replaces_a_notification_and_never_adds_on
     assert (calls, len(undisturbed.sends)) == (3, 3)
     repeats = [tell(town, fatal)[1] - calls for fatal in range(1, undisturbed.passed + 1)]
     assert 0 < max(repeats) <= 3, "some deaths repeat a call, and none more than all of them"
+
+
+# Two accounts for one channel
+
+
+@pytest.fixture
+def accounts(sqlite_db: Database) -> Iterator[Accounts]:
+    """Of a workspace with an account for browsers and one for apps, chosen for nothing yet."""
+    around = Surroundings(sqlite_db, lambda: datetime.now(UTC))
+    made = Accounts(sqlite_db, Providers.of_none().with_kinds(WebPush, Fcm), (b"k" * 32,), around, always_later)
+    with sqlite_db.write() as session:
+        for kind, config in ((WebPush, CONFIG), (Fcm, FcmConfig(service_account=SecretStr(json.dumps(FILE))))):
+            rows.add(session, made.keys, "main", set_up_of(kind, config), "m1", datetime.now(UTC))
+    yield made
+    made.close()
+
+
+def chosen(accounts: Accounts, **routes: str) -> str:
+    with accounts.db.write() as session:
+        rows.carry(session, {"push": "", "push_app": "", **routes}, "m1", datetime.now(UTC))
+    carrier = accounts.of_channel("push")
+    return f"{carrier.account} {' '.join(sorted(carrier.provider.reaches))}"
+
+
+def test_each_part_of_the_channel_has_its_account_and_both_together_are_one(accounts: Accounts) -> None:
+    assert chosen(accounts) == "outbox.default "
+    assert (chosen(accounts, push="webpush.main"), accounts.browser_key()) == ("webpush.main web", public_key(CONFIG))
+    assert (chosen(accounts, push_app="fcm.main"), accounts.browser_key()) == ("fcm.main android ios", "")
+    assert chosen(accounts, push="webpush.main", push_app="fcm.main") == "webpush.main android ios web"
+    assert accounts.find("fcm", "fcm.main") is not None, "the keeper can ask it by itself"
+
+
+def test_an_account_is_chosen_for_the_devices_that_it_reaches_only(accounts: Accounts) -> None:
+    for route, account in (("push", "fcm.main"), ("push_app", "webpush.main")):
+        with pytest.raises(Invalid):
+            account_admin.choose(accounts, {route: account}, "m1", datetime.now(UTC))
+    account_admin.choose(accounts, {"push": "webpush.main"}, "m1", datetime.now(UTC))
+    with accounts.db.write() as session, pytest.raises(rows.InUse):
+        rows.remove(session, "webpush.main", "m1", datetime.now(UTC))
+
+
+REFUSED = SenderStopped("fcm_PERMISSION_DENIED")
+
+
+def says(result: Answer | ProviderFailure) -> Any:
+    def send() -> Answer:
+        if isinstance(result, ProviderFailure):
+            raise result
+        return result
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("result", "stopped"),
+    [
+        (Answer(accounts={"webpush.main": None, "fcm.main": REFUSED}), ["fcm.main"]),
+        (Answer(accounts={"webpush.main": REFUSED, "fcm.main": None}), ["webpush.main"]),
+        (Answer(accounts={"webpush.main": None, "fcm.main": MessageDead("x")}), []),
+        (Answer(), []),
+    ],
+)
+def test_an_account_that_is_refused_is_stopped_although_another_one_answered(
+    sqlite_db: Database, result: Answer, stopped: list[str]
+) -> None:
+    breakers = Breakers(sqlite_db)
+    assert attempt(breakers, Turn("webpush.main"), "c1", 1, says(result)) is result
+    with sqlite_db.read() as session:
+        assert [row.account for row in stopped_accounts.listed(session)] == stopped
+
+
+def test_a_failure_of_the_other_account_stops_that_one(sqlite_db: Database) -> None:
+    failure = SenderStopped("fcm_PERMISSION_DENIED")
+    failure.account = "fcm.main"
+    assert isinstance(attempt(Breakers(sqlite_db), Turn("webpush.main"), "c1", 1, says(failure)), RetryLater)
+    with sqlite_db.read() as session:
+        assert [row.account for row in stopped_accounts.listed(session)] == ["fcm.main"]
