@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,7 +10,10 @@ import pytest
 from sqlmodel import select
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
+from activities import happenings
 from activities.account_setup import read
+from activities.happenings import Streak
+from activities.providers.callback import Happening
 from activities.providers.twilio import Twilio
 from activities.sending import gate
 from crm.consent import consent
@@ -106,6 +110,10 @@ def test_what_was_read_counts_as_delivered_and_opened_once(client: TestClient, e
         told = [(one.name, one.routed) for one in session.scalars(select(Event).where(Event.contact_id == anna).order_by(Event.id))]  # type: ignore[arg-type]
         message = session.get_one(Message, MESSAGE)
         assert (message.status, message.opened_at is not None) == ("delivered", True)
+    with engine.db.write() as session:
+        again = Happening("read", None, "SM1", MESSAGE, "twilio_read")
+        later = engine.clock.now() + timedelta(hours=2)
+        assert happenings.record(session, engine.address_keys, "twilio.main", again, Streak(5, timedelta(days=1)), later)[0] == "known"
     assert [one for one in told if one[0].startswith("Message")] == [("Message Delivered", True), ("Message Opened", True)]
 
 
