@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,10 +22,12 @@ from activities.templates import library
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.templates import bundle
 from builder_ui.templates.snippets import LINKS, MOST_FIELDS, MOST_PARTIALS
+from journeys import results
 from journeys.catalogue import Catalogue
 from journeys.keys import key_of
+from journeys.nodes import Node, Palette
 from locales import translator
-from models import Database, Template
+from models import Database, Journey, Template
 
 if TYPE_CHECKING:
     from builder_ui.templates.session import Writing
@@ -105,10 +107,12 @@ def texts(writing: Writing) -> str:
 def values(t: Any, fields: Sequence[tuple[str, str]], properties: Sequence[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
     """What can be filled in: (title of the group, [(path, title)])."""
     named = [(f"contact.{name}", t(title) if title else name) for name, title in fields[:MOST_FIELDS]]
-    brought = [(f"trigger.{path}", title) for path, title in properties]
+    brought = [one for one in properties if not one[0].startswith(results.STEPS)]
+    left = [one for one in properties if one[0].startswith(results.STEPS)]
     links = [(name, t(title)) for title, name in LINKS]
     sender = [("sender.name", t("Name of the sender")), ("sender.address", t("Address of the sender"))]
-    return [(t("Contact fields"), named), (t("Values of the trigger"), brought), (t("Sender"), sender), (t("Links"), links)]
+    found = [(t("Contact fields"), named), (t("Values of the trigger"), brought), (t("Answers of earlier steps"), left)]
+    return [*((title, entries) for title, entries in found if entries), (t("Sender"), sender), (t("Links"), links)]
 
 
 def pictures(session: Session, public_url: str) -> list[dict[str, Any]]:
@@ -133,13 +137,28 @@ def _spoken(alt: Mapping[str, str], language: str) -> str:
 
 
 def properties(catalogue: Catalogue) -> list[tuple[str, str]]:
-    """What known events bring along: (path, path and event), each path once."""
+    """What known events bring along: (`trigger.…`, path and event), each path once."""
     found: dict[str, str] = {}
     for event in catalogue.events.values():
         for path in event.properties:
             if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", path):
-                found.setdefault(path, f"{path} ({event.name})")
+                found.setdefault(f"trigger.{path}", f"{path} ({event.name})")
     return sorted(found.items())[:MOST_FIELDS]
+
+
+def answers(session: Session, palette: Palette, journeys: Iterable[str]) -> list[tuple[str, str]]:
+    """What the steps of journeys (keys) leave for later ones: (`steps.…`, field, step and journey)."""
+    found: dict[str, str] = {}
+    statement = select(Journey.name, Journey.draft).where(col(Journey.key).in_(set(journeys))).order_by(col(Journey.name))
+    for journey, draft in session.execute(statement).all():
+        nodes = draft.get("nodes") or {}
+        read = {id: palette.parse(id, raw) for id, raw in nodes.items()}
+        for path in results.names_of({id: node.results() for id, node in read.items() if isinstance(node, Node)}):
+            id, _, name = path.removeprefix(results.STEPS).partition(".")
+            if not name:  # a function of the installation's own, which says nothing of what it leaves
+                continue
+            found.setdefault(path, f"{nodes[id].get('name') or id}: {name} ({journey})")
+    return list(found.items())[:MOST_FIELDS]
 
 
 def rows(session: Session, pieces: Sequence[tuple[str, str]]) -> frozenset[str]:

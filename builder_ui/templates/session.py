@@ -88,7 +88,7 @@ class Stored:
     rows: frozenset[str] = frozenset()
     """Keys of those that stand between rows; the others stand in a column."""
     properties: list[tuple[str, str]] = field(default_factory=list)
-    """(path, title) of what known events bring along."""
+    """(path, title) of what known events bring along, and of what steps before this message leave."""
     pictures: list[dict[str, Any]] = field(default_factory=list)
     """The newest of the library, as the block editor offers them."""
     older: list[partials.Behind] = field(default_factory=list)
@@ -646,13 +646,14 @@ def fetch(context: PageContext) -> Stored:
         template = library.get(session, context.arguments["key"])
         catalogue = load_catalogue(session)
         fields = [(name, spec.title) for name, spec in catalogue.fields.items()]
+        uses = listing.uses(session, template.key).get(template.key, [])
         pieces = partials.offered(session, template.key) if template.kind in HTML else []
         return Stored(
             template.key, template.name, template.kind, template.message_class, template.topic, template.folder, list(template.tags), dict(template.variants),
             template.revision, template.archived_at is not None, library.latest(session, template.key), listing.is_draft(session, template),
-            listing.uses(session, template.key).get(template.key, []), fields, listing.labels(session)[0],
+            uses, fields, listing.labels(session)[0],
             listed_names.topics(session, context.t.language, template.topic),
-            pieces, blocks.rows(session, pieces), blocks.properties(catalogue),
+            pieces, blocks.rows(session, pieces), [*blocks.properties(catalogue), *blocks.answers(session, context.engine.palette, (use.journey_key for use in uses))],
             blocks.pictures(session, context.app.public_url) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],

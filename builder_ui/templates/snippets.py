@@ -31,7 +31,7 @@ def groups(
     partials: Sequence[tuple[str, str]] = (),
     properties: Sequence[tuple[str, str]] = (),
 ) -> list[tuple[str, list[Snippet]]]:
-    """(title, snippets). `partials`: (key, name); `properties`: (path, title) of what events bring along. Words inside a snippet are in the language of the text, `locale`, not of the author."""
+    """(title, snippets). `partials`: (key, name); `properties`: (path, title) of what events bring along and steps leave. Words inside a snippet are in the language of the text, `locale`, not of the author."""
     own = translator(t.language if locale == "default" else locale)
     named = [
         Snippet(f"{t(title)} ({name})" if title else name, f'{{{{ contact.{name}|default("") }}}}') for name, title in fields[:MOST_FIELDS]
@@ -49,8 +49,8 @@ def groups(
         Snippet(t("A value of the trigger"), '{{ trigger.order_id|default("") }}'),
     ]
     pieces = [Snippet(f"{name} ({key})", f'<mj-include path="partial:{key}" />\n') for key, name in partials[:MOST_PARTIALS]]
-    brought = [Snippet(title, f'{{{{ trigger.{path}|default("") }}}}') for path, title in properties[:MOST_FIELDS]]
-    values = [(t("Values of the trigger"), brought)] if brought else []
+    brought = [Snippet(title, f'{{{{ {path}|default("") }}}}') for path, title in properties[:MOST_FIELDS]]
+    values = [(t("Values of the trigger and of steps"), brought)] if brought else []
     found = [(t("Contact fields"), named), *values, (t("Links"), links), (t("Blocks"), blocks)]
     return [*found, (t("Partials"), pieces)] if pieces else found
 

@@ -215,6 +215,10 @@ def test_no_page_keeps_anybody_out(path: str, look: tuple[str, Page], site: Any,
         expect(page.locator(".pfb-sheet .react-flow__node").first).to_be_attached()
     elif "/edit" in path:
         expect(page.locator(".react-flow__node").first).to_be_in_viewport()
+    elif path == "/ui/templates/{key}":
+        holds(page, pytestconfig, path, name)
+        page.locator(".blk-one[aria-label=Text]").first.click()
+        expect(page.locator(".blk-acts")).to_be_visible()
     holds(page, pytestconfig, path, name)
 
 

@@ -194,6 +194,41 @@ def test_a_block_goes_up_and_down_over_a_note_and_out_into_the_next_row(sources:
     assert steps[4] == "mj-text"
 
 
+def test_a_block_dropped_between_rows_gets_a_row_of_its_own(sources: Page) -> None:
+    found = sources.evaluate(
+        """(source) => {
+          const one = store(source);
+          one.select(named(source, "mj-button").start);
+          one.moveTo(one.node(), one.body(), solid(one.body()).length, "");
+          return [one.source, one.node().name, one.way().map(({ name }) => name).join(" ")];
+        }""",
+        MAIL,
+    )
+    assert tight(found[0]).count("<mj-section>") == 3
+    assert found[1:] == ["mj-button", "mjml mj-body mj-section mj-column mj-button"]
+    assert found[0].index("{% endif") < found[0].index("<mj-button")
+
+
+def test_what_is_typed_into_a_setting_stays_in_it(sources: Page) -> None:
+    typed = """x" onclick='y' <b> & {{ contact.url|default("<") }}"""
+    told = sources.evaluate(
+        """([source, typed]) => ["mj-button", "mj-text"].map((name) => {
+          const attribute = name === "mj-button" ? "href" : "data-mine";
+          const set = edit.setAttribute(source, named(source, name), attribute, typed);
+          const node = named(set.source, name);
+          return [[...node.attributes.keys()], tree.attribute(node, attribute, set.source), elements(tree.parse(set.source)).length];
+        })""",
+        [MAIL, typed],
+    )
+    count = len(re.findall(r"<[a-z]", MAIL))
+    assert told == [[["href"], typed, count], [["data-mine"], typed, count]]
+
+
+def test_quotes_hide_the_end_of_a_value(sources: Page) -> None:
+    source = r"""<p a="{{ "\"}}<b>" }}">{{ '\'}}' }}</p>"""
+    assert sources.evaluate("(one) => elements(tree.parse(one)).length", source) == 1
+
+
 def test_every_new_block_lands_where_it_may_stand(sources: Page) -> None:
     """By keyboard, from nothing: a block gets a row of its own, then joins the column; rows stand in the body."""
     own = {word: word for word in blocks.OWN}

@@ -26,7 +26,22 @@ from builder_ui.builder.protocol import MessageReader
 from builder_ui.kit import template_frames
 from builder_ui.kit.context import AppContext, PageContext, Post
 from builder_ui.kit.i18n import translator_of
-from builder_ui.templates import findings, frames, head, label, languages, listing, looks, makers, page, snippets, source, versions, words
+from builder_ui.templates import (
+    blocks,
+    findings,
+    frames,
+    head,
+    label,
+    languages,
+    listing,
+    looks,
+    makers,
+    page,
+    snippets,
+    source,
+    versions,
+    words,
+)
 from builder_ui.templates.protocol import Texts, parse
 from builder_ui.templates.session import Writing, fetch
 from engine.versions import publish
@@ -791,3 +806,74 @@ def test_a_look_names_what_it_made_up() -> None:
     assert invented(fields, "c1", ordered) == ["steps.voucher.code", "trigger.plan"]
     assert invented(fields, "c1", MADE_UP) == ["steps.voucher.code", "trigger.plan", "trigger.total"]
     assert "contact.first_name" in invented(fields, None, MADE_UP)
+
+
+def test_a_fallback_stands_where_a_value_is_missing_and_ends_nothing_early() -> None:
+    field = '{{ contact.plan|default("") }}'
+    assert snippets.with_fallback(field, " none yet ") == '{{ contact.plan|default("none yet") }}'
+    assert snippets.with_fallback(field, '") }}{% if x %}\\#\n') == '{{ contact.plan|default(")  if x") }}'
+    assert snippets.with_fallback("{{ unsubscribe_url }}", "x") == "{{ unsubscribe_url }}"
+
+
+def block(**more: Any) -> str:
+    return json.dumps(
+        {"type": "block", "name": "Our footer", "text": "<mj-section><mj-column><mj-text>a</mj-text></mj-column></mj-section>", **more}
+    )
+
+
+def test_a_block_becomes_a_partial_and_the_page_is_told_what_to_write(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        await writing.work()
+        await writing.keep_block(parse(block()))
+        assert writing.notice == ("“Our footer” is a saved block now.", True)
+        act = writing.feed()["act"]
+        assert act["include"] == {"key": "our-footer", "name": "Our footer", "level": "row"}
+        assert act["place"] == f"{writing.locale}/mjml"
+        offered = json.loads(blocks.texts(writing))["partials"]
+        assert ["our-footer", "Our footer", "row"] in offered
+        await writing.keep_block(parse(block(text="<mj-text>open")))
+        assert writing.notice is not None
+        assert not writing.notice[1]
+
+    written(town, story)
+    kept = stored(town, "our-footer")
+    assert kept.kind == "partial"
+    assert list(kept.variants) == ["default"]
+
+
+def test_who_may_not_change_templates_keeps_no_block(town: Any) -> None:
+    async def story(writing: Writing) -> None:
+        await writing.keep_block(parse(block()))
+        assert writing.status == "denied"
+        writing.hear('{"type": "face", "face": "source"}')
+        assert writing.face == "source"
+
+    written(town, story, role="viewer")
+    with pytest.raises(NotFound):
+        stored(town, "our-footer")
+
+
+def test_the_page_remembers_how_a_mail_is_edited(town: Any) -> None:
+    context = context_of(town, view="source")
+    assert Writing(context, fetch(context)).face == "source"
+    context = context_of(town)
+    writing = Writing(context, fetch(context))
+    assert writing.feed()["face"] == "blocks"
+    writing.hear('{"type": "face", "face": "drawing"}')
+    assert writing.face == "blocks"
+
+
+def test_what_steps_before_a_message_leave_can_be_filled_in(town: Any) -> None:
+    with town.db.write() as session:
+        journey = publish.get_journey(session, "welcome")
+        task = {"kind": "create_task", "name": "Call them", "title": "Call"}
+        journey.draft = {**journey.draft, "nodes": {**journey.draft["nodes"], "call": task, "broken": {"kind": "nothing"}}}
+        session.add(journey)
+    found = fetch(context_of(town))
+    answers = {path: title for path, title in found.properties if path.startswith("steps.call.")}
+    assert answers
+    assert all(title.startswith("Call them: ") for title in answers.values())
+    groups = dict(blocks.values(context_of(town).t, [], found.properties))
+    assert set(groups) >= {"Values of the trigger", "Answers of earlier steps"}
+    offered = snippets.groups(context_of(town).t, "email", "en", [], [], found.properties)
+    assert any(one.text.startswith("{{ steps.call.") for _, entries in offered for one in entries)
