@@ -16,6 +16,7 @@ from activities.sending.ledger import message_id_of
 from activities.tracking import Tracking
 from commands.inbound import AGAIN, inbound, inbound_of
 from crm.consent import consent, suppression
+from crm.consent.mailbox import says_no
 from crm.privacy.erasure import erase_person
 from engine.versions import publish
 from models import Body, Contact, EarlyReport, Event, InboundMail, Message, Run
@@ -157,6 +158,14 @@ def test_a_reply_belongs_to_whom_we_wrote_whoever_it_is_from(admin: TestClient, 
     assert brings(admin, letter("Ja, gern!\n> alt", "ben@example.com", ids="<run.hello.1@example.org>")) == "reply taken"
     [event] = events(engine, "Message Replied")
     assert (event.contact_id, event.properties["message_id"], event.properties["text"], event.routed) == (ANNA, message, "Ja, gern!", True)
+
+
+def test_a_word_stops_the_address_that_we_wrote_to(admin: TestClient, engine: Any, message: str) -> None:
+    """It is forwarded to another one, from which she answers."""
+    brings(admin, letter("STOP", "anna@elsewhere.example", ids="<run.hello.1@example.org>"))
+    with engine.db.read() as session:
+        assert says_no(session, engine.address_keys, "email", "marketing", MAIL)
+    assert state(engine) == "withdrawn"
 
 
 def test_without_a_proof_the_address_counts(admin: TestClient, engine: Any, message: str) -> None:
