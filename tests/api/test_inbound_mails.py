@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from datetime import date
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from activities.sending.ledger import message_id_of
 from activities.tracking import Tracking
 from commands.inbound import AGAIN, inbound, inbound_of
 from crm.consent import consent, suppression
+from crm.consent.mailbox import says_no
 from crm.privacy.erasure import erase_person
 from engine.versions import publish
 from models import Body, Contact, EarlyReport, Event, InboundMail, Message, Run
+from storage import sending_counts
+from storage.sending_counts import Sent
 from tests.activities.inbound.test_mail import arf, dsn
 from tests.api.conftest import TestClient
 from workspace import settings as workspace
@@ -77,6 +81,12 @@ def events(engine: Any, name: str) -> list[Event]:
         return list(session.scalars(select(Event).where(Event.name == name).order_by(col(Event.id))))
 
 
+def counted(engine: Any) -> list[Sent]:
+    """What counts against the account."""
+    with engine.db.read() as session:
+        return [sent for by_day in sending_counts.read(session, date(2000, 1, 1)).values() for sent in by_day.values()]
+
+
 def state(engine: Any) -> str | None:
     with engine.db.read() as session:
         return consent.state(session, ANNA, "email", "marketing")
@@ -88,7 +98,7 @@ def test_a_bounce_that_names_its_message_counts_once(admin: TestClient, engine: 
     assert brings(admin, b"Received: from another way\n" + raw) == "bounce known"
     [event] = events(engine, "Message Bounced")
     assert (event.properties["bounce"], event.properties["reason"], event.routed) == ("hard", "dsn_5.1.1", True)
-    assert is_suppressed(engine)
+    assert (is_suppressed(engine), counted(engine)) == (True, [Sent(bounced=1)])
     with engine.db.read() as session:
         assert session.get_one(Message, message).status == "bounced"
         assert [(row.kind, row.outcome, row.via) for row in session.scalars(select(InboundMail))] == [("bounce", "taken", "api")]
@@ -98,6 +108,8 @@ def test_the_message_id_proves_as_much(admin: TestClient, engine: Any, message: 
     assert brings(admin, arf("abuse", "Message-ID: <run.hello.1@example.org>")) == "complaint taken"
     assert is_suppressed(engine)
     assert [one.properties["message_id"] for one in events(engine, "Message Complained")] == [message]
+    assert brings(admin, arf("fraud", "Message-ID: <run.hello.1@example.org>")) == "complaint known"
+    assert counted(engine) == [Sent(complained=1)]
 
 
 def test_a_provider_may_have_named_the_mail(engine: Any, settings: Any, message: str) -> None:
@@ -146,6 +158,14 @@ def test_a_reply_belongs_to_whom_we_wrote_whoever_it_is_from(admin: TestClient, 
     assert brings(admin, letter("Ja, gern!\n> alt", "ben@example.com", ids="<run.hello.1@example.org>")) == "reply taken"
     [event] = events(engine, "Message Replied")
     assert (event.contact_id, event.properties["message_id"], event.properties["text"], event.routed) == (ANNA, message, "Ja, gern!", True)
+
+
+def test_a_word_stops_the_address_that_we_wrote_to(admin: TestClient, engine: Any, message: str) -> None:
+    """It is forwarded to another one, from which she answers."""
+    brings(admin, letter("STOP", "anna@elsewhere.example", ids="<run.hello.1@example.org>"))
+    with engine.db.read() as session:
+        assert says_no(session, engine.address_keys, "email", "marketing", MAIL)
+    assert state(engine) == "withdrawn"
 
 
 def test_without_a_proof_the_address_counts(admin: TestClient, engine: Any, message: str) -> None:
