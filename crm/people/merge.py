@@ -33,6 +33,7 @@ from models import (
     Contact,
     ContactPhone,
     Device,
+    Coupon,
     Event,
     Identity,
     InAppMessage,
@@ -73,6 +74,7 @@ MOVED: tuple[type[SQLModel], ...] = (
     InAppMessage,
     Device,
     ContactPhone,
+    Coupon,
 )
 """Tables whose rows simply change hands."""
 
