@@ -23,7 +23,20 @@ HTML = Sandbox(autoescape=True, filters=filters.ALL)
 TEXT = Sandbox(autoescape=False, filters=filters.ALL)
 
 NAMES = frozenset(
-    {"contact", "trigger", "run", "sender", "unsubscribe_url", "preferences_url", "view_url", "confirm_url", "now", "lang", "steps"}
+    {
+        "contact",
+        "trigger",
+        "run",
+        "sender",
+        "brand",
+        "unsubscribe_url",
+        "preferences_url",
+        "view_url",
+        "confirm_url",
+        "now",
+        "lang",
+        "steps",
+    }
 )
 """What a template may read."""
 COUPON = "coupon"

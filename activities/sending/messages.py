@@ -28,7 +28,7 @@ from engine.interpreter.gate import is_open, message_class, wanted
 from journeys.channels import CHANNELS, address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
 from storage.sql import on, table
-from workspace import settings
+from workspace import brand, settings
 
 bodies = table(Body)
 contacts = table(Contact)
@@ -110,7 +110,7 @@ class MessageHandler(Carried):
         if contact is None or contact.erased_at is not None:
             raise CannotPrepare("no_contact")
         sender = identity(session, job.call.input, self.messaging.mail_from)
-        values = self._values(job, contact, sender.shown)
+        values = self._values(job, contact, sender.shown, brand.values(session, self.messaging.tracking.public_url))
         zone = contact.timezone or job.program.settings.timezone
         template, number = self._template(session, job)
         try:
@@ -292,7 +292,7 @@ class MessageHandler(Carried):
         pins: dict[str, Any] = on(session).execute(_pins_of, {"of": version_id}).scalar_one()
         return pins
 
-    def _values(self, job: Job, contact: Person, sender: Mapping[str, str]) -> dict[str, Any]:
+    def _values(self, job: Job, contact: Person, sender: Mapping[str, str], look: Mapping[str, str]) -> dict[str, Any]:
         """What a template may read: plain values only."""
         urls = self.messaging.tracking.urls(message_id_of(job.once_key))
         return {
@@ -301,6 +301,7 @@ class MessageHandler(Carried):
             "run": {"id": job.row.id, "journey": job.program.key, "started_at": job.row.started_at},
             "steps": job.state.memory,
             "sender": dict(sender),
+            "brand": look,
             "now": job.as_of,
             **urls,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -13,7 +14,7 @@ from sqlmodel import col
 
 from crm.coupons import pools
 from journeys.errors import Conflict
-from models import Template, TemplateVersion
+from models import Database, Template, TemplateVersion
 
 _CALLED = re.compile(r"""\bcoupon\(\s*["']([a-z0-9][a-z0-9_-]{0,63})["']\s*\)""")
 
@@ -37,6 +38,16 @@ def naming(session: Session) -> dict[str, list[Naming]]:
         for pool in _called(source):
             found.setdefault(pool, set()).add(key)
     return {pool: [Naming(key, name) for key, name in names.items() if key in keys] for pool, keys in found.items()}
+
+
+def provide(db: Database, variants: Mapping[str, Any], by: str, now: datetime) -> None:
+    """Makes the pools that a layout takes codes from, where there are none; they have no codes yet."""
+    wanted = _called(variants)
+    if not wanted:
+        return
+    with db.write() as session:
+        for key in sorted(wanted - set(pools.names(session))):
+            pools.put(session, key, by, now, name=key.replace("-", " ").replace("_", " ").title())
 
 
 def remove(session: Session, key: str, by: str) -> None:

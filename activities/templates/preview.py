@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -93,11 +93,14 @@ def proof(
     *,
     only: bool = False,
     key: str = "",
+    layout: bool = False,
 ) -> Proof:
     """The variant `locale` for a contact, or for a made-up one. The errors of the other languages come last; `only` leaves them alone.
 
-    `key` is the template's, if it has one yet."""
+    `key` is the template's, if it has one yet. `layout`: what it takes codes from is made when somebody begins with it."""
     library = partials.library(session, variants, own=key if kind == PARTIAL else "")
+    if layout:
+        library = replace(library, pools=None)
     compiled: dict[str, Variant] = {}
     errors: dict[str, list[Issue]] = {}
     warnings: list[Issue] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -22,7 +22,7 @@ from workspace import audit
 PAGE = "/ui/coupons"
 PROBLEMS = {
     "codes": "These lines are no codes: {lines}. A code has 3 to 64 letters, digits, - and _.",
-    "many": "That are too many codes: 50,000 at once and 1,000,000 in a pool.",
+    "many": "Too many codes: at most 50,000 at once and 1,000,000 in a pool.",
     "missing": "There was no code in it.",
     "gone": "This pool does not exist any more.",
     "role": "Your role does not allow this.",
@@ -45,8 +45,8 @@ def routes(app: AppContext) -> APIRouter:
         async with request.form(max_files=1, max_fields=4, max_part_size=app.max_upload_bytes) as form:
             file, typed = form.get("file"), form.get("codes")
             sent = (await file.read()).decode("utf-8-sig", "replace") if isinstance(file, UploadFile) else ""
-        text = "\n".join((typed if isinstance(typed, str) else "", sent))
-        return await run_in_threadpool(_add, app, key[:64], text, f"member:{known[1].id}")
+        texts = (typed if isinstance(typed, str) else "", sent)
+        return await run_in_threadpool(_add, app, key[:64], texts, f"member:{known[1].id}")
 
     async def export(request: Request, key: str) -> Response:
         known = await host.member(request.cookies)
@@ -71,9 +71,9 @@ def _back(**query: str) -> Response:
     return RedirectResponse(f"{PAGE}?{urlencode(query)}", 303)
 
 
-def _add(app: AppContext, key: str, text: str, by: str) -> Response:
+def _add(app: AppContext, key: str, texts: Iterable[str], by: str) -> Response:
     try:
-        codes = pools.read_codes(text)
+        codes = list(dict.fromkeys(code for text in texts for code in pools.read_codes(text)))
         done = pools.add_codes(app.engine.db, key, codes, by) if codes else None
     except Invalid as error:
         return _back(problem="codes", lines=str(error.issues[0].values["lines"]))

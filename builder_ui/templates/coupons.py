@@ -44,7 +44,7 @@ def stamp(context: PageContext) -> object:
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
     t, query = context.t, context.query
     problem = PROBLEMS.get(query.get("problem", ""))
-    lead = t('Codes that each message gets for itself: a template shows one with {{{{ coupon("KEY") }}}}.')
+    lead = t("Codes of which each message gets one for itself. A template shows it with {call}.", call='{{ coupon("…") }}')
     return html._(
         components.head(t("Coupon codes"), lead, back=("/ui/templates", t("Templates"))),
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem, lines=query.get("lines", "")))

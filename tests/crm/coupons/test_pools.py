@@ -22,7 +22,7 @@ def fixture_spring(db: Database, now: datetime) -> str:
 
 def codes_of(db: Database, key: str) -> list[str]:
     with db.read() as session:
-        return [row.code for row in pools.exported(session, key)]
+        return [row.code for row in pools.exported(session, key, limit=1_000)]
 
 
 def test_a_list_is_read_line_by_line_whatever_program_wrote_it() -> None:
@@ -30,7 +30,7 @@ def test_a_list_is_read_line_by_line_whatever_program_wrote_it() -> None:
     assert pools.read_codes('code,value\nAAA-1,5\n"BBB-2",5\n\n  CCC_3;x\nAAA-1\tx\n') == ["AAA-1", "BBB-2", "CCC_3"]
 
 
-@pytest.mark.parametrize("line", ["a b", "<b>", "ab", "x" * 65, "ÄÖÜ", "-ab", '"open', "=1+1", "{{ x }}"])
+@pytest.mark.parametrize("line", ["a b", "<b>", "ab", "x" * 65, "ÄÖÜ", "-ab", "=1+1", "{{ x }}"])
 def test_a_line_that_is_no_code_is_named(line: str) -> None:
     with pytest.raises(Invalid, match="lines are no codes: 2"):
         pools.read_codes(f"AAA\n{line}\nBBB")
