@@ -18,6 +18,7 @@ from activities.rendering.faults import Fault, Lines
 from activities.rendering.hints import LinkSeen, hints, links
 from activities.rendering.kinds import KINDS, PARTIAL, PARTS
 from activities.rendering.partials import inside
+from activities.rendering.reputation import concerns
 from activities.rendering.tokens import swap
 from activities.sending.messages import MessageSettings
 from activities.templates import library as templates
@@ -124,7 +125,11 @@ def proof(
         locale,
         rendered,
         [*errors.pop(locale, []), *failed, *(issue for found in errors.values() for issue in found)],
-        [*warnings, *advice],
+        [
+            *warnings,
+            *advice,
+            *(concerns(locale, rendered.html, str(variants[locale].get("mjml") or "")) if rendered and rendered.html else ()),
+        ],
         links(str(variants.get(locale, {}).get("mjml") or "")),
         segments(rendered.text) if rendered and KINDS[kind].segments else None,
         trigger if any(name.startswith("trigger.") for name in fields) else None,

@@ -26,6 +26,7 @@ from api.admin import (
     sending_domains,
     tasks,
     team,
+    template_checks,
     templates,
     workspace,
 )
@@ -45,6 +46,7 @@ def admin_routers() -> Sequence[APIRouter]:
             opt_ins,
             imports,
             templates,
+            template_checks,
             pictures,
             coupons,
             messages,
