@@ -274,7 +274,7 @@ class _Compiler:
     def _jinja_faults(self, part: Part | None, swapped: Swapped, text: str, lines: Lines) -> Iterator[Fault]:
         approved = KINDS[self._kind].approved
         if part is not None and part.format == "values":
-            yield from values_faults(text)
+            yield from values_faults(text, self._pools)
         elif part is not None and part.format == "numbered" and approved is not None:
             yield from numbered_faults(swapped, len(lines_of(self._parts[approved.values])))
         else:

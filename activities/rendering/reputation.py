@@ -19,7 +19,25 @@ from activities.rendering.faults import Lines
 from journeys.errors import Issue
 
 SHORTENERS = frozenset(
-    ["bit.ly", "buff.ly", "cutt.ly", "goo.gl", "is.gd", "lnkd.in", "ow.ly", "rb.gy", "rebrand.ly", "s.id", "short.io", "shorturl.at", "t.co", "t.ly", "tiny.cc", "tinyurl.com", "v.gd"]
+    [
+        "bit.ly",
+        "buff.ly",
+        "cutt.ly",
+        "goo.gl",
+        "is.gd",
+        "lnkd.in",
+        "ow.ly",
+        "rb.gy",
+        "rebrand.ly",
+        "s.id",
+        "short.io",
+        "shorturl.at",
+        "t.co",
+        "t.ly",
+        "tiny.cc",
+        "tinyurl.com",
+        "v.gd",
+    ]
 )
 """Hosts that lead on to anywhere: mailbox providers judge mails by the worst that ever used them."""
 EXAMPLES = re.compile(r"(^|\.)example\.(com|org|net)$")
