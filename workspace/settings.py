@@ -448,7 +448,7 @@ class Appearance(Setting):
     background: Annotated[str, AfterValidator(_colour)] = Field("", max_length=7)
     """Around the paper of mails."""
     font: Font = "sans"
-    heading_font: Font | Literal[""] = ""
+    heading_font: Literal["", "sans", "system", "wide", "round", "serif", "mono"] = ""
     """Empty: as the text."""
     logo: Logo = Field("", max_length=100_000)
     """`data:image/png;base64,…`, at most `logo.MOST_BYTES`."""
