@@ -28,8 +28,8 @@ from models.admin import (
 from models.columns import id_at, new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, ContactPhone, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
-from models.device import Device
 from models.coupon import RESERVED_COUPON, Coupon, CouponPool
+from models.device import Device
 from models.event import Event, Unrouted
 from models.in_app import InAppMessage
 from models.inbound import InboundMail

@@ -22,8 +22,8 @@ from activities.sending.template_labels import label_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
 from crm.consent.opt_out import opt_out
-from crm.people.devices import kinds_of
 from crm.coupons import reservations
+from crm.people.devices import kinds_of
 from engine.interpreter.gate import is_open, message_class, wanted
 from journeys.channels import CHANNELS, address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
