@@ -25,7 +25,7 @@ from activities.measures import Measures
 from activities.providers import ConfiguredProvider, Outbox, Surroundings
 from activities.providers.registry import kept_here
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
-from activities.sending import confirmations, resend
+from activities.sending import confirmations, coupon_codes, resend
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
 from activities.sending.handler import Carried, ChannelHandler
@@ -102,6 +102,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
         partial(reports.settle, engine, partial(routed, engine), streak, settings.tracking),
         partial(watch_rates, effects),
         partial(watch, effects),
+        partial(coupon_codes.settle, engine),
         partial(tell, build_notifier(settings, effects)),
     ]
     keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=duties)
@@ -297,6 +298,7 @@ def build_messaging(settings: Settings, renderer: Renderer) -> MessageSettings:
         language=settings.language,
         zone=settings.time_zone,
         renderer=renderer,
+        hands_out_coupons=settings.workspace == "live",
     )
 
 

@@ -23,6 +23,7 @@ from journeys.channels import CHANNELS
 from journeys.compile import Program
 from journeys.errors import NotFound
 from journeys.values import Call
+from workspace import brand
 from workspace.imprint import sender_values
 
 NOBODY = "0" * 32
@@ -39,12 +40,13 @@ class Rehearsal:
     renderer: Renderer
     program: Program
     sender: Mapping[str, str]
+    brand: Mapping[str, str]
     compiled: Mapping[str, CompiledTemplate]
 
     def __call__(self, call: Call, values: Mapping[str, Any], replied_at: datetime | None) -> Written:
         """How a real message would come out. Raises: RenderBusy."""
         contact = {**dict.fromkeys(SHOWN), **values["contact"]}  # a real contact has every column, if only with nothing in it
-        whole = {**values, "contact": contact, "sender": dict(self.sender), **self.tracking.urls(NOBODY)}
+        whole = {**values, "contact": contact, "sender": dict(self.sender), "brand": self.brand, **self.tracking.urls(NOBODY)}
         zone = str(contact.get("timezone") or self.program.settings.timezone)
         languages = [name for name in (contact.get("locale"), self.language) if name]
         template = self.compiled.get(str(call.input.get("template", "")))
@@ -67,7 +69,7 @@ def rehearsal(session: Session, program: Program, tracking: Tracking, language: 
     """Reads the templates that the journey names."""
     keys = {str(node["template"]) for node in program.journey.nodes.values() if node.get("template")}
     found = {key: one for key in sorted(keys) if (one := _newest(session, key)) is not None}
-    return Rehearsal(tracking, language, renderer, program, sender_values(session), found)
+    return Rehearsal(tracking, language, renderer, program, sender_values(session), brand.values(session, tracking.public_url), found)
 
 
 def _newest(session: Session, key: str) -> CompiledTemplate | None:

@@ -19,6 +19,7 @@ from activities.rendering.turns import Turns
 from activities.sending.effect import CARRIED
 from activities.sending.messages import MessageSettings
 from activities.tracking import Tracking
+from activities.webhooks.address_guard import Guard
 from api import health
 from api.admin.routers import admin_routers
 from api.auth import login
@@ -168,7 +169,7 @@ def _pages(app: FastAPI, settings: Settings, engine: Engine, accounts: Accounts,
         settings.language,
         max_upload_bytes=settings.max_body_bytes,
         room=Room(settings.max_import_bytes, settings.max_waiting_import_bytes),
-        post=routes.Post(messaging, provider),
+        post=routes.Post(messaging, provider, Guard.allowing(settings.webhook_allow)),
         accounts=accounts,
         mail_link=mail_link,
         forget_keys=forget_keys,

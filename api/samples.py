@@ -13,6 +13,7 @@ from sqlalchemy import false, func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.coupons import pools
 from engine.engine import Engine
 from engine.enrolment import unrouted
 from engine.versions import listing
@@ -74,6 +75,11 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
     for account, level in sending_rates.known(session).items():
         rates.add_metric([account], sending_rates.ORDER.index(level))
     yield rates
+    codes = GaugeMetricFamily("pfadwerk_coupons", "Coupon codes by pool and state.", labels=["pool", "state"])
+    for pool, counted in pools.counts(session).items():
+        for state in ("free", "reserved", "sent"):
+            codes.add_metric([pool, state], getattr(counted, state))
+    yield codes
     first = select(Event.received_at).where(col(Event.routed) == false()).order_by(col(Event.id)).limit(1)
     yield GaugeMetricFamily(
         "pfadwerk_unrouted_lag_seconds", "Age of the oldest event that the keeper has not routed.", value=_age(session.scalar(first), now)

@@ -44,7 +44,7 @@ from builder_ui.settings import (
     users,
     waiting_events,
 )
-from builder_ui.templates import frames, listing, makers, picture_forms, pictures
+from builder_ui.templates import coupon_forms, coupons, frames, listing, makers, picture_forms, pictures
 from builder_ui.templates import page as template
 from engine.engine import Engine
 from engine.temporal.wakeups import Wakeups
@@ -72,6 +72,7 @@ PAGES = (
     listing.PAGE,
     makers.PAGE,
     pictures.PAGE,
+    coupons.PAGE,
     template.PAGE,
     account.PAGE,
     users.PAGE,
@@ -135,7 +136,7 @@ def router(
     )
     serving = host.Host(app, PAGES, tour.shown)
     routes = host.routes(serving)
-    rooms = (mail, account, audit, logo, gallery, import_forms, makers, picture_forms, frames, suggest, tour, exports)
+    rooms = (mail, account, audit, logo, gallery, import_forms, makers, picture_forms, coupon_forms, frames, suggest, tour, exports)
     # As they are: `include_router` would hide them from a walk over the routes.
     for router in (*(room.routes(app) for room in rooms), host.shells(serving)):
         routes.routes += router.routes

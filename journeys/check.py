@@ -308,7 +308,7 @@ def _imprint(journey: Journey, graph: Graph, known: Known) -> Iterator[Issue]:
 
 
 _LACKING = {
-    "imprint": "Every marketing e-mail must link to your imprint: enter its address under “Public pages” in the settings.",
+    "imprint": "Every marketing e-mail must link to your imprint: enter its address under “Brand and public pages” in the settings.",
     "postal_address": "Every marketing e-mail must show your postal address: enter it under “Sender” in the settings.",
 }
 

@@ -28,6 +28,7 @@ from models.admin import (
 from models.columns import id_at, new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, ContactPhone, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
+from models.coupon import RESERVED_COUPON, Coupon, CouponPool
 from models.device import Device
 from models.event import Event, Unrouted
 from models.in_app import InAppMessage
@@ -63,6 +64,7 @@ __all__ = [
     "LEFT",
     "OPEN_MESSAGE",
     "PATIENT",
+    "RESERVED_COUPON",
     "STUCK_RUN",
     "UNMET",
     "UNUSUAL_MESSAGE",
@@ -78,6 +80,8 @@ __all__ = [
     "ConsentState",
     "Contact",
     "ContactPhone",
+    "Coupon",
+    "CouponPool",
     "Database",
     "Device",
     "DraftRevision",

@@ -23,7 +23,7 @@ deliveries = table(NoticeDelivery)
 runs = table(Run)
 journeys = table(Journey)
 
-STUCK, STOPPED, TEST = "stuck_runs", "account_stopped", "test"
+STUCK, STOPPED, COUPONS, TEST = "stuck_runs", "account_stopped", "coupons_low", "test"
 SOON = timedelta(minutes=1)
 """Runs that get stuck of one cause come one after the other: so long after the first they are told of together."""
 KEPT = timedelta(days=30)
@@ -91,6 +91,11 @@ def _begin(
 def account_stopped(session: Session, account: str, code: str, since: datetime, now: datetime) -> None:
     """Tells at once that a provider account takes nothing."""
     _begin(session, STOPPED, account, now, now, {"code": code, "since": since.isoformat()})
+
+
+def coupons_low(session: Session, pool: str, left: int, now: datetime) -> None:
+    """Tells at once that a pool of coupon codes is running low."""
+    _begin(session, COUPONS, pool, now, now, {"left": left})
 
 
 def test(session: Session, by: str, member_id: str, now: datetime) -> None:

@@ -59,6 +59,8 @@ ACTS: Final[Mapping[str, Roles]] = {
     # Templates and messages
     "template.read": ANYONE,  # and previews of what is stored
     "template.change": EDITORS,  # and previews of own texts, test sends to oneself
+    "coupon.read": ANYONE,  # pools and how many codes are left; the codes are a list to export
+    "coupon.change": EDITORS,  # make, fill, change and delete pools
     "message.list": ANYONE,  # to whom, when, what became of it
     "message.read_body": WORKERS,  # what a person was written
     "message.decide": OPERATORS,  # what became of an uncertain one, and sending it again

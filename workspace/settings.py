@@ -35,6 +35,7 @@ from storage import identifiers
 from storage.freshness import bump, freshness, is_changing
 from workspace import logo
 from workspace.audit import record
+from workspace.colours import LEAST_CONTRAST, LIGHT, contrast
 from workspace.time_zones import is_zone
 from workspace.web_addresses import web_address
 
@@ -418,8 +419,21 @@ Page = Annotated[str, AfterValidator(partial(web_address, schemes=("https",)))]
 Logo = Annotated[str, AfterValidator(logo.checked)]
 
 
+FONTS = {
+    "sans": "Helvetica, Arial, sans-serif",
+    "system": "-apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif",
+    "wide": "Verdana, Geneva, sans-serif",
+    "round": "Trebuchet MS, Tahoma, sans-serif",
+    "serif": "Georgia, Times New Roman, serif",
+    "mono": "Courier New, Courier, monospace",
+}
+"""Fonts that every mail program has, so that nothing is loaded from anybody. Name -> as CSS says it."""
+Font = Literal["sans", "system", "wide", "round", "serif", "mono"]
+
+
 class Appearance(Setting):
-    """How the pages look that contacts come to from a message: unsubscribe, preferences. Empty: the sender's name, our colour, no logo, no link."""
+    """The brand: how the pages look that contacts come to from a message (unsubscribe, preferences), and what templates read as `brand`. Empty: the
+    sender's name, our colours, no logo, no link."""
 
     name: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
     colour: Annotated[str, AfterValidator(_colour)] = Field("", max_length=7)
@@ -429,8 +443,29 @@ class Appearance(Setting):
     """Who is responsible (§ 5 DDG)."""
     privacy: Page = Field("", max_length=300)
     """What is done with personal data (Art. 13 GDPR)."""
+    text: Annotated[str, AfterValidator(_colour)] = Field("", max_length=7)
+    """Of mails, `#rrggbb`."""
+    background: Annotated[str, AfterValidator(_colour)] = Field("", max_length=7)
+    """Around the paper of mails."""
+    font: Font = "sans"
+    heading_font: Literal["", "sans", "system", "wide", "round", "serif", "mono"] = ""
+    """Empty: as the text."""
     logo: Logo = Field("", max_length=100_000)
     """`data:image/png;base64,…`, at most `logo.MOST_BYTES`."""
+
+    @field_validator("text")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        if text and contrast(text, LIGHT) < LEAST_CONTRAST:
+            raise ValueError("Text in this colour cannot be read on white: take a darker one.")
+        return text
+
+    @model_validator(mode="after")
+    def _readable_around(self) -> Appearance:
+        ink, ground = self.text or "#1f2933", self.background
+        if ground and contrast(ink, ground) < LEAST_CONTRAST:
+            raise ValueError("Text cannot be read on this background: take a lighter one.")
+        return self
 
     def audited(self) -> dict[str, Any]:
         said = self.model_dump(mode="json")

@@ -103,7 +103,7 @@ class Work:
         mark = given["mark"]
         marks = Marks((lambda digest: mark + digest) if mark else None, given["pixel_url"], frozenset(given["domains"]))
         filled = fill(self._variant, given["values"], given["language"], marks, given["zone"])
-        return [filled.subject, filled.html, filled.text, dict(filled.links), dict(filled.parts)]
+        return [filled.subject, filled.html, filled.text, dict(filled.links), dict(filled.parts), list(filled.coupons)]
 
     def _text(self, given: Mapping[str, Any]) -> str:
         return render_text(given["source"], given["values"], locale=given["locale"], zone=given["zone"])

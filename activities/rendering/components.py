@@ -139,6 +139,6 @@ ALL_ATTRIBUTES = frozenset().union(*(component.attributes for component in COMPO
 
 TEMPLATED = _words(
     "href src srcset alt title name rel target css-class background-url thumbnails-src color background-color container-background-color "
-    "inner-background-color border-color ico-color tb-hover-border-color tb-selected-border-color lang dir id"
+    "inner-background-color border-color ico-color tb-hover-border-color tb-selected-border-color font-family lang dir id"
 )
 """Attributes that may hold Jinja. The compiler drops what it cannot read as a number from all others, without a word."""

@@ -5,7 +5,7 @@ Works on the author's text, so every fault has its place. Runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
@@ -23,9 +23,24 @@ HTML = Sandbox(autoescape=True, filters=filters.ALL)
 TEXT = Sandbox(autoescape=False, filters=filters.ALL)
 
 NAMES = frozenset(
-    {"contact", "trigger", "run", "sender", "unsubscribe_url", "preferences_url", "view_url", "confirm_url", "now", "lang", "steps"}
+    {
+        "contact",
+        "trigger",
+        "run",
+        "sender",
+        "brand",
+        "unsubscribe_url",
+        "preferences_url",
+        "view_url",
+        "confirm_url",
+        "now",
+        "lang",
+        "steps",
+    }
 )
 """What a template may read."""
+COUPON = "coupon"
+"""The one function of templates: `coupon("POOL")`, a code for this message alone."""
 MAX_LOOP_DEPTH = 3
 MAX_ASSIGNMENTS = 100
 MAX_PROBLEMS = 100
@@ -38,8 +53,8 @@ def compiled(source: str, html: bool) -> Template:
     return (HTML if html else TEXT).from_string(source)
 
 
-def faults(swapped: Swapped, source: str, lines: Lines) -> Iterator[Fault]:
-    """Every fault of the Jinja in `source`, or only the first where it cannot be parsed."""
+def faults(swapped: Swapped, source: str, lines: Lines, pools: Collection[str] | None = None) -> Iterator[Fault]:
+    """Every fault of the Jinja in `source`, or only the first where it cannot be parsed. `pools`: the coupon pools that there are; None: not known."""
     try:
         tree = TEXT.parse(source)
     except TemplateSyntaxError as error:
@@ -48,7 +63,9 @@ def faults(swapped: Swapped, source: str, lines: Lines) -> Iterator[Fault]:
     except RecursionError:
         yield Fault(0, "too_deep", "The Jinja of this template is nested too deeply.")
         return
-    problems = list(islice(_problems(tree), MAX_PROBLEMS)) or list(_names(tree))  # names are only found in a tree whose filters exist
+    problems = list(islice(_problems(tree, pools), MAX_PROBLEMS)) or list(
+        _names(tree)
+    )  # names are only found in a tree whose filters exist
     for node, code, text, values in problems[:MAX_PROBLEMS]:
         yield Fault(_place(swapped, lines, node.lineno, str(next(iter(values.values()), ""))), code, text, **values)
 
@@ -56,7 +73,7 @@ def faults(swapped: Swapped, source: str, lines: Lines) -> Iterator[Fault]:
 Problem = tuple[nodes.Node, str, str, dict[str, Any]]
 
 
-def _problems(tree: nodes.Template) -> Iterator[Problem]:
+def _problems(tree: nodes.Template, pools: Collection[str] | None) -> Iterator[Problem]:
     for kind, tag in TAGS.items():
         for node in tree.find_all(kind):
             yield node, "jinja_tag", '"{tag}" is not available in templates.', {"tag": tag}
@@ -69,7 +86,36 @@ def _problems(tree: nodes.Template) -> Iterator[Problem]:
     for test in tree.find_all(nodes.Test):
         if test.name not in TEXT.tests:
             yield _unknown(test, "test", test.name, set(TEXT.tests))
+    yield from _coupons(tree, pools)
     yield from _limits(tree)
+
+
+def _coupons(tree: nodes.Template, pools: Collection[str] | None) -> Iterator[Problem]:
+    """`coupon` is called, with the name of a pool written out: what a message may take is known when it is saved."""
+    calls = list(_calls(tree))
+    called = {id(call.node) for call in calls}
+    for node in tree.find_all(nodes.Name):
+        if node.name == COUPON and id(node) not in called and node.ctx == "load":
+            yield node, "coupon", 'Write coupon("POOL") with the key of a coupon pool.', {}
+    for call in calls:
+        pool = _pool(call)
+        if pool is None:
+            yield call, "coupon", 'Write coupon("POOL") with the key of a coupon pool.', {}
+        elif pools is not None and pool not in pools:
+            near = get_close_matches(pool, pools, n=1)
+            text = "There is no coupon pool “{pool}”." + (" Did you mean “{near}”?" if near else "")
+            yield call, "coupon_pool", text, {"pool": pool[:64], "near": "".join(near)}
+
+
+def _calls(tree: nodes.Template) -> Iterator[nodes.Call]:
+    return (call for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name) and call.node.name == COUPON)
+
+
+def _pool(call: nodes.Call) -> str | None:
+    """The pool that a call names; None if it is not written out."""
+    alone = len(call.args) == 1 and not call.kwargs and call.dyn_args is None and call.dyn_kwargs is None
+    first = call.args[0] if alone else None
+    return first.value if isinstance(first, nodes.Const) and isinstance(first.value, str) else None
 
 
 def _unknown(node: nodes.Node, what: str, name: str, known: set[str]) -> Problem:
@@ -83,7 +129,7 @@ def _unknown(node: nodes.Node, what: str, name: str, known: set[str]) -> Problem
 
 
 def _names(tree: nodes.Template) -> Iterator[Problem]:
-    unknown = meta.find_undeclared_variables(tree) - NAMES - set(TEXT.globals)
+    unknown = meta.find_undeclared_variables(tree) - NAMES - {COUPON} - set(TEXT.globals)
     for name in sorted(unknown):
         node = next((n for n in tree.find_all(nodes.Name) if n.name == name), tree)
         yield _unknown(node, "value", name, set(NAMES))
@@ -129,20 +175,21 @@ def _sentence(error: TemplateSyntaxError) -> str:
 
 
 def fields(source: str) -> set[str]:
-    """Dotted names of the values that a template reads: `contact.first_name`, `trigger.products`, `unsubscribe_url`."""
+    """Dotted names of the values that a template reads: `contact.first_name`, `trigger.products`, `unsubscribe_url`, `coupon.POOL`."""
     tree = TEXT.parse(source)
     inner: set[int] = set()
     found: set[str] = set()
+    pools = {f"{COUPON}.{pool}" for call in _calls(tree) if (pool := _pool(call))}
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
         if id(node) not in inner:
             found.add(_path(node, inner))
-    return {path for path in found if path.split(".")[0] in NAMES}
+    return {path for path in found if path.split(".")[0] in NAMES} | pools
 
 
 def lent(source: str) -> set[str]:
     """Dotted names that a source reads and that are neither values of templates nor set in it: whoever includes a partial sets them."""
     tree = TEXT.parse(source)
-    loose = {name for name in meta.find_undeclared_variables(tree) - NAMES - set(TEXT.globals) if not name.startswith("_")}
+    loose = {name for name in meta.find_undeclared_variables(tree) - NAMES - {COUPON} - set(TEXT.globals) if not name.startswith("_")}
     inner: set[int] = set()
     paths = {_path(node, inner) for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)) if id(node) not in inner}
     return {path for path in paths if path.split(".")[0] in loose}

@@ -57,11 +57,13 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The partials that a text may include. `names`: keys of all there are; `own`: that of the partial which is being compiled itself."""
+    """The partials that a text may include. `names`: keys of all there are; `own`: that of the partial which is being compiled itself. `pools`: keys of the
+    coupon pools that there are, where the text takes a code; None: nobody looked, so none is missed."""
 
     partials: tuple[Partial, ...] = ()
     names: tuple[str, ...] = ()
     own: str = ""
+    pools: tuple[str, ...] | None = None
 
     def get(self, key: str) -> Partial | None:
         return next((one for one in self.partials if one.key == key), None)

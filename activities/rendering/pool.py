@@ -232,8 +232,8 @@ class RenderPool:
             "pixel_url": marks.pixel_url,
             "domains": sorted(marks.domains),
         }
-        subject, html, text, links, parts = self._done(_Job("fill", given, hash(variant.sources), variant))
-        filled = Filled(subject, html, text, links, parts)
+        subject, html, text, links, parts, coupons = self._done(_Job("fill", given, hash(variant.sources), variant))
+        filled = Filled(subject, html, text, links, parts, tuple(coupons))
         if marks.click and links:
             filled = _signed(filled, mark, marks.click)
         return finished(filled, compiled.kind, language, values, message_class)
@@ -420,6 +420,7 @@ def _signed(filled: Filled, mark: str, click: Callable[[str], str]) -> Filled:
         _put_in(filled.text, mark, addresses),
         filled.links,
         {name: _put_in(text, mark, addresses) for name, text in filled.parts.items()},
+        filled.coupons,
     )
 
 

@@ -31,6 +31,8 @@ from journeys.channels import Part
 
 MAX_SUBJECT = 900
 """Characters; RFC 5322 allows lines of 998."""
+SAMPLE = "SAMPLE-CODE"
+"""What `coupon()` shows where no code is reserved: in previews, in tests to oneself and in staging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Rendered:
     links: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     """Part of the template -> text, of parts that have no field here."""
+    coupons: tuple[str, ...] = ()
+    """The pools of which it shows a code, sorted."""
 
     @property
     def size_bytes(self) -> int:
@@ -73,6 +77,7 @@ class Filled:
     text: str
     links: Mapping[str, str]
     parts: Mapping[str, str] = field(default_factory=dict)
+    coupons: tuple[str, ...] = ()
 
 
 def render(
@@ -86,7 +91,8 @@ def render(
 ) -> Rendered:
     """The message in the first language of `locales` that the template has (`de-CH` falls back to `de`, then to `default`).
 
-    `values` are plain (dict, list, str, numbers, dates): contact, trigger, run, sender, unsubscribe_url, preferences_url, view_url, now.
+    `values` are plain (dict, list, str, numbers, dates): contact, trigger, run, sender, unsubscribe_url, preferences_url, view_url, now; `coupons`, pool ->
+    code, where codes are reserved for the message: of other pools a `SAMPLE` is shown.
     Marketing mail gets the List-Unsubscribe headers of RFC 8058 when `unsubscribe_url` is there. `zone` is the contact's, for dates.
 
     Raises:
@@ -115,12 +121,24 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
     """
     hosts = frozenset().union(*(hosts_in(source) for source in variant.sources))
     current = State(language, zone, click=marks.click, own=_own_addresses(values), hosts=hosts, domains=marks.domains)
+    asked: set[str] = set()
+    values = {**values, jinja.COUPON: _handing_out(values.get("coupons") or {}, asked)}
     with _rendering(current):
         subject = one_line(_filled(variant.subject, values, language))
         html = _html(variant, values, language, subject, marks.pixel_url)
         text = tidy(_filled(variant.text, values, language))
         parts = {name: _filled(source, values, language) for name, source in variant.parts.items()}
-    return Filled(subject, html, text, current.links, parts)
+    return Filled(subject, html, text, current.links, parts, tuple(sorted(asked)))
+
+
+def _handing_out(codes: Mapping[str, str], asked: set[str]) -> Callable[[str], str]:
+    """`coupon` as templates call it; notes which pools were asked."""
+
+    def coupon(pool: str) -> str:
+        asked.add(pool)
+        return codes.get(pool, SAMPLE)
+
+    return coupon
 
 
 def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str) -> Rendered:
@@ -136,7 +154,7 @@ def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any]
     text = text if KINDS[kind].is_html else _shaped(KINDS[kind].part("text"), text)
     parts = {name: _shaped(KINDS[kind].part(name), source) for name, source in filled.parts.items()}
     subject = filled.subject or parts.get(KINDS[kind].headline, "")
-    return Rendered(subject, html, text, language, headers, filled.links, parts)
+    return Rendered(subject, html, text, language, headers, filled.links, parts, filled.coupons)
 
 
 def _shaped(part: Part | None, text: str) -> str:

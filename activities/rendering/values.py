@@ -6,7 +6,7 @@ A value is one line that is not empty, since providers refuse the whole message 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from activities.rendering import jinja
 from activities.rendering.faults import Fault, Lines
@@ -23,8 +23,8 @@ def lines_of(values: str) -> list[str]:
     return [line.strip() for line in values.rstrip().split("\n")] if values.strip() else []
 
 
-def values_faults(text: str) -> Iterator[Fault]:
-    """What is wrong with the values: each line must be whole by itself."""
+def values_faults(text: str, pools: Collection[str] | None = None) -> Iterator[Fault]:
+    """What is wrong with the values: each line must be whole by itself. `pools`: as `jinja.faults`."""
     given, starts = lines_of(text), Lines(text)
     if len(given) > MOST_VALUES:
         yield Fault(0, "too_many", "Expected at most {limit} values.", limit=MOST_VALUES)
@@ -36,17 +36,17 @@ def values_faults(text: str) -> Iterator[Fault]:
                 at, "empty_value", "Value {number} is empty; an approved template needs a text for every placeholder.", number=number
             )
         else:
-            yield from _line_faults(line, at)
+            yield from _line_faults(line, at, pools)
 
 
-def _line_faults(line: str, at: int) -> Iterator[Fault]:
+def _line_faults(line: str, at: int, pools: Collection[str] | None) -> Iterator[Fault]:
     try:
         swapped = swap(line)
     except Fault as fault:
         fault.offset = at
         yield fault
         return
-    for found in jinja.faults(swapped, line, Lines(line)):
+    for found in jinja.faults(swapped, line, Lines(line), pools):
         found.offset = at
         yield found
 

@@ -39,7 +39,7 @@ from journeys.errors import where
 from models import OPEN_MESSAGE, Body, Contact, OptIn, Template, TemplateVersion
 from storage.locks import lock_contact
 from storage.sql import table
-from workspace import settings
+from workspace import brand, settings
 from workspace.imprint import sender_values
 
 log = logging.getLogger(__name__)
@@ -360,6 +360,7 @@ def _values(session: Session, performer: MessageHandler, row: OptIn, contact: Co
         "run": {"id": "", "journey": "", "started_at": now},
         "steps": {},
         "sender": {**sender, "name": sender["name"] or name},
+        "brand": brand.values(session, performer.messaging.tracking.public_url),
         "now": now,
         "confirm_url": performer.messaging.tracking.confirm_url(message_id, row.id),
     }

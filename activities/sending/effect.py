@@ -232,7 +232,7 @@ def _peek(effects: Effects, activity: str, run_id: str, number: int, as_of: date
         call = _pinned(state.blocked.call, program.nodes[state.node])
         if activity not in (activity_of(call.channel), activity_of(unversioned(call.channel))):
             return None
-        job = Job(row, program, state, call, row.step, as_of, effects.engine.clock)
+        job = Job(row, program, state, call, row.step, as_of, effects.engine.clock, effects.engine.db)
         return job, _prepared(effects.performer(job.call.channel), session, job)
 
 

@@ -16,7 +16,7 @@ from engine.clock import Clock
 from engine.interpreter.state import State
 from journeys.compile import Program
 from journeys.values import Call
-from models import Contact
+from models import Contact, Database
 
 Person = Contact | Row[Any]
 """A contact's row, as the model or plain: reading it plain costs a third."""
@@ -33,6 +33,8 @@ class Job:
     number: int
     as_of: datetime
     clock: Clock
+    db: Database | None = None
+    """For what is kept for the call before it is prepared; None: nothing can be kept."""
 
     @property
     def once_key(self) -> str:

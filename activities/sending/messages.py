@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select
@@ -21,12 +22,13 @@ from activities.sending.template_labels import label_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
 from crm.consent import suppression
 from crm.consent.opt_out import opt_out
+from crm.coupons import reservations
 from crm.people.devices import kinds_of
 from engine.interpreter.gate import is_open, message_class, wanted
 from journeys.channels import CHANNELS, address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
 from storage.sql import on, table
-from workspace import settings
+from workspace import brand, settings
 
 bodies = table(Body)
 contacts = table(Contact)
@@ -56,7 +58,7 @@ NO_REACH = "no_reachable_device"
 class MessageSettings:
     """What all messages of an installation have in common. `mail_from` is used where the workspace names no sender; `zone` and `language`
     serve contacts whose own are unknown. The first of `address_keys` hashes suppressed addresses, all are read. `renderer` fills in what
-    strangers have written or are told: the pool, in a process that has other work to do."""
+    strangers have written or are told: the pool, in a process that has other work to do. `hands_out_coupons`: false where nobody is reached (staging)."""
 
     tracking: Tracking
     address_keys: Sequence[bytes] = field(repr=False)
@@ -65,6 +67,7 @@ class MessageSettings:
     language: str = "en"
     zone: str = "Europe/Berlin"
     renderer: Renderer = field(default=INLINE, repr=False)
+    hands_out_coupons: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class MessageHandler(Carried):
         if contact is None or contact.erased_at is not None:
             raise CannotPrepare("no_contact")
         sender = identity(session, job.call.input, self.messaging.mail_from)
-        values = self._values(job, contact, sender.shown)
+        values = self._values(job, contact, sender.shown, brand.values(session, self.messaging.tracking.public_url))
         zone = contact.timezone or job.program.settings.timezone
         template, number = self._template(session, job)
         try:
@@ -240,7 +243,24 @@ class MessageHandler(Carried):
         marks = self.messaging.tracking.marks(message_id_of(job.once_key), tracked, own_domains(session, self.messaging.mail_from))
         languages = [name for name in (contact.locale, self.messaging.language) if name]
         kind = message_class(job.call.input, job.program.settings)
-        return self.messaging.renderer.render(template, languages, values, marks=marks, message_class=kind, zone=zone)
+        fill = partial(self.messaging.renderer.render, template, languages, marks=marks, message_class=kind, zone=zone)
+        return self._with_coupons(job, fill, values, fill(values))
+
+    def _with_coupons(
+        self, job: Job, fill: Callable[[Mapping[str, Any]], Rendered], values: Mapping[str, Any], rendered: Rendered
+    ) -> Rendered:
+        """Filled in once more with codes, where the message shows any: only then is it known of which pools, and none is taken in vain."""
+        codes: Mapping[str, str] = {}
+        while self.messaging.hands_out_coupons and job.db is not None and (missing := set(rendered.coupons) - codes.keys()):
+            try:
+                reserved = reservations.reserve(
+                    job.db, missing, message_id=message_id_of(job.once_key), run_id=job.row.id, contact_id=job.row.contact_id, now=job.as_of
+                )
+            except reservations.Exhausted as nothing:
+                raise CannotPrepare(nothing.reason) from None
+            codes = {**codes, **reserved}
+            rendered = fill({**values, "coupons": codes})
+        return rendered
 
     def _may_answer(self, session: Session, contact: Person, now: datetime) -> bool:
         """Whether free text may be sent to the contact, for some time yet; the gate looks once more when the message is claimed."""
@@ -272,7 +292,7 @@ class MessageHandler(Carried):
         pins: dict[str, Any] = on(session).execute(_pins_of, {"of": version_id}).scalar_one()
         return pins
 
-    def _values(self, job: Job, contact: Person, sender: Mapping[str, str]) -> dict[str, Any]:
+    def _values(self, job: Job, contact: Person, sender: Mapping[str, str], look: Mapping[str, str]) -> dict[str, Any]:
         """What a template may read: plain values only."""
         urls = self.messaging.tracking.urls(message_id_of(job.once_key))
         return {
@@ -281,6 +301,7 @@ class MessageHandler(Carried):
             "run": {"id": job.row.id, "journey": job.program.key, "started_at": job.row.started_at},
             "steps": job.state.memory,
             "sender": dict(sender),
+            "brand": look,
             "now": job.as_of,
             **urls,
         }

@@ -211,7 +211,7 @@ def _call(notifier: Notifier, delivery: Row[Any], now: datetime) -> None:
 # What is said
 
 
-TYPES = {notices.STUCK: "runs.stuck", notices.STOPPED: "account.stopped", notices.TEST: "test"}
+TYPES = {notices.STUCK: "runs.stuck", notices.STOPPED: "account.stopped", notices.COUPONS: "coupons.low", notices.TEST: "test"}
 """Topic -> `type` in the webhook's body."""
 
 
@@ -224,13 +224,18 @@ def _body(session: Session, notice: Row[Any], public_url: str) -> dict[str, Any]
         data |= {"journey": key, "name": name, "count": notice.runs, "places": places}
     elif notice.topic == notices.STOPPED:
         data |= {"account": notice.about, "code": notice.detail["code"], "since": notice.detail["since"]}
+    elif notice.topic == notices.COUPONS:
+        data |= {"pool": notice.about, "left": notice.detail["left"]}
     return {"type": TYPES[notice.topic], "timestamp": notice.due_at.isoformat(), "data": data}
+
+
+_PAGES = {notices.STOPPED: "/ui/settings/accounts", notices.COUPONS: "/ui/coupons"}
 
 
 def _path(session: Session, notice: Row[Any]) -> str:
     if notice.topic == notices.STUCK:
         return f"/ui/journeys/{_journey(session, notice.about)[0]}?tab=stuck"
-    return "/ui/settings/accounts" if notice.topic == notices.STOPPED else "/ui/settings/notices"
+    return _PAGES.get(notice.topic, "/ui/settings/notices")
 
 
 def _journey(session: Session, id: str) -> tuple[str, str]:
@@ -249,6 +254,10 @@ STOPPED_TEXT = (
     "The provider account {account} has not accepted messages since {since} UTC; its answer was {code}. "
     "Messages are waiting and are sent automatically once the account works again. What to do:\n\n{url}"
 )
+COUPONS_SUBJECT = "The coupon pool “{pool}” is running low: {left} codes are left"
+COUPONS_TEXT = (
+    "Once no code is left, messages that show one are skipped, unless the pool has a text to show instead. Add codes here:\n\n{url}"
+)
 TEST_SUBJECT = "Notices from Pfadwerk work"
 TEST_TEXT = (
     "This is a test that someone on your team asked for. You will get a mail like this when something needs your attention.\n\n{url}"
@@ -266,6 +275,9 @@ def _words(session: Session, notice: Row[Any], translate: Translate, public_url:
         since = datetime.fromisoformat(notice.detail["since"])
         given = {"account": notice.about, "code": notice.detail["code"], "since": f"{since:%Y-%m-%d %H:%M}", "url": url}
         return translate(STOPPED_SUBJECT).format(**given), translate(STOPPED_TEXT).format(**given)
+    if notice.topic == notices.COUPONS:
+        subject = translate(COUPONS_SUBJECT).format(pool=notice.about, left=notice.detail["left"])
+        return subject, translate(COUPONS_TEXT).format(url=url)
     return translate(TEST_SUBJECT), translate(TEST_TEXT).format(url=url)
 
 

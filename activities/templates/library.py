@@ -29,7 +29,7 @@ from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Body, Contact, Database, Member, Message, Template, TemplateVersion, new_id
 from storage import freshness
 from storage.locks import person_of
-from workspace import audit, settings
+from workspace import audit, brand, settings
 from workspace.imprint import sender_values
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -239,6 +239,7 @@ def preview(
         "run": {"id": "", "journey": "", "started_at": now},
         "steps": dict(steps or {}),
         "sender": sender_values(session),
+        "brand": brand.values(session, messaging.tracking.public_url),
         "now": now,
         **messaging.tracking.urls(message_id),
         "confirm_url": messaging.tracking.confirm_url(message_id, NOBODY),

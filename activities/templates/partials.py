@@ -6,7 +6,7 @@ bringing it up makes a new version of the template, of the same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.rendering import INLINE, Library, Partial, RenderBusy, Renderer, digest
+from activities.rendering.jinja import COUPON
 from activities.rendering.partials import MAX_DEPTH, mentioned, sources_of
+from crm.coupons import pools
 from journeys.errors import Invalid, Issue
 from models import Database, Template, TemplateVersion
 from storage import freshness
@@ -70,7 +72,7 @@ def library(session: Session, variants: Mapping[str, Any], own: str = "", fresh:
     fresh = fresh or {}
     wanted = mentioned(_sources(variants))
     if not wanted:
-        return Library(own=own)
+        return Library(own=own, pools=_pools(session, variants))
     known = set(session.scalars(select(Template.key).where(Template.kind == "partial"))) | fresh.keys()
     found: dict[str, Partial] = {}
     for _ in range(MAX_DEPTH + 1):
@@ -80,7 +82,19 @@ def library(session: Session, variants: Mapping[str, Any], own: str = "", fresh:
         new = [*(fresh[key] for key in missing & fresh.keys()), *_newest(session, sorted(missing - fresh.keys()))]
         found |= {one.key: one for one in new}
         wanted = mentioned(source for one in new for _, source in one.sources)
-    return Library(tuple(found[key] for key in sorted(found)), tuple(sorted(known)), own)
+    sources = [source for one in found.values() for _, source in one.sources]
+    return Library(tuple(found[key] for key in sorted(found)), tuple(sorted(known)), own, _pools(session, variants, sources))
+
+
+def _pools(session: Session, variants: Mapping[str, Any], included: Iterable[str] = ()) -> tuple[str, ...] | None:
+    """The coupon pools there are, where a text may take a code of one."""
+    own = (
+        (text for parts in variants.values() if isinstance(parts, Mapping) for text in parts.values())
+        if isinstance(variants, Mapping)
+        else ()
+    )
+    takes = any(isinstance(text, str) and COUPON in text for text in (*own, *included))
+    return pools.names(session) if takes else None
 
 
 def _sources(variants: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -18,6 +18,7 @@ from activities.rendering.faults import Fault, Lines
 from activities.rendering.hints import LinkSeen, hints, links
 from activities.rendering.kinds import KINDS, PARTIAL, PARTS
 from activities.rendering.partials import inside
+from activities.rendering.reputation import concerns
 from activities.rendering.tokens import swap
 from activities.sending.messages import MessageSettings
 from activities.templates import library as templates
@@ -93,11 +94,14 @@ def proof(
     *,
     only: bool = False,
     key: str = "",
+    layout: bool = False,
 ) -> Proof:
     """The variant `locale` for a contact, or for a made-up one. The errors of the other languages come last; `only` leaves them alone.
 
-    `key` is the template's, if it has one yet."""
+    `key` is the template's, if it has one yet. `layout`: what it takes codes from is made when somebody begins with it."""
     library = partials.library(session, variants, own=key if kind == PARTIAL else "")
+    if layout:
+        library = replace(library, pools=None)
     compiled: dict[str, Variant] = {}
     errors: dict[str, list[Issue]] = {}
     warnings: list[Issue] = []
@@ -121,7 +125,11 @@ def proof(
         locale,
         rendered,
         [*errors.pop(locale, []), *failed, *(issue for found in errors.values() for issue in found)],
-        [*warnings, *advice],
+        [
+            *warnings,
+            *advice,
+            *(concerns(locale, rendered.html, str(variants[locale].get("mjml") or "")) if rendered and rendered.html else ()),
+        ],
         links(str(variants.get(locale, {}).get("mjml") or "")),
         segments(rendered.text) if rendered and KINDS[kind].segments else None,
         trigger if any(name.startswith("trigger.") for name in fields) else None,

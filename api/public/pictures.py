@@ -5,6 +5,7 @@ Nothing is counted and no cookie is read or set: that a picture was fetched tell
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -12,6 +13,7 @@ from fastapi.responses import Response
 
 from activities.pictures import library
 from api.server import TheServer
+from workspace import brand, settings
 
 router = APIRouter(tags=["public pages"], include_in_schema=False)
 
@@ -22,7 +24,23 @@ KEPT = {
     "x-robots-tag": "noindex",
 }
 GONE = {"cache-control": "no-store"}
+FOR_AN_HOUR = {**KEPT, "cache-control": "public, max-age=3600"}
+"""A logo that has another address by now: mails from before show the new one."""
 Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+
+
+@router.api_route("/m/logo/{digest}.{ending}", methods=["GET", "HEAD"])
+def logo(
+    digest: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], ending: Annotated[str, Path(pattern="^(png|jpg)$")], server: TheServer
+) -> Response:
+    """The workspace's logo, for mails."""
+    with server.engine.db.read() as session:
+        current = settings.load(session, settings.Appearance).logo
+    if not current:
+        return Response(status_code=404, headers=GONE)
+    kind, _, content = current.removeprefix("data:").partition(";base64,")
+    kept = KEPT if brand.digest_of(current) == digest else FOR_AN_HOUR
+    return Response(b64decode(content), media_type=kind, headers=kept)
 
 
 @router.api_route("/m/{id}/{width}.{ending}", methods=["GET", "HEAD"])

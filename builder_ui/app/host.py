@@ -30,6 +30,7 @@ from builder_ui.kit.components import ICONS
 from builder_ui.kit.context import AppContext, Page, PageContext
 from builder_ui.kit.i18n import Translator, language_for, translator_of
 from builder_ui.kit.permissions import does, may
+from crm.coupons import reservations
 from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
 from models import Member
@@ -147,6 +148,7 @@ class Host:
             name = await asyncio.to_thread(called, found[0], PageContext(self.app, member, token, t, request.url.path, *values))
             title = f"{name} · {title}" if name else title
         stops, rates = await asyncio.to_thread(self._stops) if may(member, "account.read") else ([], [])
+        low = await asyncio.to_thread(self._low) if may(member, "coupon.change") else []
         theme = str(member.preferences.get("theme", "system"))
         html = templates.get_template("page.html").render(
             t=t,
@@ -169,6 +171,7 @@ class Host:
             path=request.url.path,
             stops=stops,
             rates=rates,
+            low=low,
         )
         return HTMLResponse(html, 200 if found else 404, guard(nonce, pictures=bool(page and page.pictures)))
 
@@ -177,6 +180,11 @@ class Host:
         with self.app.engine.db.read() as session:
             rows = stopped_accounts.listed(session)
             return [row.account for row in rows if not stopped_accounts.is_rate(row.code)], sorted(sending_rates.known(session))
+
+    def _low(self) -> list[str]:
+        """The coupon pools that are running low."""
+        with self.app.engine.db.read() as session:
+            return [name for _, name in reservations.low(session)]
 
     def stranger(self, request: Request) -> Response:
         """What somebody sees who is not logged in."""

@@ -16,6 +16,7 @@ from activities.providers import Provider
 from activities.rendering import INLINE, Renderer
 from activities.rendering.turns import Turns
 from activities.sending import messages
+from activities.webhooks.address_guard import Guard
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.permissions import may
 from engine.engine import Engine
@@ -59,6 +60,8 @@ class Post:
 
     messaging: messages.MessageSettings
     provider: Callable[[], Provider]
+    guard: Guard = field(default_factory=Guard)
+    """Whom links of templates may be asked of."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -100,6 +100,9 @@ def what(t: Translator, data: Data, row: dict[str, Any]) -> Element:
     if row["topic"] == notices.STOPPED:
         said = t("{account} is not accepting messages ({code})", account=row["about"], code=row["detail"]["code"])
         return html.a({"href": "/ui/settings/accounts"}, said)
+    if row["topic"] == notices.COUPONS:
+        said = t("The coupon pool “{pool}” is running low: {left} codes are left", pool=row["about"], left=t.number(row["detail"]["left"]))
+        return html.a({"href": "/ui/coupons"}, said)
     if row["topic"] == notices.TEST:
         return t("A test")
     key, name = data.journeys.get(row["about"], ("", ""))

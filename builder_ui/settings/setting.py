@@ -19,7 +19,7 @@ from workspace import listed_names, settings
 LEADS = {
     "sender": "Who the messages are from.",
     "senders": "Whom steps can send as. A sender can be chosen once the page “Sending domains” has found the account's key in the DNS of its domain.",
-    "appearance": "How the pages look that contacts reach from a message, to unsubscribe or to change their preferences.",
+    "appearance": "Name, logo, colours and fonts: of the pages that contacts reach from a message, and of templates as brand.",
     "quiet_hours": "When contacts are not disturbed. Messages wait; they are not lost.",
     "frequency_caps": "The maximum number of messages a contact gets. Further messages wait.",
     "channel_rules": "How long one channel stays silent after something happened on another, such as no SMS after an e-mail was opened. Messages wait.",

@@ -41,7 +41,24 @@ def findings(writing: Writing) -> Element:
             components.icon("alert" if errors else "check"), title, html.small({"className": "bad" if near else ""}, size) if size else None
         ),
         html.ul(errors, hints) if errors or hints else None,
+        _reached(writing),
         html.details(html.summary(t("Links: {count}", count=len(found.links))), html.ul(links)) if links else None,
+    )
+
+
+def _reached(writing: Writing) -> Element:
+    """The button that asks for links and pictures, and what it found."""
+    t, found = writing.t, writing.reached
+    if writing.stored.kind not in HTML or not writing.editable:
+        return None
+    button = components.button(t("Check links and pictures"), lambda _event: writing.spawn(writing.reach), "link")
+    if found is None:
+        return html.p(button)
+    said = t("Checked {count} of {all} addresses.", count=found.asked, all=found.all)
+    good = html._(components.icon("check"), t("All are there."), " ") if not found.issues else None
+    return html._(
+        html.p(button, " ", html.span({"role": "status"}, good, said)),
+        html.ul([_finding(writing, issue, n) for n, issue in enumerate(found.issues)]) if found.issues else None,
     )
 
 

@@ -98,7 +98,7 @@ def _layout(app: AppContext, token: str, key: str, locale: str) -> Rendered | No
     name = choose(found.variants, "", locale)
     with app.engine.db.read() as session:
         return preview.proof(
-            session, app.post.messaging, found.kind, found.message_class, found.variants, name, app.now(), only=True
+            session, app.post.messaging, found.kind, found.message_class, found.variants, name, app.now(), only=True, layout=True
         ).rendered
 
 

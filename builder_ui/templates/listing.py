@@ -84,7 +84,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
     )
 
 
-ROOMS = (("/ui/pictures", "Pictures", "image"),)
+ROOMS = (("/ui/pictures", "Pictures", "image"), ("/ui/coupons", "Coupon codes", "gem"))
 """(address, title, icon) of what templates are made with."""
 
 

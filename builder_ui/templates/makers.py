@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlmodel import select
 
 from activities.rendering.kinds import KINDS
-from activities.templates import library, listing
+from activities.templates import coupons, library, listing
 from activities.templates.layouts import beginning, layouts
 from builder_ui.app.host import Host
 from builder_ui.kit import components
@@ -134,6 +134,7 @@ class _Makers:
         with self.app.engine.db.read() as session:
             key = key or key_of(name, set(session.scalars(select(Template.key)).all()), kind, "-")
         variants, message_class = beginning(layout, kind)
+        coupons.provide(self.app.engine.db, variants, f"member:{member.id}", self.app.now())
         about: Any = {"name": name, "kind": kind, "message_class": message_class or "marketing"}
         library.save(
             self.app.engine.db,

@@ -24,6 +24,7 @@ from activities.rendering.compile import is_locale
 from activities.rendering.kinds import HTML, KINDS, PARTS
 from activities.templates import library, listing, partials, samples
 from activities.templates.preview import Proof, proof, trigger_for
+from activities.templates.reach import Reached, reach
 from builder_ui.app.screen import allowed
 from builder_ui.builder.protocol import MessageReader, Ping, Save
 from builder_ui.kit import template_frames
@@ -108,6 +109,8 @@ class Writing(AutosavingEditor):
         self.variants: Variants = copy.deepcopy(stored.variants)
         self.locale = frames.choose(self.variants, context.query.get("locale", ""), "") or next(iter(self.variants), "default")
         self.proof: Proof | None = None
+        self.reached: Reached | None = None
+        """What asking for links and pictures found, of the text as it was then."""
         self.good: dict[str, int] = {}
         """Locale -> the revision at which it could last be shown."""
         self.look = "desktop"
@@ -472,6 +475,24 @@ class Writing(AutosavingEditor):
                 await self._act_on(done, do)
             await self._prove()
         self.tell("head", "side", "feed", "proof")
+
+    async def reach(self) -> None:
+        """Asks whether the links and pictures of the text, filled in for somebody made up, are there."""
+        async with self._working:
+            try:
+                self.reached = await asyncio.to_thread(self._reach, copy.deepcopy(self.variants), self.locale)
+            except PfadwerkError as error:
+                self.notice = (error.say(self.t.translate), False)
+        self.tell("head", "feed", "proof")
+
+    def _reach(self, variants: Variants, locale: str) -> Reached | None:
+        post = self.context.app.post
+        allowed(self.context, "template.change")
+        found = self._proof(variants, locale, None)
+        if post is None or found.rendered is None:
+            return None
+        source = str(variants[locale].get("mjml") or "")
+        return reach(self.context.engine.db, post.guard, self.context.app.public_url, locale, found.rendered.html, source)
 
     async def keep_mine(self) -> None:
         """After a conflict: what is on this page replaces what somebody else saved."""

@@ -32,6 +32,7 @@ from models import (
     ConsentState,
     Contact,
     ContactPhone,
+    Coupon,
     Device,
     Event,
     Identity,
@@ -73,6 +74,7 @@ MOVED: tuple[type[SQLModel], ...] = (
     InAppMessage,
     Device,
     ContactPhone,
+    Coupon,
 )
 """Tables whose rows simply change hands."""
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
 from crm.consent import mailbox
+from crm.coupons import reservations
 from crm.people import duplicates
 from crm.people.merge import FIELDS
 from crm.privacy import erasure_rest, traces
@@ -142,6 +143,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     _blank_runs(session, ids)
     _blank_tasks(session, ids, now)
     session.execute(update(Consent).where(col(Consent.contact_id).in_(ids)).values(proof={"erased": True}))
+    reservations.forget(session, ids)
     session.execute(update(Refusal).where(col(Refusal.contact_id).in_(ids)).values(detail={}))
     merges = or_(col(Merge.winner_id).in_(ids), col(Merge.loser_id).in_(ids))
     session.execute(delete(MergeMoved).where(col(MergeMoved.merge_id).in_(select(Merge.id).where(merges))))

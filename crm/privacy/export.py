@@ -15,6 +15,7 @@ from models import (
     ConsentState,
     Contact,
     ContactPhone,
+    Coupon,
     Device,
     Event,
     Hit,
@@ -56,6 +57,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("in_app_messages", InAppMessage),
     ("devices", Device),
     ("phones", ContactPhone),
+    ("coupons", Coupon),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.activities.pictures.test_file import photo
 from tests.api.conftest import TestClient
+from tests.crm.test_brand import LOGO
+from workspace import brand
 
 
 def test_a_picture_is_uploaded_fetched_and_deleted(admin: TestClient, client: TestClient) -> None:
@@ -38,3 +40,15 @@ def test_what_is_no_picture_is_refused_with_the_reason(admin: TestClient) -> Non
 def test_addresses_that_nobody_gave_out_lead_nowhere(client: TestClient) -> None:
     for path in (f"/m/{'0' * 32}/600.jpg", "/m/x/600.jpg", f"/m/{'0' * 32}/600.svg", f"/m/{'0' * 32}/0.png"):
         assert client.get(path).status_code in (404, 422)
+
+
+def test_the_logo_is_given_out_for_mails(admin: TestClient, client: TestClient, engine: Any) -> None:
+    assert client.get(f"/m/logo/{'0' * 32}.png").status_code == 404
+    assert admin.put("/api/v1/settings/appearance", json={"logo": LOGO}).status_code == 200
+    with engine.db.read() as session:
+        address = brand.values(session, "http://testserver")["logo"]
+    found = client.get(address)
+    assert (found.content[:4], found.headers["content-type"]) == (b"\x89PNG", "image/png")
+    assert "immutable" in found.headers["cache-control"]
+    older = client.get(f"/m/logo/{'0' * 32}.png")
+    assert (older.content, older.headers["cache-control"]) == (found.content, "public, max-age=3600"), "mails from before show the new one"

@@ -17,6 +17,7 @@ from sqlmodel import select
 from activities.pictures import library as picture_library
 from builder_ui.routes import PAGES
 from builder_ui.tour import STEPS
+from crm.coupons import pools as coupon_store
 from crm.imports import uploads
 from crm.jobs import WANTED, add_job
 from crm.people.contacts import ContactFilter
@@ -129,6 +130,18 @@ def pictures(town: Any) -> str:
     return "/ui/pictures"
 
 
+def coupon_pools(town: Any) -> str:
+    """A pool with codes, and one that is running out of them."""
+    with town.db.write() as session:
+        there = coupon_store.names(session)
+        for key, about in (("spring", {"fallback": "Ask us"}), ("birthday", {"per_contact": True, "expires_at": town.now})):
+            coupon_store.put(session, key, "test", town.now, name=key.title(), low_at=5, **about)
+    if not there:
+        coupon_store.generate(town.db, "spring", 20, "test", prefix="SPRING-")
+        coupon_store.add_codes(town.db, "birthday", ["HAPPY-1"], "test")
+    return "/ui/coupons"
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/settings/accounts/{account}": lambda town: a_pigeon(town),
     "/ui/journeys/{key}": lambda town: "/ui/journeys/welcome",
@@ -150,6 +163,7 @@ EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/settings/events": waiting_event,
     "/ui/settings/notices": told,
     "/ui/settings/workspace/{name}": lambda town: "/ui/settings/workspace/quiet_hours",
+    "/ui/coupons": coupon_pools,
     "/ui/pictures": pictures,
     "/ui/templates/{key}": lambda town: "/ui/templates/welcome-1-hello",
 }

@@ -185,7 +185,7 @@ def test_a_logo_is_taken_kept_when_the_form_is_saved_and_taken_away(log_in: Any,
     assert "problem" not in send(png)
     assert logo() == picture.address(png)
     with opened(admin, "/ui/settings/workspace/appearance") as page:
-        submit(page, "Shop", "#123456", "", "", "")
+        submit(page, "Shop", "#123456", "", "", "", "", "", "sans", "")
         assert "Saved." in page.text
     assert logo() == picture.address(png)
     for wrong in (b"<svg/>", png + bytes(70_000)):

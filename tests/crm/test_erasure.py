@@ -24,6 +24,8 @@ from models import (
     Body,
     Contact,
     ContactPhone,
+    Coupon,
+    CouponPool,
     Device,
     Event,
     Hit,
@@ -86,6 +88,9 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(Device(contact_id=id, kind="web", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
+    session.add(CouponPool(key="p", name="P", created_at=now))
+    session.flush()
+    session.add(Coupon(pool_key="p", code="CODE", state="sent", contact_id=id))
     session.add(InAppMessage(idempotency_key="k", message_id="m1", contact_id=id, parts={"title": SECRET}, created_at=now, expires_at=now))
     session.flush()
     return id
@@ -231,6 +236,7 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
         "task",
         "mailbox_consent",
         "link",
+        "coupon",
     }
     exported = {table(model).name for _, model in PARTS} | {"subscription"}
     assert naming == moved == blanked == exported

@@ -70,6 +70,7 @@ TABLES = {
             "template_version",
             "picture",
             "picture_file",
+            "coupon_pool",
             "catalogue_field",
             "catalogue_event",
             "workspace_setting",
@@ -126,6 +127,7 @@ TABLES = {
     "inbox": "ids",
     **dict.fromkeys(("restore", "restored_run", "restored_message"), "instants, ids and places in journeys"),
     "duplicate": "ids; its rows go",
+    "coupon": "codes of the workspace; the ids of whoever has one go",
     **dict.fromkeys(("link", "upload_part"), "the test makes rows of its own, some of which have to stay"),
 }
 """Tables in which no word of a contact stays, and why none of their columns is planted here."""

@@ -14,7 +14,7 @@ from importlib.resources import files
 from activities.rendering.kinds import KINDS, PARTIAL
 from journeys.channels import DEFAULT, Part
 
-KEYS = ("newsletter", "transactional", "plain")
+KEYS = ("newsletter", "launch", "welcome", "cart", "review", "event", "winback", "birthday", "digest", "plain", "transactional")
 BLANK_MJML = """<mjml>
   <mj-body>
     <mj-section>

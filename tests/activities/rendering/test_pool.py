@@ -66,6 +66,7 @@ def test_every_layout_is_filled_in_as_it_is_here(pool: RenderPool) -> None:
             "trigger": made_up("trigger", compiled.fields, EVENT, NOW),
             "steps": made_up("steps", compiled.fields, {}, NOW),
             "sender": {"name": "Shop", "email": "shop@example.com", "address": "Hauptstraße 1"},
+            "brand": {name.partition(".")[2]: "" for name in compiled.fields if name.startswith("brand.")},
             "now": NOW,
             "unsubscribe_url": "https://m.example/u/1",
             "preferences_url": "https://m.example/p/1",

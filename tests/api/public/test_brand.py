@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, readable
+from api.public.brand import colours
+from workspace.colours import DARK, LEAST_CONTRAST, LIGHT, contrast, readable
 
 
 def test_a_contrast_is_that_of_the_standard() -> None:

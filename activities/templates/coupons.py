@@ -1,0 +1,63 @@
+"""Where templates take coupon codes from a pool."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from crm.coupons import pools
+from journeys.errors import Conflict
+from models import Database, Template, TemplateVersion
+
+_CALLED = re.compile(r"""\bcoupon\(\s*["']([a-z0-9][a-z0-9_-]{0,63})["']\s*\)""")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A template that takes codes from a pool."""
+
+    key: str
+    name: str
+
+
+def naming(session: Session) -> dict[str, list[Naming]]:
+    """Pool -> the templates and partials that take a code from it, in their draft or in any of their versions, by name."""
+    names = dict(session.execute(select(col(Template.key), col(Template.name)).order_by(func.lower(col(Template.name)))).all())
+    found: dict[str, set[str]] = {}
+    for key, draft in session.execute(select(col(Template.key), col(Template.variants))):
+        for pool in _called(draft):
+            found.setdefault(pool, set()).add(key)
+    for key, source in session.execute(select(col(TemplateVersion.key), col(TemplateVersion.source))):
+        for pool in _called(source):
+            found.setdefault(pool, set()).add(key)
+    return {pool: [Naming(key, name) for key, name in names.items() if key in keys] for pool, keys in found.items()}
+
+
+def provide(db: Database, variants: Mapping[str, Any], by: str, now: datetime) -> None:
+    """Makes the pools that a layout takes codes from, where there are none; they have no codes yet."""
+    wanted = _called(variants)
+    if not wanted:
+        return
+    with db.write() as session:
+        for key in sorted(wanted - set(pools.names(session))):
+            pools.put(session, key, by, now, name=key.replace("-", " ").replace("_", " ").title())
+
+
+def remove(session: Session, key: str, by: str) -> None:
+    """Deletes a pool. Raises: NotFound. Conflict: a template takes codes from it, or somebody has one."""
+    places = naming(session).get(key, [])
+    if places:
+        raise Conflict("Templates take codes from this pool: {names}.", names=", ".join(one.name for one in places[:5]))
+    pools.remove(session, key, by)
+
+
+def _called(variants: Any) -> set[str]:
+    texts = (text for parts in (variants or {}).values() if isinstance(parts, Mapping) for text in parts.values())
+    return {pool for text in texts if isinstance(text, str) and "coupon" in text for pool in _CALLED.findall(text)}

@@ -1,0 +1,1 @@
+"""Coupon codes: pools of them, and who gets which."""
