@@ -62,7 +62,7 @@ def _contacts(session: Session, context: PageContext, mark: str | None) -> Rows:
     members, t = member_names(session), context.t
     rows: list[Sequence[Any]] = [
         (
-            one.id, one.first_name, one.last_name, one.email, one.phone, one.lifecycle_stage, members.get(one.owner or ""), one.locale,
+            one.id, one.first_name, one.last_name, one.email, one.phone, one.postal_address, one.lifecycle_stage, members.get(one.owner or ""), one.locale,
             one.timezone, ", ".join(tags.get(one.id, ())),
             *(coded(t, CONSENT_STATES, consents.get((one.id, channel), "unknown")) for channel in SENDABLE),
             "; ".join(f"{key}={state}" for key, state in topics.get(one.id, ())), one.created_at, one.last_seen_at, _flat(one),
@@ -149,7 +149,7 @@ def _outbox(session: Session, context: PageContext, mark: str | None) -> Rows:
 LISTS: Mapping[str, List] = {
     "contacts": List(
         (
-            "Contact id", "First name", "Last name", "E-mail", "Phone", "Stage", "Owner", "Language", "Time zone", "Tags",
+            "Contact id", "First name", "Last name", "E-mail", "Phone", "Postal address", "Stage", "Owner", "Language", "Time zone", "Tags",
             *(f"{CONTACTED[name].label} (marketing)" for name in SENDABLE), "Topics", "Created", "Last seen", "Attributes",
         ),
         _contacts,

@@ -123,6 +123,7 @@ def _merged(old: EventSpec | None, new: EventSpec) -> EventSpec:
 CONTACT_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("email", "string", "e-mail address"),
     FieldSpec("phone", "string", "phone number"),
+    FieldSpec("postal_address", "string", "postal address"),
     FieldSpec("first_name", "string", "first name"),
     FieldSpec("last_name", "string", "last name"),
     FieldSpec("locale", "string", "language", values=("en", "de", "fr", "it")),

@@ -26,6 +26,8 @@ class Contact(SQLModel, table=True):
     """Normalised (lower case, IDNA domain)."""
     phone: str | None = Field(default=None, max_length=32)
     """E.164."""
+    postal_address: str | None = Field(default=None, max_length=320)
+    """One text of seven parts (`journeys.postal`)."""
     first_name: str | None = Field(default=None, max_length=200)
     last_name: str | None = Field(default=None, max_length=200)
     locale: str | None = Field(default=None, max_length=35)

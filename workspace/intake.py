@@ -40,6 +40,7 @@ REASONS: Mapping[str, str] = {
     "unstorable": "The database cannot store its content.",
     "invalid_email": "This is not an e-mail address.",
     "invalid_phone": "This is not a phone number.",
+    "invalid_postal_address": "This is not a postal address, or there is no country of that name.",
     "invalid_timezone": "This is not a known time zone.",
     "invalid_locale": "This is not a language code.",
     "wrong_type": "The value has the wrong type.",

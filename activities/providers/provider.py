@@ -12,11 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
 from activities.providers.callback import Callback
+from activities.rendering.cards import Paper
 from models import Database
 
 DeliveryCheck = Literal["idempotent", "lookup", "blind"]
@@ -52,6 +53,8 @@ class Outgoing:
     headers: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    documents: tuple[bytes, ...] = field(default=(), repr=False)
+    """What is printed, as PDF on the provider's `paper`: both sides, or one after the other; empty for providers that print nothing."""
     lifetime: timedelta | None = None
     urgency: str = "normal"
     replaces: str = ""
@@ -206,6 +209,20 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Gives up its connections; no call may follow."""
+
+
+@runtime_checkable
+class Printer(Protocol):
+    """A provider that prints: it wants `Outgoing.documents` on its `paper`, the address on it unless it `adds_address` itself."""
+
+    @property
+    def paper(self) -> Paper: ...
+
+    @property
+    def adds_address(self) -> bool: ...
+
+    @property
+    def separates_sides(self) -> bool: ...
 
 
 class ProviderConfig(BaseModel):

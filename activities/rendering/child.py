@@ -12,6 +12,7 @@ import pickle
 import resource
 import signal
 import socket
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from struct import Struct
@@ -20,6 +21,7 @@ from typing import Any
 from activities.rendering.compile import Variant, compile_template
 from activities.rendering.faults import RenderFailed
 from activities.rendering.render import Marks, fill, render_text
+from activities.rendering.renderer import drawn
 from journeys.channels import DEFAULT
 from journeys.errors import Invalid
 
@@ -68,7 +70,12 @@ class Work:
     def __init__(self) -> None:
         self._variants: dict[int, Variant] = {}
         self._variant = Variant()
-        self._kinds: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {"fill": self._fill, "text": self._text, "compile": self._compile}
+        self._kinds: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+            "fill": self._fill,
+            "text": self._text,
+            "compile": self._compile,
+            "card": self._card,
+        }
 
     def answer(self, job: bytes) -> bytes:
         """The answer as JSON: `done`, `issues` or `failed`. No text of an error leaves, for it may quote a value."""
@@ -107,6 +114,9 @@ class Work:
 
     def _text(self, given: Mapping[str, Any]) -> str:
         return render_text(given["source"], given["values"], locale=given["locale"], zone=given["zone"])
+
+    def _card(self, given: Mapping[str, Any]) -> list[str]:
+        return [b64encode(one).decode() for one in drawn(given["what"], given["card"], given["paper"])]
 
     def _compile(self, given: Mapping[str, Any]) -> Any:
         compiled = compile_template(given["variants"], given["kind"], message_class=given["message_class"], library=given["library"])

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from babel import Locale, UnknownLocaleError
 from babel.core import parse_locale
 
-from activities.rendering import allowed, foreign, jinja
+from activities.rendering import allowed, cards, foreign, jinja
 from activities.rendering.faults import Fault, Lines, Remark, issue
 from activities.rendering.kinds import KINDS, PARTIAL, PARTS, Kind, further_parts, needs_unsubscribe
 from activities.rendering.markup import Element
@@ -269,6 +269,9 @@ class _Compiler:
             self._issue(self._lent(found), name, lines)
         for found in _part_faults(part, swapped):
             self._issue(found, name, lines)
+        for found in cards.faults(swapped.text) if part is not None and part.format == "card" else ():
+            found.offset = swapped.original_offset(found.offset)
+            self._issue(found, name, lines)
         return swapped
 
     def _jinja_faults(self, part: Part | None, swapped: Swapped, text: str, lines: Lines) -> Iterator[Fault]:
@@ -309,7 +312,8 @@ class _Compiler:
         parts = {name: _as_link(text) if text and part.format == "url" else text for name, (part, text) in further.items()}
         if (approved := KINDS[self._kind].approved) is not None:
             parts |= as_filled(parts, approved)
-        return Variant(self._parts.get("subject", ""), "", self._parts.get("text", ""), links, self._fields(), parts)
+        front = "".join(self._parts[part.name] for part in KINDS[self._kind].parts if part.format == "card")
+        return Variant(self._parts.get("subject", ""), front, self._parts.get("text", ""), links, self._fields(), parts)
 
     def _runs(self, source: str, *, html: bool) -> bool:
         """Whether the Jinja is still whole after the compiler moved it; it was whole before."""

@@ -39,6 +39,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {name: tuple(part.name for part in kind.p
 HTML = tuple(name for name, kind in KINDS.items() if kind.is_html)
 """Kinds that are compiled to HTML and shown as a mail."""
 
+FRAMED = tuple(name for name, kind in KINDS.items() if kind.is_html or kind.is_card)
+"""Kinds whose preview is a page of its own."""
+
 if TYPE_CHECKING:
     Kind = str
 else:
@@ -52,7 +55,7 @@ FIELDS = frozenset({"subject", "preheader", "mjml", "text"})
 
 def further_parts(kind: str) -> tuple[Part, ...]:
     """The parts of a kind that travel by their names."""
-    return tuple(part for part in KINDS[kind].parts if part.name not in FIELDS)
+    return tuple(part for part in KINDS[kind].parts if part.name not in FIELDS and part.format != "card")
 
 
 def needs_unsubscribe(kind: str) -> bool:

@@ -21,14 +21,16 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import escape
 
+from activities.rendering.cards import A6, Card, Paper
 from activities.rendering.child import MAX_FRAME, Parts, receive, send
 from activities.rendering.compile import CompiledTemplate, Variant
 from activities.rendering.faults import RenderFailed
@@ -257,6 +259,12 @@ class RenderPool:
             raise Invalid("The template has problems, the first: {problem}", [problem], problem=problem) from None
         compiled = CompiledTemplate.from_json(kind, found["variants"])
         return CompiledTemplate(kind, compiled.variants, tuple(_issue(one) for one in found["warnings"]), found["partials"])
+
+    def card(self, what: Literal["show", "print", "print_sides"], card: Card, paper: Paper = A6) -> list[bytes]:
+        """As `renderer.drawn`. Raises: RenderFailed; RenderBusy."""
+        about = hash((card.front, card.back, what))
+        found = self._done(_Job("card", {"what": what, "card": card, "paper": paper}, about, times=COMPILING))
+        return [b64decode(one) for one in found]
 
     def close(self) -> None:
         """Ends the processes, those at work when they are done with it. Whoever asks again starts new ones."""

@@ -28,6 +28,7 @@ from activities.rendering.links import hosts_in
 from activities.rendering.plain import tidy
 from activities.rendering.sandbox import generate
 from journeys.channels import Part
+from locales import translator
 
 MAX_SUBJECT = 900
 """Characters; RFC 5322 allows lines of 998."""
@@ -153,8 +154,26 @@ def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any]
         html, text = imprinted(html, text, filled.links, values, language)
     text = text if KINDS[kind].is_html else _shaped(KINDS[kind].part("text"), text)
     parts = {name: _shaped(KINDS[kind].part(name), source) for name, source in filled.parts.items()}
-    subject = filled.subject or parts.get(KINDS[kind].headline, "")
+    if KINDS[kind].is_card:
+        parts |= printed_words(values, language, message_class)
+    subject = filled.subject or parts.get(KINDS[kind].headline, "") or (one_line(text)[:120] if KINDS[kind].is_card else "")
     return Rendered(subject, html, text, language, headers, filled.links, parts, filled.coupons)
+
+
+def printed_words(values: Mapping[str, Any], language: str, message_class: str) -> dict[str, str]:
+    """What a card says besides what its author wrote: whom it comes back to, and, on marketing, how to object (GDPR Art. 21).
+
+    The words are always there and cannot be taken out; where to object is a code for this very card, and whom the workspace names as its sender.
+    """
+    sender = {part: one_line(str(value or "")) for part, value in (values.get("sender") or {}).items()}
+    found = {"sender": ", ".join(sender[part] for part in ("name", "address") if sender.get(part))[:200]}
+    if message_class == "marketing":
+        t = translator(language)
+        contact = ", ".join(value for value in sender.values() if value)[:300]
+        said = t("No more advertising by post? Scan the code, or write to us: {contact}").format(contact=contact)
+        plain = t("No more advertising by post? Scan the code.")
+        found |= {"objection": said if contact else plain, "objection_url": str(values.get("unsubscribe_url") or "")}
+    return found
 
 
 def _shaped(part: Part | None, text: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from importlib import import_module
+from typing import Any, Literal, Protocol
 
+from activities.rendering.cards import A6, Card, Paper
 from activities.rendering.compile import CompiledTemplate, compile_template
 from activities.rendering.kinds import Kind
 from activities.rendering.partials import NO_PARTIALS, Library
@@ -44,6 +46,19 @@ class Renderer(Protocol):
     ) -> CompiledTemplate:
         """As `rendering.compile_template`. Raises: Invalid; RenderBusy."""
 
+    def card(self, what: Literal["show", "print", "print_sides"], card: Card, paper: Paper = A6) -> list[bytes]:
+        """`show`: front and back as JPEG; `print`: the PDF; `print_sides`: one for each. Raises: RenderFailed; RenderBusy."""
+
+
+def drawn(what: str, card: Card, paper: Paper) -> list[bytes]:
+    """As `Renderer.card`, in this process."""
+    module = import_module(
+        f"activities.rendering.cards.{'picture' if what == 'show' else 'pdf'}"
+    )  # their libraries are dear, and few see a card
+    if what == "print":
+        return [module.print_card(card, paper)]
+    return list(module.show_card(card, paper) if what == "show" else module.print_sides(card, paper))
+
 
 class Inline:
     """In this process: for texts of people who could stop it anyway."""
@@ -51,6 +66,9 @@ class Inline:
     render = staticmethod(render)
     render_text = staticmethod(render_text)
     compile_template = staticmethod(compile_template)
+
+    def card(self, what: Literal["show", "print", "print_sides"], card: Card, paper: Paper = A6) -> list[bytes]:
+        return drawn(what, card, paper)
 
 
 INLINE: Renderer = Inline()

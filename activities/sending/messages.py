@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, DeliveryCheck, Outgoing, Provider
-from activities.rendering import INLINE, CompiledTemplate, Rendered, Renderer, RenderFailed
+from activities.providers.provider import Answer, DeliveryCheck, MessageDead, Outgoing, Printer, Provider, RetryLater
+from activities.rendering import INLINE, CompiledTemplate, RenderBusy, Rendered, Renderer, RenderFailed
+from activities.rendering.cards import A6, Card
 from activities.rendering.forms import in_form, is_free_text
-from activities.sending import gate, twins
+from activities.rendering.kinds import KINDS
+from activities.sending import cards, gate, twins
 from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.identity import identity, mailbox
 from activities.sending.ledger import message_id_of
@@ -77,6 +79,8 @@ class Prepared:
     rendered: Rendered
     sender: str
     reply_to: str
+    card: Card | None = None
+    """What is printed, but for the address."""
 
 
 @dataclass(slots=True)
@@ -122,9 +126,10 @@ class MessageHandler(Carried):
                 rendered = self._render(session, job, contact, template, values, zone)
         except RenderFailed as error:
             raise CannotPrepare(f"render_{error.code}") from None
+        card = self._card(session, rendered)
         wanted = self.wanted(session, job)
         return Draft(
-            Prepared(rendered, sender.mailbox, sender.reply_to),
+            Prepared(rendered, sender.mailbox, sender.reply_to, card),
             {
                 "purpose": wanted.purpose,
                 "message_class": wanted.message_class,
@@ -185,6 +190,20 @@ class MessageHandler(Carried):
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
         return self.provider.send(self._outgoing(job, draft.payload, address))
 
+    def _card(self, session: Session, rendered: Rendered) -> Card | None:
+        """The card that is printed, which has room for all that is on it; None on channels that print nothing.
+
+        Raises: CannotPrepare.
+        """
+        if self.channel not in KINDS or not KINDS[self.channel].is_card:
+            return None
+        card = cards.card_of(session, rendered)
+        try:
+            self.messaging.renderer.card("show", card, self.provider.paper if isinstance(self.provider, Printer) else A6)
+        except RenderFailed as error:
+            raise CannotPrepare(f"render_{error.code}") from None
+        return card
+
     def lookup(self, once_key: str) -> Answer | None:
         return self.provider.lookup(once_key)
 
@@ -218,10 +237,24 @@ class MessageHandler(Carried):
             headers=rendered.headers,
             metadata={"run": job.row.id, "node": job.state.node},
             parts=rendered.parts,
+            documents=self._documents(prepared, address),
             lifetime=timedelta(seconds=seconds) if (seconds := job.call.input.get("lifetime_seconds")) else None,
             urgency=str(job.call.input.get("urgency") or "normal"),
             replaces=str(job.call.input.get("replaces") or ""),
         )
+
+    def _documents(self, prepared: Prepared, address: str) -> tuple[bytes, ...]:
+        """The PDF for the printer. Raises: MessageDead; RetryLater, while nobody renders."""
+        printer = self.provider
+        if prepared.card is None or not isinstance(printer, Printer):
+            return ()
+        card = prepared.card if printer.adds_address else cards.addressed(prepared.card, self.channel, address, prepared.rendered.locale)
+        try:
+            return tuple(self.messaging.renderer.card("print_sides" if printer.separates_sides else "print", card, printer.paper))
+        except RenderFailed as error:
+            raise MessageDead(f"render_{error.code}") from None
+        except RenderBusy as busy:
+            raise RetryLater(busy.code) from None
 
     def wanted(self, session: Session, job: Job, draft: Draft | None = None) -> gate.SendRequest:
         """What the message asks of the gate; `draft`: as it was written, so that free text is told from an approved form. Its topic is the step's,
@@ -315,7 +348,8 @@ def stored(session: Session, message: Row[Any]) -> Draft | None:
     headers = dict(body.headers)
     reply_to = headers.pop(REPLY_TO, "") or _usual_reply_to(session, body.sender)
     rendered = Rendered(body.subject, body.html, body.text, message.locale, headers, parts=body.parts)
-    return Draft(Prepared(rendered, body.sender, reply_to))
+    is_card = message.channel in KINDS and KINDS[message.channel].is_card
+    return Draft(Prepared(rendered, body.sender, reply_to, cards.card_of(session, rendered) if is_card else None))
 
 
 def _usual_reply_to(session: Session, sender: str) -> str:

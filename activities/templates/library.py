@@ -20,6 +20,7 @@ from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, P
 from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, digest
 from activities.rendering.compile import most_characters
 from activities.rendering.kinds import KINDS, PARTIAL, further_parts
+from activities.sending.cards import card_of
 from activities.sending.ledger import message_id_of
 from activities.sending.messages import MessageSettings, contact_values
 from activities.templates import partials
@@ -249,7 +250,10 @@ def preview(
     languages = [name for name in (locale, contact.get("locale"), messaging.language) if name]
     try:
         zone = str(contact.get("timezone") or messaging.zone)
-        return messaging.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
+        rendered = messaging.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
+        if KINDS[compiled.kind].is_card:
+            messaging.renderer.card("show", card_of(session, rendered))
+        return rendered
     except RenderFailed as error:
         text = _SAID.get(error.code, "The template cannot be rendered: {code} {name}.")
         problem = Issue(code=f"render_{error.code}", text=text, values={"name": error.name, "code": error.code})
@@ -257,6 +261,9 @@ def preview(
 
 
 _SAID: Mapping[str, str] = {
+    "card_full": "There is too much on the card ({name}): shorten it, or make it smaller.",
+    "bad_picture": "A picture on the card cannot be read, or is too large.",
+    "foreign_picture": "A picture on the card is not in the library; nothing is fetched from elsewhere.",
     "missing_value": 'The template uses "{name}", which has no value.',
     "too_long": "Rendering this template takes too long or produces too much text; shorten its loops, or what they run over.",
     "too_large": "Rendering this template takes too much memory; shorten its loops, or what they run over.",
@@ -310,7 +317,7 @@ def send_test(
         )
         sender = settings.load(session, settings.Sender).email or messaging.mail_from
     outgoing = Outgoing(
-        once_key, message_id, TO_COLLEAGUES, member, sender, subject=f"[Test] {rendered.subject or template.name}", html=rendered.html, text=_as_mail(compiled.kind, rendered),
+        once_key, message_id, TO_COLLEAGUES, member, sender, subject=f"[Test] {rendered.subject or template.name}", html=rendered.html if KINDS[compiled.kind].is_html else "", text=_as_mail(compiled.kind, rendered),
         headers=rendered.headers,
     )  # fmt: skip
     with db.write() as session:

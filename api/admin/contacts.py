@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -28,6 +28,7 @@ from engine.enrolment.routing import routed
 from engine.runs.operations import remove_contact
 from engine.temporal.wakeups import Wakeups
 from engine.versions.publish import get_journey
+from journeys import postal
 from journeys.channels import ChannelName, ConsentSubject
 from journeys.errors import Conflict
 from journeys.rules import Rule
@@ -36,10 +37,24 @@ from workspace.audit import record
 
 router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=JsonRoute)
 
+
+def _postal(stored: Any) -> Any:
+    return postal.parse(stored).parts if isinstance(stored, str) and stored else stored
+
+
 _EXAMPLE: dict[str, Any] = {
     "id": "019aa1b2c3d4e5f60718293a4b5c6d7e",
     "email": "ada@example.org",
     "phone": None,
+    "postal_address": {
+        "name": "",
+        "line1": "Bahnhofstrasse 1",
+        "line2": "",
+        "postal_code": "8001",
+        "city": "Zürich",
+        "region": "",
+        "country": "CH",
+    },
     "first_name": "Ada",
     "last_name": "Lovelace",
     "locale": "de-CH",
@@ -54,6 +69,18 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
+class Postal(BaseModel):
+    """A postal address; empty parts are unknown, and without a name the contact's own stands on it. `country` is an ISO 3166-1 code."""
+
+    name: str
+    line1: str
+    line2: str
+    postal_code: str
+    city: str
+    region: str
+    country: str
+
+
 class ContactRow(BaseModel):
     """A contact as lists show it."""
 
@@ -62,6 +89,7 @@ class ContactRow(BaseModel):
     id: str
     email: str | None
     phone: str | None
+    postal_address: Annotated[Postal | None, BeforeValidator(_postal)] = None
     first_name: str | None
     last_name: str | None
     locale: str | None

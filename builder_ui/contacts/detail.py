@@ -24,6 +24,7 @@ from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
 from engine.runs.operations import RunFilter, list_runs
+from journeys import postal
 from journeys.channels import ADDRESSED
 from models import Consent, ConsentState, Contact, Device, Event, Journey, Merge, Message, Score, Tag
 from storage import origin
@@ -49,7 +50,7 @@ ICONS = {
     "score": "gauge",
     "merge": "people",
 }
-IDENTITIES = {"user_id": "User id", "anonymous_id": "Anonymous id", "email": "E-mail", "phone": "Phone"}
+IDENTITIES = {"user_id": "User id", "anonymous_id": "Anonymous id", "email": "E-mail", "phone": "Phone", postal.FIELD: "Postal address"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -292,6 +293,8 @@ def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
     if data.ended:
         pairs.append((t("Finished journeys"), html.ul([ended_run(context, data, run) for run in data.ended])))
     pairs += [(coded(t, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
+    if problem := labels.postal_problem(t, contact):
+        pairs.append((t("Address check"), components.badge(problem, "bad", "ban")))
     pairs.append((t("Allowed"), html.ul([consent(context, one) for one in data.consents]) if data.consents else t("no answer")))
     if data.tags:
         pairs.append(
@@ -324,7 +327,9 @@ def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
 
 def identifiers(data: Data) -> list[tuple[str, str]]:
     """(kind, value) of everything the contact is known and reached by, each once."""
-    return list(dict.fromkeys([*data.identities, *(("phone", number) for number in data.phones)]))
+    address = data.contact.postal_address
+    post = [(postal.FIELD, ", ".join(postal.parse(address).lines()))] if address else []
+    return list(dict.fromkeys([*data.identities, *(("phone", number) for number in data.phones), *post]))
 
 
 def named(kind: str, value: str) -> Element:

@@ -8,7 +8,7 @@ from typing import Any
 from builder_ui.contacts.bulk_actions import tag_all
 from builder_ui.kit import components
 from builder_ui.kit.context import Acts, Do, Page, PageContext
-from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
+from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, POSTAL, REASONS, coded
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from crm.consent import consent, mailbox, suppression
 from crm.people import contacts, phones
@@ -16,7 +16,9 @@ from crm.privacy.erasure import erase_person
 from engine import merging
 from engine.enrolment.routing import routed
 from engine.temporal.wakeups import Wakeups
+from journeys import postal
 from journeys.channels import ADDRESSED, ASKED, SENDABLE, TOPIC, address_of
+from journeys.channels import CHANNELS as CONTACTED
 from journeys.errors import Conflict, Invalid
 from models import Contact, Member, Merge
 from storage.json_values import clean_text
@@ -81,8 +83,24 @@ def fields(context: PageContext, contact: Contact, acts: Acts, further: str) -> 
             components.kept(acts, "other.name", t("Another field"), 120, placeholder="plan"),
             components.kept(acts, "other.value", t("its value (leave empty to remove it)"), 1_000),
         ),
+        html.h3(t("Postal address")),
+        html.div({"className": "fields"}, _postal(context, contact, acts)),
         components.button(t("Save"), save, "check", "main"),
     )
+
+
+def _postal(context: PageContext, contact: Contact | None, acts: Acts) -> list[Element]:
+    """A field for each part of the postal address."""
+    present = postal.parse(contact.postal_address if contact else None).parts
+    return [
+        components.kept(
+            acts, f"field.{postal.FIELD}.{part}", context.t(title), 100 if part == "country" else postal.PARTS[part], present[part]
+        )
+        for part, title in POSTAL.items()
+    ]
+
+
+TYPED = (*FIELDS, *(f"{postal.FIELD}.{part}" for part in POSTAL))
 
 
 def _field(context: PageContext, contact: Contact, acts: Acts, name: str, title: str) -> Element:
@@ -97,7 +115,7 @@ def _field(context: PageContext, contact: Contact, acts: Acts, name: str, title:
 def typed(acts: Acts) -> dict[str, str | None]:
     """The fields that were typed into; empty ones clear."""
     found: dict[str, str | None] = {
-        name: clean_text(acts.drafts[f"field.{name}"]).strip() or None for name in (*FIELDS, phones.FIELD) if f"field.{name}" in acts.drafts
+        name: clean_text(acts.drafts[f"field.{name}"]).strip() or None for name in (*TYPED, phones.FIELD) if f"field.{name}" in acts.drafts
     }
     other = clean_text(acts.drafts.get("other.name", "")).strip()
     if other:
@@ -114,7 +132,7 @@ def saving(contact_id: str, acts: Acts) -> Do:
             except Invalid as error:
                 raise in_words(context, error) from None
             wakeups = routed(context.engine, session, [event], now)
-        for name in [*(f"field.{name}" for name in (*FIELDS, phones.FIELD)), "other.name", "other.value"]:
+        for name in [*(f"field.{name}" for name in (*TYPED, phones.FIELD)), "other.name", "other.value"]:
             acts.drafts.pop(name, None)
         return wakeups
 
@@ -123,7 +141,7 @@ def saving(contact_id: str, acts: Acts) -> Do:
 
 def in_words(context: PageContext, error: Invalid) -> Invalid:
     """The refusal with what is wrong where, in the visitor's language."""
-    titles = {**FIELDS, phones.FIELD: FURTHER}
+    titles = {**FIELDS, phones.FIELD: FURTHER, postal.FIELD: "Postal address"}
     places = [f"{context.t(titles.get(issue.field or '', issue.field or ''))}: {issue.say(context.t.translate)}" for issue in error.issues]
     return Invalid("{problems}", problems=" ".join(places)) if places else error
 
@@ -260,7 +278,8 @@ def blocked(context: PageContext, data: Any, acts: Acts) -> Element:
     lines = [
         html.div(
             {"className": "actions", "key": channel},
-            html.b(f"{coded(t, CHANNELS, channel)} · {address}"),
+            html.b(f"{coded(t, CHANNELS, channel)} · {CONTACTED[channel].shown(address)}"),
+            components.badge(coded(t, REASONS, problem), "bad", "ban") if (problem := CONTACTED[channel].problem(address)) else None,
             receives(context, reasons.get(channel)),
             block(context, contact.id, channel, acts) if reasons.get(channel, "unsubscribe") == "unsubscribe" else None,
             unblock(context, contact.id, channel, acts) if channel in reasons and context.may("suppression.lift") else None,
@@ -421,6 +440,8 @@ def view_new(context: PageContext, members: dict[str, str], acts: Acts) -> Eleme
                 [components.kept(acts, f"field.{name}", t(title), 320) for name, title in FIELDS.items()],
                 components.kept(acts, "user_id", t("User id"), 320),
             ),
+            html.h3(t("Postal address")),
+            html.div({"className": "fields"}, _postal(context, None, acts)),
             html.p(
                 {"className": "quiet"},
                 t("An e-mail address, a phone number or a user id is required. A new contact has not given any consent yet."),

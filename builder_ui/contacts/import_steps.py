@@ -14,6 +14,7 @@ from builder_ui.contacts.reading_form import ASKED
 from builder_ui.kit import components
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.job_ends import ended_early, no_worker, waits
+from builder_ui.kit.labels import POSTAL
 from builder_ui.kit.reactpy_compat import Element, datalist, html, optgroup
 from crm.catalogue import load_catalogue
 from crm.imports import uploads
@@ -22,6 +23,7 @@ from crm.imports.imports import Shown, get_import
 from crm.imports.uploads import Column
 from crm.jobs import add_job, cancel_job, newest_job
 from engine.presence import has_worker
+from journeys import postal
 from journeys.channels import DEFAULT
 from journeys.errors import Issue
 from models import Import, Job
@@ -38,6 +40,8 @@ NAMES = {
 FIELDS = {
     "first_name": "First name",
     "last_name": "Last name",
+    postal.FIELD: "Postal address",
+    **{f"{postal.FIELD}.{part}": title for part, title in POSTAL.items()},
     "locale": "Language",
     "timezone": "Time zone",
     "lifecycle_stage": "Stage",

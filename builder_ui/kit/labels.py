@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from builder_ui.kit import times
 from builder_ui.kit.i18n import Translator
-from journeys import channels
+from journeys import channels, postal
 from journeys.catalogue import FIELD_TITLES
 from journeys.cron import OPEN
 from journeys.document import Entry, Exit, Goal
@@ -32,6 +32,16 @@ from journeys.triggers import Trigger
 Names = Mapping[str, str]
 """Node id -> the name people know it by."""
 
+POSTAL = {
+    "name": "Name on the address, if not the contact's",
+    "line1": "Street and number",
+    "line2": "Address line 2",
+    "postal_code": "Postal code",
+    "city": "Place",
+    "region": "State or province",
+    "country": "Country",
+}
+"""Part of the postal address -> title."""
 ROLE_NAMES = {
     "admin": "Admin",
     "marketer": "Marketing",
@@ -115,6 +125,12 @@ REASONS = {
     "no_address": "no usable address",
     "no_reachable_device": "no account reaches its devices",
     "push_no_device": "no device left",
+    "address_incomplete_name": "address incomplete: the name is missing",
+    "address_incomplete_line1": "address incomplete: street and number are missing",
+    "address_incomplete_postal_code": "address incomplete: the postal code is missing or does not fit the country",
+    "address_incomplete_city": "address incomplete: the place is missing",
+    "address_incomplete_region": "address incomplete: the state or province is missing",
+    "address_incomplete_country": "address incomplete: the country is missing",
     "no_consent": "no consent",
     "topic_declined": "does not want to hear about this topic",
     "no_contact": "the contact does not exist any more",
@@ -161,6 +177,9 @@ REASONS = {
     "render_empty_value": "a value of the approved template would be empty",
     "render_too_long": "rendering took too long or produced too much text",
     "render_too_large": "rendering took too much memory",
+    "render_card_full": "there is too much on the card",
+    "render_bad_picture": "a picture on the card cannot be read",
+    "render_foreign_picture": "a picture on the card is not in the library",
     "render_template_error": "the template cannot be rendered",
     "suppressed_import": "the address was blocked by an import",
     "suppressed_invalid": "the address is blocked because it does not exist",
@@ -219,6 +238,14 @@ OUTLETS = {
 }
 """What a step leaves through; the last ones are usual outcomes of tasks, and branches of the gallery and the demo."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def postal_problem(t: Translator, contact: Any) -> str:
+    """What the contact's postal address lacks; empty if nothing, or if there is none."""
+    problems = (
+        one.problem(address) for one in channels.BUILT_IN if one.address_field == postal.FIELD and (address := one.address_of(contact))
+    )
+    return next((coded(t, REASONS, problem) for problem in problems if problem), "")
 
 
 def coded(t: Translator, table: Mapping[str, str], code: str) -> str:

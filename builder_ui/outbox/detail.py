@@ -42,7 +42,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         components.head(
             letter.subject or t("(no subject)"),
             html.span(
-                t("to {recipient}", recipient=letter.recipient),
+                t("to {recipient}", recipient=_shown(letter)),
                 " · ",
                 coded(t, CHANNELS, letter.channel),
                 " · ",
@@ -67,15 +67,20 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
 
 
 def rendered(context: PageContext, letter: Letter) -> Element:
-    return html.iframe(
-        {
-            "className": "mail",
-            "src": f"/ui/outbox/{letter.id}/mail",
-            "sandbox": SANDBOX,
-            "title": context.t("The message as rendered"),
-            "key": "mail",
-        }
+    address = f"/ui/outbox/{letter.id}/mail"
+    template = CHANNEL_OF[letter.channel].template if letter.channel in CHANNEL_OF else None
+    frame = {"className": "mail", "src": address, "sandbox": SANDBOX, "title": context.t("The message as rendered"), "key": "mail"}
+    if template is None or not template.is_card:
+        return html.iframe(frame)
+    pdf = html.a(
+        {"className": "button", "href": f"{address}?as=pdf", "download": "card.pdf"}, components.icon("download"), context.t("As PDF")
     )
+    return html.div({"key": "mail"}, html.p(pdf), html.iframe(frame))
+
+
+def _shown(letter: Letter) -> str:
+    known = CHANNEL_OF.get(letter.channel)
+    return known.shown(letter.recipient) if known else letter.recipient
 
 
 def plain_text(context: PageContext, letter: Letter) -> Element:
@@ -92,7 +97,7 @@ def _title(channel: str, part: str) -> str:
 
 
 def headers(context: PageContext, letter: Letter) -> Element:
-    lines: dict[str, Any] = {"To": letter.recipient, "Subject": letter.subject, **letter.headers}
+    lines: dict[str, Any] = {"To": _shown(letter), "Subject": letter.subject, **letter.headers}
     return html.div(
         {"className": "panel", "key": "headers"}, components.facts([(name, html.code(str(value))) for name, value in lines.items()])
     )

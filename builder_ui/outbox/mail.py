@@ -19,11 +19,16 @@ from sqlalchemy import ColumnElement, not_, or_, true
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities.rendering import Rendered, RenderFailed
+from activities.rendering.kinds import KINDS
+from activities.sending.cards import addressed, card_of
 from activities.team import account_mail
+from builder_ui.kit import cards
 from builder_ui.kit.context import AppContext
 from builder_ui.kit.permissions import does, may
 from crm.consent import double_opt_in
 from journeys.errors import NotFound
+from locales import translator
 from models import Body, Member, Message, OutboxItem
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
@@ -131,6 +136,8 @@ def routes(app: AppContext) -> APIRouter:
         letter = await run_in_threadpool(find, request.cookies.get(app.login.cookie, ""), id)
         if isinstance(letter, int):
             return Response(status_code=letter)
+        if KINDS.get(letter.channel) is not None and KINDS[letter.channel].is_card:
+            return await run_in_threadpool(_card, app, letter, print=request.query_params.get("as") == "pdf")
         return HTMLResponse(
             with_new_tabs(letter.html),
             200,
@@ -139,6 +146,24 @@ def routes(app: AppContext) -> APIRouter:
 
     router.add_api_route("/ui/outbox/{id}/mail", show, methods=["GET"], response_class=HTMLResponse, **does("message.read_body"))
     return router
+
+
+def _card(app: AppContext, letter: Letter, *, print: bool) -> Response:
+    """A card as it was sent: both sides for a frame, or the PDF."""
+    if app.post is None:
+        raise NotFound("There is no such message.", id=letter.id[:40])
+    rendered = Rendered(letter.subject, letter.html, letter.text, app.language, parts=letter.parts)
+    with app.engine.db.read() as session:
+        card = addressed(card_of(session, rendered), letter.channel, letter.recipient, app.language)
+    headers = {"cache-control": "no-store", "x-frame-options": "SAMEORIGIN", "x-content-type-options": "nosniff"}
+    try:
+        found = app.post.messaging.renderer.card("print" if print else "show", card)
+    except RenderFailed:
+        raise NotFound("There is nothing to show.") from None
+    if print:
+        name = {"content-disposition": 'attachment; filename="card.pdf"', "content-security-policy": "sandbox; default-src 'none'"}
+        return Response(found[0], 200, {**headers, **name}, "application/pdf")
+    return HTMLResponse(cards.page(translator(app.language), found), 200, {**headers, "content-security-policy": policy(app, letter)})
 
 
 def policy(app: AppContext, letter: Letter) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -14,13 +15,17 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
-from activities.rendering import CompiledTemplate, Rendered
+from activities.rendering import CompiledTemplate, Rendered, RenderFailed
+from activities.rendering.kinds import KINDS
+from activities.sending.cards import card_of
 from activities.templates import library, preview
 from activities.templates.layouts import layouts
+from builder_ui.kit import cards
 from builder_ui.kit.context import AppContext
 from builder_ui.kit.permissions import does
 from builder_ui.outbox.mail import with_new_tabs
 from journeys.errors import NotFound
+from locales import translator
 from models import Template, TemplateVersion
 
 SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox"
@@ -65,8 +70,10 @@ def routes(app: AppContext) -> APIRouter:
             found = await run_in_threadpool(_find, app, token, key, state == "draft", locale, contact or None)
         if found is None:
             return Response(status_code=401)
-        html = found.html or f"<!doctype html><pre>{_escaped(found.text)}</pre>"
         kept = "no-store" if contact or state == "draft" else "private, max-age=600"
+        if isinstance(found, str):
+            return _answer(found, kept)
+        html = found.html or f"<!doctype html><pre>{_escaped(found.text)}</pre>"
         return _answer(with_new_tabs(in_dark(html) if dark else html), kept)
 
     async def show_layout(key: str, request: Request, locale: Annotated[str, Query(max_length=35)] = "") -> Response:
@@ -102,8 +109,23 @@ def _layout(app: AppContext, token: str, key: str, locale: str) -> Rendered | No
         ).rendered
 
 
-def _find(app: AppContext, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | None:
-    """None: nobody is logged in.
+SAMPLE_ADDRESS = ("Anna Muster", "Musterweg 1", "3000 Bern")
+"""Stands on the back of a card while its template is written."""
+
+
+def _card(app: AppContext, session: Session, found: Rendered, language: str) -> str:
+    """The two sides of a card as a page."""
+    assert app.post is not None
+    card = replace(card_of(session, found), to=SAMPLE_ADDRESS)
+    try:
+        pictures = app.post.messaging.renderer.card("show", card)
+    except RenderFailed:
+        raise NotFound("There is nothing to show.") from None
+    return cards.page(translator(language), pictures)
+
+
+def _find(app: AppContext, token: str, key: str, draft: bool, locale: str, contact_id: str | None) -> Rendered | str | None:
+    """A card as its page. None: nobody is logged in.
 
     Raises: NotFound.
     """
@@ -116,11 +138,11 @@ def _find(app: AppContext, token: str, key: str, draft: bool, locale: str, conta
         if draft and (name := choose(template.variants, locale, language)):
             found = _rendered(app, session, template, template.variants, name, contact_id)
             if found is not None:
-                return found
+                return _card(app, session, found, language) if KINDS[template.kind].is_card else found
         found = _as_saved(app, session, template, locale, language, contact_id)
-    if found is None:
-        raise NotFound("There is nothing to show.")
-    return found
+        if found is None:
+            raise NotFound("There is nothing to show.")
+        return _card(app, session, found, language) if KINDS[template.kind].is_card else found
 
 
 def _as_saved(app: AppContext, session: Session, template: Template, locale: str, language: str, contact_id: str | None) -> Rendered | None:

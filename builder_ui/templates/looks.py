@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from activities.rendering import Rendered
-from activities.rendering.kinds import HTML, KINDS, further_parts
+from activities.rendering.kinds import FRAMED, HTML, KINDS, further_parts
 from activities.rendering.sms import LIMITS
 from builder_ui.kit import components
 from builder_ui.kit.observable import use_topics
@@ -46,7 +46,7 @@ def preview(writing: Writing) -> Element:
         )
         for look, title in looks.items()
     ]
-    stale = found is not None and not writing.is_fresh and writing.stored.kind in HTML and bool(writing.frame())
+    stale = found is not None and not writing.is_fresh and writing.stored.kind in FRAMED and bool(writing.frame())
     return html._(
         html.div(
             {"className": "tpl-bar"},
@@ -98,7 +98,7 @@ def _inbox(writing: Writing) -> Element:
 def _shown(writing: Writing) -> Element:
     t, found = writing.t, writing.proof
     rendered = found.rendered if found else None
-    if writing.stored.kind not in HTML or writing.look == "text":
+    if writing.stored.kind not in FRAMED or writing.look == "text":
         count = _segments(writing) if found and found.segments else None
         if rendered is None:
             return html.p({"className": "tpl-nothing"}, t("Nothing to show yet."))

@@ -38,19 +38,20 @@ def source(writing: Writing) -> Element:
     approved = KINDS[writing.stored.kind].approved
     parts = [part for part in KINDS[writing.stored.kind].parts if approved is None or part.name not in approved.parts]
     lines = [part for part in parts if part.format in ("line", "url", "picture")]
-    long, *own = [part.name for part in parts if part.format in ("mjml", "text")]
+    long, *own = [part for part in parts if part.format in ("mjml", "card", "text")]
+    is_made = KINDS[writing.stored.kind].is_html
     return html.div(
         {"className": "tpl-fields"},
         [_line(writing, part) for part in lines],
         inserting(writing),
-        html.h2({"className": "tpl-part"}, writing.t(part_title(writing, long))) if approved else None,
-        faces(writing) if long == "mjml" else None,
-        blocks.editor(writing, _field(writing, long)) if writing.face == "blocks" else _source(writing, long),
+        html.h2({"className": "tpl-part"}, writing.t(part_title(writing, long.name))) if approved else None,
+        faces(writing) if long.name == "mjml" else None,
+        blocks.editor(writing, _field(writing, long.name)) if writing.face == "blocks" else _source(writing, long.name),
         [
             html.details(
-                {"key": part, "className": "tpl-own", "open": bool(writing.text(part))},
-                html.summary(writing.t("Own plain text (otherwise made from the e-mail)")),
-                _source(writing, part),
+                {"key": part.name, "className": "tpl-own", "open": not is_made or bool(writing.text(part.name))},
+                html.summary(writing.t("Own plain text (otherwise made from the e-mail)" if is_made else part.title)),
+                _source(writing, part.name),
             )
             for part in own
         ],

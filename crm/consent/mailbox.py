@@ -83,6 +83,9 @@ def address_of(contact: Contact | Row[Any], channel: str) -> str | None:
 
 def spelling(channel: str, address: str) -> str:
     """The one spelling of an address that is stored; what cannot be read is compared in lower case without blanks around it."""
+    own = CHANNELS[channel].compared(address)
+    if own is not None:
+        return own[:320]
     found = identifiers.normalise(ADDRESSED[channel], address)
     return (clean_text(address).strip().lower() if isinstance(found, identifiers.Refused) else found)[:320]
 

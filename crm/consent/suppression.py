@@ -15,7 +15,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from journeys.channels import ADDRESSED
+from journeys.channels import ADDRESSED, CHANNELS
 from journeys.errors import Invalid
 from models import Suppression
 from storage import identifiers
@@ -115,6 +115,9 @@ def _named(channel: str, address: str) -> bytes:
 
 
 def _spelling(channel: str, address: str) -> str:
+    own = CHANNELS[channel].compared(address) if channel in CHANNELS else None
+    if own is not None:
+        return own
     kind = ADDRESSED.get(channel)
     found = identifiers.normalise(kind, address) if kind else clean_text(address).strip()
     return clean_text(address).strip().lower() if isinstance(found, identifiers.Refused) else found

@@ -23,6 +23,7 @@ from crm.imports.csv_cells import plain_of
 from crm.imports.csv_file import MAX_CELL_CHARACTERS
 from crm.imports.reading import Reading, type_of
 from crm.people.profile import ALIASES, COLUMNS, check_fields
+from journeys import postal
 from journeys.channels import CHANNELS, CONSENTS
 from journeys.errors import Invalid, Issue
 from journeys.rules.fields import CONTACT_COLUMNS
@@ -37,8 +38,21 @@ SYNONYMS: Mapping[str, str] = {
     "sprache": "locale", "language": "locale", "zeitzone": "timezone", "time_zone": "timezone", "tag": "tags", "schlagworte": "tags",
     "userid": "user_id", "customer_id": "user_id", "kundennummer": "user_id", "kunden_id": "user_id", "lifecycle": "lifecycle_stage",
     "besitzer": "owner",
+    **dict.fromkeys(
+        ("strasse", "strasse_nr", "street", "street_address", "adresse_1", "address_1", "address1", "address_line_1", "line1"),
+        "postal_address.line1",
+    ),
 }  # fmt: skip
 """Slug of a column -> target."""
+_STREET = f"{postal.FIELD}.line1"
+_BESIDE_A_STREET: Mapping[str, str] = {
+    **dict.fromkeys(("ort", "stadt", "city", "town", "wohnort", "ville"), "postal_address.city"),
+    **dict.fromkeys(("land", "country", "country_code", "landescode", "pays"), "postal_address.country"),
+    **dict.fromkeys(("state", "province", "kanton", "bundesland", "region"), "postal_address.region"),
+    **dict.fromkeys(("adresszusatz", "adresse_2", "address_2", "address2", "address_line_2", "line2"), "postal_address.line2"),
+    **dict.fromkeys(("plz", "postleitzahl", "postal_code", "postcode", "zip_code", "zip"), "postal_address.postal_code"),
+}
+"""Slug -> target, where a column of the same file is a street; alone they say where somebody is, not where the post finds them."""
 
 GRANTED = YES | {"granted", "opt_in", "opted_in", "subscribed", "angemeldet", "abonniert", "eingewilligt", "zugestimmt"}
 WITHDRAWN = NO | {
@@ -329,10 +343,12 @@ def guess(
     given = given or {}
     taken = {target.partition(":")[0] if target.rpartition(":")[2] in TYPES else target for target in given.values()}
     found: dict[str, str] = {}
+    header = list(header)
+    has_street = any(_guessed(name) == _STREET for name in header) or _STREET in taken
     for name in header:
         if not name.strip() or name in given:
             continue
-        target = _guessed(name)
+        target = (_BESIDE_A_STREET.get(slug_of(name.strip())) if has_street else None) or _guessed(name)
         if target in taken and not may_be_shared(target):
             target = slug_of(name)
             if target in taken or target in COLUMNS or _NAMES.fullmatch(target):
@@ -345,7 +361,13 @@ def guess(
 
 
 def _with_type(target: str, values: Sequence[str], types: Mapping[str, str]) -> str:
-    if not target or not _is_field(target) or target in COLUMNS or types.get(target, "any") != "any":
+    if (
+        not target
+        or not _is_field(target)
+        or target in COLUMNS
+        or target.startswith(f"{postal.FIELD}.")
+        or types.get(target, "any") != "any"
+    ):
         return target
     type = type_of(target, values)
     return f"{target}:{type}" if type else target

@@ -291,6 +291,7 @@ def _complain(refused: Mapping[str, str]) -> None:
 REASONS = {
     "invalid_email": "This is not an e-mail address.",
     "invalid_phone": "This is not a phone number; write it with its country code, for example +41 44 668 18 00.",
+    "invalid_postal_address": "This is not a postal address, or there is no country of that name.",
     "invalid_timezone": "Expected an IANA time zone such as Europe/Zurich.",
     "invalid_locale": "Expected a locale such as de-CH.",
     "placeholder": "This is a placeholder, not an id.",

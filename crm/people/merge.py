@@ -81,7 +81,7 @@ MOVED: tuple[type[SQLModel], ...] = (
 MOVED_KEYS: Mapping[type[SQLModel], tuple[str, ...]] = {Identity: ("kind", "value"), Subscription: ("run_id",)}
 """What names a row of a moved table, where it is not its id."""
 
-FIELDS = ("email", "phone", "first_name", "last_name", "locale", "timezone", "lifecycle_stage", "owner")
+FIELDS = ("email", "phone", "postal_address", "first_name", "last_name", "locale", "timezone", "lifecycle_stage", "owner")
 
 
 @dataclass(slots=True)

@@ -18,11 +18,12 @@ from crm.consent import mailbox
 from crm.people import phones
 from crm.people.addresses import claim
 from crm.people.coercion import fit_fields
+from journeys import postal
 from journeys.errors import Invalid, TooLarge
 from journeys.rules.fields import CONTACT_COLUMNS, path_of
 from journeys.spelling import identifier, one_line
 from models import Contact, Event, Tag
-from storage import identifiers
+from storage import identifiers, postal_addresses
 from storage.events import append_event
 from storage.json_values import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, clean, same, size
 from storage.locks import lock_contact
@@ -56,7 +57,7 @@ ALIASES = {"firstName": "first_name", "lastName": "last_name", "timeZone": "time
 
 @dataclass(frozen=True, slots=True)
 class CheckedFields:
-    """`values`: field -> storable value (None clears). `refused`: field -> why it cannot be stored. `unfit`: field -> the type that was expected
+    """`values`: field -> storable value (None clears; of a postal address perhaps some parts only). `refused`: field -> why it cannot be stored. `unfit`: field -> the type that was expected
     of it; its value is stored as it came."""
 
     values: Mapping[str, Any]
@@ -70,12 +71,12 @@ def check_fields(fields: Mapping[str, object], region: str | None = None) -> Che
     """Sorts fields into storable and refused, without a database.
 
     `region` (ISO country) reads phone numbers that are not international. Reasons: invalid_email, invalid_phone,
-    invalid_timezone, invalid_locale, wrong_type, too_long, too_deep, too_many, no_name, read_only.
+    invalid_postal_address, invalid_timezone, invalid_locale, wrong_type, too_long, too_deep, too_many, no_name, read_only.
     """
     values: dict[str, Any] = {}
     refused: dict[str, str] = {}
     numbers: list[str] | None = None
-    for given, value in fields.items():
+    for given, value in _with_postal_address(fields).items():
         name = one_line(str(given))
         name = ALIASES.get(name, name)
         if name == phones.FIELD:
@@ -167,7 +168,7 @@ def write_with_phones(session: Session, contact: Contact, checked: CheckedFields
 
 def write_fields(contact: Contact, checked: CheckedFields) -> FieldChange | None:
     """Sets the fields on the row itself, in memory; None if that changes nothing. Whoever calls it stores, claims and tells."""
-    columns = {name: value for name, value in checked.values.items() if name in COLUMNS}
+    columns = {name: _whole(contact, name, value) for name, value in checked.values.items() if name in COLUMNS}
     free = {name: value for name, value in checked.values.items() if name not in COLUMNS}
     attributes, too_much = written(contact.attributes, free)
     changed = [name for name, value in columns.items() if getattr(contact, name) != value]
@@ -185,7 +186,7 @@ def write_fields(contact: Contact, checked: CheckedFields) -> FieldChange | None
         properties["changes"] = told
     if refused := {**checked.refused, **too_much}:
         properties["refused"] = dict(list(refused.items())[:20])
-    return FieldChange(properties, [(kind, columns[kind]) for kind in ("email", "phone") if kind in changed and columns[kind] is not None])
+    return FieldChange(properties, [(kind, columns[kind]) for kind in ADDRESSES if kind in changed and columns[kind] is not None])
 
 
 def add_tag(session: Session, contact: str | Contact, tag: str, now: datetime, source: str = "system", hops: int = 0) -> Event | None:
@@ -270,6 +271,53 @@ def _named(kind: str, value: object, region: str | None) -> str | None:
     return found
 
 
+def _postal_address(value: object, region: str | None) -> Any:
+    """The stored text; where some parts are written anew, those."""
+    try:
+        return postal_addresses.read_parts(value.parts) if isinstance(value, _Parts) else postal_addresses.read(value, region)
+    except postal.Unreadable as error:
+        raise _Refused(error.reason) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Some parts of a postal address; the others stay as they are."""
+
+    parts: Mapping[str, object]
+
+
+def _with_postal_address(fields: Mapping[str, object]) -> Mapping[str, object]:
+    """`postal_address.city` and the like gathered into one field; an `address` with a street, as tracking calls send it, is a postal address, too.
+
+    `address` stays an attribute as it came: what rules and templates read of it goes on.
+    """
+    parts = {name.removeprefix(_INSIDE): value for name, value in fields.items() if str(name).startswith(_INSIDE)}
+    if parts:
+        others = {name: value for name, value in fields.items() if not str(name).startswith(_INSIDE)}
+        return {**others, postal.FIELD: others.get(postal.FIELD) or _Parts(parts)}
+    said = fields.get("address")
+    if isinstance(said, Mapping) and postal.FIELD not in fields and _has_street(said):
+        return {**fields, postal.FIELD: said}
+    return fields
+
+
+def _has_street(said: Mapping[str, object]) -> bool:
+    """Whether an address says more than where somebody is: city and country come from whoever guesses by an IP address."""
+    try:
+        return bool(postal.cleaned(said).get("line1"))
+    except postal.Unreadable:
+        return False
+
+
+def _whole(contact: Contact, name: str, value: Any) -> Any:
+    return postal.overlaid(getattr(contact, name), value) if isinstance(value, Mapping) else value
+
+
+_INSIDE = f"{postal.FIELD}."
+ADDRESSES = ("email", "phone", postal.FIELD)
+"""Columns by which channels reach a contact: what was said of a channel stands for a new one, too."""
+
+
 def _timezone(value: object, region: str | None) -> str | None:
     zone = _text(64)(value, region)
     if zone is not None and not is_zone(zone):
@@ -291,9 +339,10 @@ def _locale(value: object, region: str | None) -> str | None:
     return "-".join([language.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])
 
 
-COLUMNS: dict[str, Callable[[object, str | None], str | None]] = {
+COLUMNS: dict[str, Callable[[Any, str | None], Any]] = {
     "email": _email,
     "phone": _phone,
+    postal.FIELD: _postal_address,
     "first_name": _text(200),
     "last_name": _text(200),
     "locale": _locale,

@@ -23,6 +23,7 @@ from crm.consent import mailbox
 from crm.people import phones
 from crm.people.addresses import claim
 from crm.people.profile import COLUMNS, CheckedFields, read_fields, write_fields, written
+from journeys import postal
 from journeys.rules.fields import path_of
 from models import Contact, Event, Identity, new_id
 from storage.events import append_event
@@ -41,7 +42,7 @@ TOO_MUCH = "too_much"
 IDS = ("user_id", "anonymous_id")
 GIVEN = ("user_id", "email", "anonymous_id")
 """Kinds of names that a browser can give, and among them those that find somebody. A phone number is a field and nobody's name."""
-ADDRESSES = ("email", "phone")
+ADDRESSES = ("email", "phone", postal.FIELD)
 ROOM = 2
 """One part in so many of what a contact may hold; the rest stays free for authenticated senders."""
 
@@ -94,7 +95,7 @@ class Filled:
 
 
 def fill_fields(session: Session, contact: str | Contact, fields: Mapping[str, object], now: datetime, source: str, *, own: bool) -> Filled:
-    """Writes the fields that are empty. E-mail and phone only if the contact is the sender's `own`, and an e-mail only if it is a name of
+    """Writes the fields that are empty. Addresses only if the contact is the sender's `own`, and an e-mail only if it is a name of
     the contact: an address of a stranger would bring that contact's messages to the sender, or the sender's words to the stranger.
 
     Raises:

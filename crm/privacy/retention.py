@@ -142,7 +142,7 @@ def _is_nobody(session: Session, contact_id: str) -> bool:
     tagged = select(Tag.tag).where(Tag.contact_id == contact_id)
     asks = select(OptIn.id).where(OptIn.contact_id == contact_id)
     went = select(Run.id).where(Run.contact_id == contact_id)
-    own = contact.attributes or contact.owner or contact.first_name or contact.last_name or contact.phone
+    own = contact.attributes or contact.owner or contact.first_name or contact.last_name or contact.phone or contact.postal_address
     return not own and not any(session.execute(one.limit(1)).first() for one in (said, named, did, tagged, asks, went))
 
 

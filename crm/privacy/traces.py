@@ -124,7 +124,7 @@ def values_of(session: Session, ids: Sequence[str]) -> Values:
     rows = session.scalars(select(Contact).where(col(Contact.id).in_(ids))).all()
     known = session.scalars(select(Identity.value).where(col(Identity.contact_id).in_(ids)))
     further = session.scalars(select(ContactPhone.phone).where(col(ContactPhone.contact_id).in_(ids)))
-    addresses = {one for row in rows for one in (row.email, row.phone) if one} | set(known) | set(further) | set(ids)
+    addresses = {one for row in rows for one in (row.email, row.phone, row.postal_address) if one} | set(known) | set(further) | set(ids)
     names = {one for row in rows for one in (row.first_name, row.last_name) if one}
     people = {(row.first_name, row.last_name) for row in rows if row.first_name and row.last_name}
     pairs = frozenset((_folded(first.strip()), _folded(last.strip())) for first, last in people if min(len(first), len(last)) > 1)

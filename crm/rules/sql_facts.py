@@ -86,6 +86,18 @@ class SqlFacts:
         return self._column("phone")
 
     @property
+    def postal_address(self) -> str | None:
+        return self._column("postal_address")
+
+    @property
+    def first_name(self) -> str | None:
+        return self._column("first_name")
+
+    @property
+    def last_name(self) -> str | None:
+        return self._column("last_name")
+
+    @property
     def locale(self) -> str | None:
         return self._column("locale")
 

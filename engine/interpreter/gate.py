@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Any
 
-from journeys.channels import TOPIC
+from journeys.channels import CHANNELS, TOPIC
 from journeys.clock import earliest_allowed, zone_of
 from journeys.document import QuietHours, Settings
 from journeys.draws import GLOBAL_HOLD_OUT, draw
@@ -183,8 +183,8 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It may never leave. Reasons: no_contact, no_address, no_consent, topic_declined, suppressed_<why>, outside_reply_window, global_hold_out,
-    same_mailbox."""
+    """It may never leave. Reasons: no_contact, no_address, address_incomplete_<part>, no_consent, topic_declined, suppressed_<why>,
+    outside_reply_window, global_hold_out, same_mailbox."""
 
     reason: str
 
@@ -247,6 +247,8 @@ def decide(
         return Refuse("no_contact")
     if not person.address:
         return Refuse("no_address")
+    if (problem := _undeliverable(wanted.channel, person.address)) is not None:
+        return Refuse(problem)
     if wanted.is_marketing and consents.get(wanted.channel, {}).get(wanted.purpose) != "granted":
         return Refuse("no_consent")
     if wanted.is_marketing and consents.get(TOPIC, {}).get(wanted.topic) == "withdrawn":
@@ -267,6 +269,11 @@ def decide(
 def is_open(replied_at: datetime | None, window: timedelta, now: datetime) -> bool:
     """Whether free text may be sent at `now` to who wrote at `replied_at` (None: never)."""
     return replied_at is not None and now < replied_at + window
+
+
+def _undeliverable(channel: str, address: str) -> str | None:
+    """What an address lacks on its channel, as its form tells."""
+    return CHANNELS[channel].problem(address) if channel in CHANNELS else None
 
 
 def is_held_out(group: HoldOut, contact_id: str) -> bool:

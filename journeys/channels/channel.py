@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any, ClassVar, Literal
 
-Format = Literal["line", "text", "mjml", "url", "numbered", "values", "picture"]
+Format = Literal["line", "text", "mjml", "url", "numbered", "values", "picture", "card"]
 """One line; as many as one likes; MJML, of which HTML is compiled; the address of a website, which is tracked like a link; a text in which
-{{1}}, {{2}} … stand for the lines of the part `values`; those: one value a line, each of which must not be empty when it is filled in; and the
-`https` address of a picture, which is not tracked."""
+{{1}}, {{2}} … stand for the lines of the part `values`; those: one value a line, each of which must not be empty when it is filled in; the
+`https` address of a picture, which is not tracked; and the HTML of one side of a printed card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,11 @@ class TemplateKind:
         """Whether it is compiled to HTML and shown as a mail."""
         return any(part.format == "mjml" for part in self.parts)
 
+    @property
+    def is_card(self) -> bool:
+        """Whether it is printed: one part is the HTML of its front, the text stands on its back."""
+        return any(part.format == "card" for part in self.parts)
+
     def part(self, name: str) -> Part | None:
         """The part of that name; None if it has none."""
         return next((part for part in self.parts if part.name == name), None)
@@ -151,4 +156,16 @@ class Channel:
         if self.reach_field and not getattr(contact, self.reach_field):
             return None
         address: str | None = getattr(contact, self.address_field or "id")
+        return address
+
+    def compared(self, address: str) -> str | None:
+        """By what two spellings of an address are told to be one; None: by how its kind of identifier is spelled."""
+        return None
+
+    def problem(self, address: str) -> str | None:
+        """Why nothing that is sent to `address` could arrive, as a reason of the gate; None: as far as its form tells, it may."""
+        return None
+
+    def shown(self, address: str) -> str:
+        """An address as people read it."""
         return address

@@ -17,6 +17,7 @@ OF_RUN = (TRIGGER, STEPS)
 CONTACT_COLUMNS: Mapping[str, Literal["string", "datetime"]] = {
     "email": "string",
     "phone": "string",
+    "postal_address": "string",
     "first_name": "string",
     "last_name": "string",
     "locale": "string",

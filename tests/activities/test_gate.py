@@ -19,6 +19,7 @@ import crm.consent.mailbox
 import crm.consent.standing
 import crm.consent.suppression
 from activities.sending import gate
+from crm.consent.mailbox import spelling
 from crm.consent.suppression import hashed
 from engine.interpreter.gate import Former, Held, Limits, Person, SendRequest, Verdict
 from engine.interpreter.state import State
@@ -67,6 +68,8 @@ class Placed:
         """The case's address, made its own."""
         if not said:
             return said
+        if "|" in said:
+            return said.replace("Ada", f"Ada{self.number}")
         return f"a{self.number}.{said}" if "@" in said else f"+4179{self.number:07}" if said.startswith("+") else self.contact_id
 
     @cached_property
@@ -167,7 +170,7 @@ def wishes_of(person: Person) -> dict[str, str]:
 
 
 def contact_row(id: str, **fields: Any) -> dict[str, Any]:
-    empty = {"email": None, "phone": None, "timezone": None, "erased_at": None, "merged_into": None}
+    empty = {"email": None, "phone": None, "postal_address": None, "timezone": None, "erased_at": None, "merged_into": None}
     return {"id": id, "created_at": LONG_AGO, "updated_at": LONG_AGO, "attributes": {}, "demo": False, **empty, **fields}
 
 
@@ -205,6 +208,7 @@ def words_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
     channel, purpose = case.wanted.channel, case.wanted.purpose
     if not address or channel not in ADDRESSED:
         return
+    address = spelling(channel, address)
     no = {"channel": channel, "mailbox": address, "purpose": purpose, "state": "withdrawn", "said_at": LONG_AGO, "proven": False}
     if placed.case.get("by_mailbox"):
         under = (address, hashed(KEYS[1], channel, address))[placed.number % 2]

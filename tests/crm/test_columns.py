@@ -31,6 +31,19 @@ def test_headers_are_guessed_in_two_languages() -> None:
     }
 
 
+def test_what_stands_beside_a_street_is_a_postal_address() -> None:
+    assert guess(["email", "Strasse", "PLZ", "Ort", "Land"]) == {
+        "email": "email", "Strasse": "postal_address.line1", "PLZ": "postal_address.postal_code", "Ort": "postal_address.city",
+        "Land": "postal_address.country",
+    }  # fmt: skip
+    assert guess(["email", "zip", "city"]) == {"email": "email", "zip": "zip", "city": "city"}
+    samples = {"street": ["Weg 1"], "plz": ["01067", "8001"]}
+    assert guess(["email", *samples], samples)["plz"] == "postal_address.postal_code", "no number: it may begin with a zero"
+    row = {"email": "a@example.org", "street": "Weg 1", "plz": "01067", "city": "Dresden", "country": "Deutschland"}
+    assert read(row).fields["postal_address.postal_code"] == "01067"
+    assert read({**row, "country": "Narnia"}).problems == [("country", "invalid_postal_address")]
+
+
 def test_a_row_is_a_person() -> None:
     person = read(
         {

@@ -56,7 +56,13 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     id = identity.resolve(session, [("email", mail), ("user_id", SECRET)], now).contact_id
     other = make_contact("merged", first_name=SECRET)
     merge(session, id, other, now)
-    profile.update_fields(session, id, {"first_name": SECRET, "nick": SECRET, "phone": "+41446681800"}, now, "api")
+    profile.update_fields(
+        session,
+        id,
+        {"first_name": SECRET, "nick": SECRET, "phone": "+41446681800", "postal_address": {"line1": SECRET, "city": SECRET}},
+        now,
+        "api",
+    )
     profile.add_tag(session, id, SECRET, now)
     scores.change_score(session, id, "fit", 5, False, SECRET, now)
     consent.record_consent(

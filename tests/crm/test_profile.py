@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from crm.consent.consent import Evidence, record_consent
+from crm.consent.mailbox import says_no
 from crm.people import identity, profile
 from journeys.errors import Invalid, NotFound, TooLarge
 from models import Contact, Event
@@ -35,6 +37,35 @@ def test_nothing_new_is_no_event(session: Session, contact: str, now: datetime) 
 def test_true_and_one_differ(session: Session, contact: str, now: datetime) -> None:
     update(session, contact, now, vip=1)
     assert update(session, contact, now, vip=True) is not None
+
+
+def test_a_postal_address_comes_whole_or_in_parts_and_from_a_trait(session: Session, contact: str, now: datetime) -> None:
+    def stored() -> str | None:
+        return session.get_one(Contact, contact).postal_address
+
+    update(session, contact, now, address={"city": "Bern", "country": "CH"})
+    assert stored() is None, "where somebody is, by an IP address perhaps"
+    said = {"street": "Weg 1", "city": "Bern", "postalCode": "3000", "country": "Switzerland"}
+    event = update(session, contact, now, address=said)
+    assert stored() == "| Weg 1 | | 3000 | Bern | | CH"
+    assert session.get_one(Contact, contact).attributes["address"] == said, "rules and templates go on reading it"
+    assert event is not None
+    assert "postal_address" in event.properties["fields"]
+    profile.update_fields(session, contact, {"postal_address.city": "Basel", "postal_address.name": "Ada"}, now, "api")
+    assert stored() == "Ada | Weg 1 | | 3000 | Basel | | CH"
+    event = update(session, contact, now, postal_address={"line1": "x" * 61})
+    assert profile.check_fields({"postal_address": {"line1": "x" * 61}}).refused == {"postal_address": "too_long"}
+    assert profile.check_fields({"postal_address.country": "Narnia"}).refused == {"postal_address": "invalid_postal_address"}
+    update(session, contact, now, address={"street": ["x"], "city": "y"}, postal_address=None)
+    assert stored() is None
+
+
+def test_a_no_by_post_stands_for_the_new_address(session: Session, contact: str, now: datetime) -> None:
+    keys = [b"k" * 32]
+    record_consent(session, contact, "postcard", "marketing", "withdrawn", now, evidence=Evidence.DATED, source="letter")
+    update(session, contact, now, first_name="Ada", postal_address={"line1": "Weg 1", "city": "Bern", "country": "CH"})
+    assert says_no(session, keys, "postcard", "marketing", "ADA | weg 1 | | | Bern | | CH")
+    assert not says_no(session, keys, "postcard", "marketing", "Bob | Weg 1 | | | Bern | | CH")
 
 
 def test_none_clears(session: Session, contact: str, now: datetime) -> None:

@@ -134,6 +134,7 @@ FIELDS = {
     ("email", None, False): NEEDS_SERVER,
     ("phone", "", False): NEEDS_SERVER,
     ("phone", None, True): None,
+    ("postal_address", None, False): NEEDS_SERVER,
 }
 """(field, what stands in it, whether the contact is the sender's own) -> why it may not be written."""
 

@@ -69,6 +69,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         "global_hold_out",
         "outside_reply_window",
         *(f"suppressed_{why}" for why in REASONS),
+        *(f"address_incomplete_{part}" for part in ("name", "line1", "postal_code", "city", "region", "country")),
     }
     assert set(reasons) - {None} == wanted
     assert wanted <= set(WORDS), "and has words on the pages"

@@ -27,6 +27,11 @@ BLANK_MJML = """<mjml>
 """
 """A mail of which nothing is written yet. It can be compiled, so that a new template has a version from the start."""
 
+BLANK_FRONT = """<div style="position: absolute; left: 10mm; top: 40mm; width: 128mm">
+  <h1 style="text-align: center">…</h1>
+</div>
+"""
+
 BLANK_PARTIAL = """<mj-section>
   <mj-column>
     <mj-text></mj-text>
@@ -63,6 +68,8 @@ def beginning(layout: str, kind: str) -> tuple[Mapping[str, Mapping[str, str]], 
 
 
 def _blank(part: Part, kind: str) -> str:
+    if part.format == "card":
+        return BLANK_FRONT
     if part.format != "mjml":
         return "…"
     return BLANK_PARTIAL if kind == PARTIAL else BLANK_MJML

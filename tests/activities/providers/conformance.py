@@ -21,7 +21,7 @@ RECIPIENTS = {
     "whatsapp": "+41791234567",
     "push": "device-token-1",
     "in_app": "c1",
-    "postcard": "Ada Lovelace, 8001 Zurich",
+    "postcard": "Ada Lovelace | Bahnhofstrasse 1 | | 8001 | Zurich | | CH",
 }
 """Channel -> whom a message is for, where that is no e-mail address."""
 
@@ -64,6 +64,8 @@ def outgoing(once_key: str = "run1:welcome:1", **changes: object) -> Outgoing:
         "headers": {"List-Unsubscribe": "<https://example.com/u/" + "a" * 90 + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
         "metadata": {"run": "run1"},
     }
+    if changes.get("channel") == "postcard":  # who prints gets neither recipient nor text otherwise
+        message["documents"] = (f"%PDF-1.4\n{changes.get('recipient')}\n{message['text']}".encode(),) * 2
     return Outgoing(once_key=once_key, **{**message, **changes})  # type: ignore[arg-type]
 
 

@@ -51,7 +51,8 @@ def test_the_lists_follow_from_the_channels() -> None:
 
 
 def test_a_channel_reaches_a_contact_by_its_field_or_its_id() -> None:
-    contact = SimpleNamespace(id="c1", email="ada@example.org", phone="+41441234567", push_devices="web")
+    address = "Ada | Weg 1 | | 3000 | Bern | | CH"
+    contact = SimpleNamespace(id="c1", email="ada@example.org", phone="+41441234567", push_devices="web", postal_address=address)
     reached = {name: channel.address_of(contact) for name, channel in CHANNELS.items()}
     assert reached == {name: getattr(contact, ADDRESSED.get(name, "id")) for name in CHANNELS}
     contact.push_devices = None
