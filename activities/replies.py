@@ -20,7 +20,7 @@ from crm.consent.words import intent
 from crm.people import phones
 from engine.engine import Engine
 from engine.temporal.wakeups import Wakeups
-from journeys.channels import ADDRESSED
+from journeys.channels import ADDRESSED, address_of
 from models import Body, Contact, Event, Message
 from storage import identifiers
 from storage.events import append_event
@@ -129,10 +129,12 @@ def _heed(
     proof: Mapping[str, object],
     now: datetime,
 ) -> list[Event]:
-    """What they ask for counts for everybody with the address, and for the address itself where nobody is known."""
+    """What they ask for counts for everybody with the address, and for the address itself where nobody is known. A yes counts for those only whose
+    messages go there: a further number may be somebody else's, too, and has not agreed for the main one."""
     if wish == "stop" and not people:
         opt_out.stop_unknown(session, keys, channel, address, now, by=account)
     if wish == "start":
         opt_out.lift(session, keys, channel, address, by=account)
+        people = [person for person in people if address_of(lock_contact(session, person), channel) == address]
     act = {"stop": opt_out.opt_out, "start": opt_out.opt_in}.get(wish)
     return [event for person in people for event in act(session, person, channel, address, now, by=account, proof=proof)] if act else []

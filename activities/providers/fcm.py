@@ -53,12 +53,13 @@ NOBODY: Final = "pfadwerk-account-test"
 """The topic of the message that `verify` has checked and not sent."""
 
 TABLE: Mapping[str, type[ProviderFailure]] = {
-    "UNREGISTERED": AddressDead, "SENDER_ID_MISMATCH": AddressDead,
+    "UNREGISTERED": AddressDead, "SENDER_ID_MISMATCH": PolicyRefused,
     "QUOTA_EXCEEDED": RetryLater, "UNAVAILABLE": Unreachable, "INTERNAL": InDoubt,
     "INVALID_ARGUMENT": MessageDead, "THIRD_PARTY_AUTH_ERROR": PolicyRefused,
     "UNAUTHENTICATED": SenderStopped, "PERMISSION_DENIED": SenderStopped, "NOT_FOUND": SenderStopped,
 }  # fmt: skip
-"""What FCM's error codes, and the statuses of Google's APIs where there is none, mean. A token of another project is no device of ours. An
+"""What FCM's error codes, and the statuses of Google's APIs where there is none, mean. A token of another project
+may be the file's fault, and a device that is taken away for it comes back only when its app is opened: many in a row count as the account's. An
 invalid argument is the token's fault if FCM names it. THIRD_PARTY_AUTH_ERROR blames the key for Apple's service, which Android does not need:
 many different devices in a row count as the account's. NOT_FOUND without UNREGISTERED is the project's."""
 
@@ -122,6 +123,7 @@ class Fcm(ToDevices):
         (r"fcm_grant.*|fcm_UNAUTHENTICATED", "Google refuses the service account: create a new key in the Firebase console and enter it."),
         (r"fcm_PERMISSION_DENIED", "The service account may not send: enable the Firebase Cloud Messaging API (V1) for the project."),
         (r"fcm_NOT_FOUND", "Google does not know this project: enter the file of a project that exists."),
+        (r"fcm_SENDER_ID_MISMATCH", "The apps belong to another Firebase project: enter the file of theirs."),
         (r"fcm_THIRD_PARTY_AUTH_ERROR", "Apple's key in the Firebase project is missing or has expired: upload a new one there."),
         (r"push_database", "The database does not answer."),
     )

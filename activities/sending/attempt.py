@@ -18,6 +18,7 @@ from activities.providers.provider import (
     SenderStopped,
     Unreachable,
 )
+from activities.providers.together import NO_DEVICE
 from activities.sending.breakers import Breakers, Turn
 
 Result = Answer | RetryLater | InDoubt | AddressDead | MessageDead
@@ -32,24 +33,29 @@ def attempt(breakers: Breakers, turn: Turn, address: str, number: int, send: Cal
     try:
         answer = send()
     except (SenderStopped, Unreachable) as failure:
-        turn = Turn(failure.account) if failure.account and failure.account != turn.account else turn
-        return RetryLater(failure.code, breakers.fails(turn, failure.code, refused=isinstance(failure, SenderStopped)))
+        return RetryLater(failure.code, breakers.fails(_its(turn, failure), failure.code, refused=isinstance(failure, SenderStopped)))
     except InDoubt as failure:
         return failure
     except PolicyRefused as failure:
-        suspicion = breakers.suspects(turn, failure.code, address, number)
+        suspicion = breakers.suspects(_its(turn, failure), failure.code, address, number)
         return failure if suspicion is None else RetryLater(failure.code, suspicion)
     except (RetryLater, AddressDead, MessageDead) as failure:
-        breakers.works(turn)
+        if failure.code != NO_DEVICE:  # nobody was called then
+            breakers.works(_its(turn, failure))
         return failure
-    except ProviderFailure:
-        breakers.works(turn)
+    except ProviderFailure as failure:
+        breakers.works(_its(turn, failure))
         raise
-    _tell(breakers, turn, answer)
+    _tell(breakers, turn, answer, address, number)
     return answer
 
 
-def _tell(breakers: Breakers, turn: Turn, answer: Answer) -> None:
+def _its(turn: Turn, failure: ProviderFailure) -> Turn:
+    """The turn of the account that failed. Where that is another one, whoever took `turn` gives it back."""
+    return Turn(failure.account) if failure.account and failure.account != turn.account else turn
+
+
+def _tell(breakers: Breakers, turn: Turn, answer: Answer, address: str, number: int) -> None:
     """The account works; of several that carried the message together, each hears its own."""
     if not answer.accounts:
         breakers.works(turn)
@@ -57,5 +63,7 @@ def _tell(breakers: Breakers, turn: Turn, answer: Answer) -> None:
         its = turn if account == turn.account else Turn(account)
         if isinstance(failure, SenderStopped | Unreachable):
             breakers.fails(its, failure.code, refused=isinstance(failure, SenderStopped))
+        elif isinstance(failure, PolicyRefused):
+            breakers.suspects(its, failure.code, address, number)
         else:
             breakers.works(its)

@@ -443,7 +443,7 @@ def _close(
         values |= {"bounced_at": now} if status == "bounced" else {}
         values |= {"provider_id": answer.provider_id[:200]} if answer is not None else {}
         ledger.put(session, once_key, {}, now, **values)
-        ledger.count_sending(session, ledger.account_of(session, once_key), status, now)
+        ledger.count_sending(session, double_opt_in.CHANNEL, ledger.account_of(session, once_key), status, now)
         if row is None:
             return
         if dead is not None:

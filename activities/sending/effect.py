@@ -561,7 +561,7 @@ def _answer_in(
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
     if job.call.channel in SENDABLE:
-        ledger.count_sending(session, named(performer)["account"], status, job.as_of)
+        ledger.count_sending(session, job.call.channel, named(performer)["account"], status, job.as_of)
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason, job.fixed, job.as_of)
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))

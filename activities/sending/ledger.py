@@ -15,6 +15,7 @@ from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from engine.interpreter.state import State
+from journeys.channels import CHANNELS
 from journeys.values import Do
 from models import Message
 from storage import sending_counts, tally
@@ -156,8 +157,11 @@ def account_of(session: Session, once_key: str) -> str:
     return on(session).execute(select(messages.c.account).where(messages.c.once_key == once_key)).scalar() or ""
 
 
-def count_sending(session: Session, account: str, status: str, now: datetime) -> None:
-    """Counts a message for the rates of its account, if the provider was handed it or knew its address as dead."""
+def count_sending(session: Session, channel: str, account: str, status: str, now: datetime) -> None:
+    """Counts a message for the rates of its account, if the provider was handed it or knew its address as dead. Devices come and go, and their
+    addresses are what strangers have said: where a channel reaches those, nothing is counted."""
+    if CHANNELS[channel].reach_field:
+        return
     if status in ("sent", "uncertain", "bounced"):
         sending_counts.note(session, account, "tried", now)
     if status == "bounced":

@@ -250,7 +250,7 @@ def _close(
             performer.address_refused(session, job, claimed.address, "dead")
         if reason == OPTED_OUT and claimed is not None:
             performer.address_refused(session, job, claimed.address, "opted_out")
-        ledger.count_sending(session, row.account, status, now)
+        ledger.count_sending(session, row.channel, row.account, status, now)
         ledger.count_fate(session, row.once_key, row, row.node, status, reason, {}, now)
         _write(session, message_id, **values)
         append_outcome(

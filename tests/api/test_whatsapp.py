@@ -89,6 +89,17 @@ def test_stop_from_a_further_number_finds_the_person(client: TestClient, engine:
         assert all(says_no(session, engine.address_keys, "whatsapp", "marketing", number) for number in (NUMBER, other))
 
 
+def test_start_from_a_further_number_brings_no_messages_to_the_main_one(client: TestClient, engine: Any, settings: Any, anna: str) -> None:
+    other = "+41799999999"
+    with engine.db.write() as session:
+        contacts.update(session, anna, {"phones": [other]}, engine.clock.now(), "test")
+    writes(client, settings, "STOP")
+    writes(client, settings, "START", "SM8", sender=other)
+    assert states(engine) == ["withdrawn", "granted"]
+    writes(client, settings, "START", "SM9")
+    assert states(engine) == ["granted", "granted"]
+
+
 def test_a_reply_opens_the_window_of_its_number(client: TestClient, engine: Any, settings: Any, anna: str) -> None:
     def since(address: str) -> Any:
         with engine.db.read() as session:

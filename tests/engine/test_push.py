@@ -16,11 +16,21 @@ from activities import account_admin
 from activities.account_setup import set_up_of
 from activities.accounts import Accounts
 from activities.providers.fcm import Fcm, FcmConfig
-from activities.providers.provider import Answer, MessageDead, ProviderFailure, RetryLater, SenderStopped, Surroundings
+from activities.providers.provider import (
+    AddressDead,
+    Answer,
+    MessageDead,
+    PolicyRefused,
+    ProviderFailure,
+    RetryLater,
+    SenderStopped,
+    Surroundings,
+)
 from activities.providers.registry import Providers
 from activities.providers.webpush import WebPush, WebPushConfig, new_key, public_key
+from activities.sending import ledger
 from activities.sending.attempt import attempt
-from activities.sending.breakers import Breakers, Turn
+from activities.sending.breakers import RECIPIENTS, Breakers, Turn
 from activities.sending.effect import Effects
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.sending.reconcile import settle
@@ -38,6 +48,7 @@ from journeys.errors import Invalid
 from journeys.rules.dict_facts import DictFacts
 from journeys.values import Call
 from models import Contact, Database, Suppression
+from storage import sending_counts
 from tests.activities.providers.push_service import Browser, PushService
 from tests.activities.providers.test_fcm import FILE
 from tests.engine.conftest import StoryClock
@@ -297,3 +308,44 @@ def test_a_failure_of_the_other_account_stops_that_one(sqlite_db: Database) -> N
     assert isinstance(attempt(Breakers(sqlite_db), Turn("webpush.main"), "c1", 1, says(failure)), RetryLater)
     with sqlite_db.read() as session:
         assert [row.account for row in stopped_accounts.listed(session)] == ["fcm.main"]
+
+
+def test_a_refusal_by_policy_counts_against_the_account_that_was_refused(sqlite_db: Database) -> None:
+    breakers = Breakers(sqlite_db)
+    for number in range(RECIPIENTS):
+        failure = PolicyRefused("fcm_THIRD_PARTY_AUTH_ERROR")
+        failure.account = "fcm.main"
+        attempt(breakers, Turn("webpush.main"), f"c{number}", 1, says(failure))
+    with sqlite_db.read() as session:
+        assert [row.account for row in stopped_accounts.listed(session)] == ["fcm.main"]
+
+
+def test_a_refusal_by_policy_counts_although_another_account_took_the_message(sqlite_db: Database) -> None:
+    breakers = Breakers(sqlite_db)
+    answer = Answer(accounts={"webpush.main": PolicyRefused("webpush_http_403"), "fcm.main": None})
+    for number in range(RECIPIENTS):
+        assert attempt(breakers, Turn("webpush.main"), f"c{number}", 1, says(answer)) is answer
+    with sqlite_db.read() as session:
+        assert [row.account for row in stopped_accounts.listed(session)] == ["webpush.main"]
+
+
+@pytest.mark.parametrize("account", ["", "webpush.main", "fcm.main"])
+def test_a_stopped_account_does_not_work_because_a_contact_has_no_device_of_its(sqlite_db: Database, account: str) -> None:
+    with sqlite_db.write() as session:
+        stopped_accounts.stop(session, "webpush.main", "webpush_http_403", datetime(2026, 1, 1, tzinfo=UTC))
+    breakers = Breakers(sqlite_db)
+    turn = breakers.turn("webpush.main", 1.0)
+    assert isinstance(turn, Turn)
+    assert turn.held is not None
+    failure = AddressDead("fcm_UNREGISTERED") if account == "fcm.main" else MessageDead("push_no_device")
+    failure.account = account
+    assert attempt(breakers, turn, "c1", 1, says(failure)) is failure
+    with sqlite_db.read() as session:
+        assert [row.account for row in stopped_accounts.listed(session)] == ["webpush.main"]
+
+
+@pytest.mark.parametrize(("channel", "counts"), [("push", False), ("email", True), ("sms", True)])
+def test_that_devices_go_is_nothing_that_an_account_is_stopped_for(channel: str, counts: bool, sqlite_db: Database) -> None:
+    with sqlite_db.write() as session:
+        ledger.count_sending(session, channel, "webpush.main", "bounced", datetime(2026, 1, 1, tzinfo=UTC))
+        assert sending_counts.has_fresh(session) is counts

@@ -223,7 +223,7 @@ def test_a_test_of_the_account_reaches_nobody(wire: FcmWire) -> None:
     ("reply", "failure", "code"),
     [
         (refusal(404, "UNREGISTERED"), AddressDead, "fcm_UNREGISTERED"),
-        (refusal(403, "SENDER_ID_MISMATCH"), AddressDead, "fcm_SENDER_ID_MISMATCH"),
+        (refusal(403, "SENDER_ID_MISMATCH"), PolicyRefused, "fcm_SENDER_ID_MISMATCH"),
         (refusal(429, "QUOTA_EXCEEDED"), RetryLater, "fcm_QUOTA_EXCEEDED"),
         (refusal(429, "RESOURCE_EXHAUSTED", own=False), RetryLater, "fcm_QUOTA_EXCEEDED"),
         (refusal(503, "UNAVAILABLE"), Unreachable, "fcm_UNAVAILABLE"),
