@@ -51,7 +51,7 @@ def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply,
     answered = session.get(Message, reply.message_id) if reply.message_id else None
     if answered is not None and answered.test:
         return "known", []
-    address = _went_to(session, answered) or identifiers.normalise(ADDRESSED[reply.channel], reply.sender)
+    address = went_to(session, answered) or identifiers.normalise(ADDRESSED[reply.channel], reply.sender)
     if isinstance(address, identifiers.Refused):
         return "unknown", []
     people = _people(session, reply.channel, address)
@@ -70,7 +70,7 @@ def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply,
     proof = {"reply": reply.provider_id[:64], "word": wish}
     events = _heed(session, keys, people, reply.channel, address, wish, account, proof, now)
     whose = author or (message.contact_id if message is not None else people[0] if len(people) == 1 else None)
-    if whose is None:
+    if whose is None or not reply.sets_off:
         return ("taken" if wish else "unknown"), events
     properties = {
         **(properties_of(session, message) if message is not None else {"channel": reply.channel}),
@@ -93,7 +93,8 @@ def _key(account: str, reply: Reply) -> str:
     return f"{EVENT}:{hashlib.sha256(f'{account}:{reply.provider_id}'.encode()).hexdigest()}"
 
 
-def _went_to(session: Session, message: Message | None) -> str | None:
+def went_to(session: Session, message: Message | None) -> str | None:
+    """The address that the message went to; None once its body is gone."""
     body = session.get(Body, message.body_id) if message is not None and message.body_id else None
     return body.recipient or None if body is not None else None
 

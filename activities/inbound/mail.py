@@ -24,7 +24,8 @@ Kind = Literal["bounce", "delayed", "complaint", "automatic", "unsubscribe", "re
 MOST_BYTES = 524_288
 """Of a mail; the rest is not read. What bounces has our whole mail behind the report."""
 MOST_IDS = 30
-_ID = re.compile(r"<([^<>\s@]{1,200})@([^<>\s@]{1,255})>")
+_ID = re.compile(r"<([^<>\s@\x00-\x1f\x7f]{1,200})@([^<>\s@\x00-\x1f\x7f]{1,255})>")
+"""Without control characters: PostgreSQL refuses to look for a NUL, and the mail would come again and again."""
 _TOKEN = re.compile(r"[^\s<>@\"(),:;]{1,24}\+[A-Za-z2-7]{44}@[^\s<>@\"(),:;]{1,255}")
 _MESSAGE_ID_LINE = re.compile(r"^[ >\t]*message-id:\s*(<[^<>\s]{3,400}>)", re.IGNORECASE | re.MULTILINE)
 TO = ("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to", "to", "cc")
@@ -152,10 +153,10 @@ def _written(mail: Part, name: str, addresses: list[str]) -> InboundMail:
     said = words(mail.header("subject")).strip()
     subject = signs.REPLY_PREFIX.sub("", said).strip()
     ids = list(_ids([mail.header("in-reply-to"), *reversed(mail.header("references").split())]))
+    if said.lower() == WISH and addresses:  # asked first: programs that unsubscribe people may well say that they are programs
+        return InboundMail(name, "unsubscribe", addresses, ids, sender=sender, subject=said)
     if signs.is_automatic(mail, sender, said):
         return InboundMail(name, "automatic", addresses, ids, sender=sender)
-    if said.lower() == WISH and addresses:
-        return InboundMail(name, "unsubscribe", addresses, ids, sender=sender)
     text = written(_text(list(mail.walk())))
     return InboundMail(name, "reply", addresses, ids, sender=sender, subject=subject, text=text, is_answer=subject != said)
 

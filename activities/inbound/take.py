@@ -114,7 +114,7 @@ class Inbound:
             case "bounce" | "complaint":
                 return self._report(session, mail, message_id)
             case "unsubscribe":
-                return self._unsubscribe(session, message_id)
+                return self._unsubscribe(session, mail, message_id)
         return self._reply(session, mail, message_id)
 
     def _about(self, session: Session, mail: InboundMail) -> str:
@@ -142,10 +142,13 @@ class Inbound:
         happening = Happening(kind, None, message_id=message_id, code=mail.code)
         return reports.take_in(self.engine, self.route, session, ANY, happening, self.streak)
 
-    def _unsubscribe(self, session: Session, message_id: str) -> tuple[Outcome, Wakeups]:
-        """As one click does by POST: the purpose that the message was sent under. Source: RFC 2369, RFC 8058."""
+    def _unsubscribe(self, session: Session, mail: InboundMail, message_id: str) -> tuple[Recorded | Outcome, Wakeups]:
+        """As one click does by POST: the purpose that the message was sent under. Where nobody knows the message any more, it is a STOP of the
+        sender. Source: RFC 2369, RFC 8058."""
         message = session.get(Message, message_id) if message_id else None
-        if message is None or message.test:
+        if message is None:
+            return self._reply(session, mail, "")
+        if message.test:
             return "unknown", Wakeups()
         contact = lock_contact(session, message.contact_id)
         if contact.erased_at is not None:
@@ -174,10 +177,12 @@ class Inbound:
         channel = message.channel if message is not None and message.channel in ADDRESSED else DEFAULT
         text = mail.text if mail.text or not mail.subject else mail.subject
         named = message.id if message is not None and message.status in (*LEFT, "claimed", "bounced", "failed") else ""
-        if not wish and self._are_too_many(session, message, mail.sender):
+        is_flood = self._are_too_many(session, message, mail.sender)
+        if is_flood and not wish:
             return "ignored", Wakeups()
         account = message.account if message is not None and message.account else ACCOUNT
-        reply = Reply(channel, mail.sender, clean_text(text), mail.digest, wish, named, is_proven=bool(named))
+        is_proven = bool(named) and replies.went_to(session, message) is not None  # else the address is what the sender says
+        reply = Reply(channel, mail.sender, clean_text(text), mail.digest, wish, named, is_proven, sets_off=not is_flood)
         return replies.take_in(self.engine, self.route, session, account, reply)
 
     def _is_ours(self, session: Session, sender: str) -> bool:

@@ -62,7 +62,7 @@ class Happening:
 class Reply:
     """Somebody wrote to us. `provider_id` is the provider's name for what they wrote; `intent` is what the provider made of it, where it says so.
     `message_id` (ours) is the message that they answer, where that is proven; `is_proven` says that they are who they say: the network vouches
-    for a phone number, nobody for the sender of a mail."""
+    for a phone number, nobody for the sender of a mail. Unless it `sets_off` something, its word is heeded and nothing is told of it."""
 
     channel: str
     sender: str = field(repr=False)
@@ -71,6 +71,7 @@ class Reply:
     intent: Literal["", "stop", "start"] = ""
     message_id: str = ""
     is_proven: bool = True
+    sets_off: bool = True
 
 
 class Callback(ABC):

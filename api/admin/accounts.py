@@ -14,6 +14,7 @@ from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
 from api.server import Server, TheServer
 from models import ProviderAccount
+from storage.sending_counts import Sent
 from workspace import accounts as rows
 from workspace import sending_rates, stopped_accounts
 
@@ -224,11 +225,12 @@ def list_sending_rates(server: TheServer, actor: Annotated[Actor, needs("account
             SendingRate(
                 account=account,
                 level=levels.get(account, ""),
-                tried=one.sent.tried,
-                bounced=one.sent.bounced,
-                complained=one.sent.complained,
+                tried=sent.tried,
+                bounced=sent.bounced,
+                complained=sent.complained,
             )
-            for account, one in found.items()
+            for account in sorted({*found, *levels})
+            for sent in (found[account].sent if account in found else Sent(),)
         ]
     )
 

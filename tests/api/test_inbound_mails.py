@@ -161,7 +161,9 @@ def test_a_reply_belongs_to_whom_we_wrote_whoever_it_is_from(admin: TestClient, 
 
 
 def test_a_word_stops_the_address_that_we_wrote_to(admin: TestClient, engine: Any, message: str) -> None:
-    """It is forwarded to another one, from which she answers."""
+    """It is forwarded to another one, from which she answers; her contact has a third one by now."""
+    with engine.db.write() as session:
+        session.get_one(Contact, ANNA).email = "anna@new.example"
     brings(admin, letter("STOP", "anna@elsewhere.example", ids="<run.hello.1@example.org>"))
     with engine.db.read() as session:
         assert says_no(session, engine.address_keys, "email", "marketing", MAIL)
@@ -194,9 +196,36 @@ def test_a_yes_needs_a_proof(admin: TestClient, engine: Any, message: str) -> No
     assert state(engine) == "granted"
 
 
+def test_an_old_message_of_ones_own_is_no_proof_for_another_sender(admin: TestClient, engine: Any, message: str) -> None:
+    """Retention has taken its body, and with it the address that it went to."""
+    now = engine.clock.now()
+    with engine.db.write() as session:
+        session.add(Contact(id=BEN, email="ben@example.com", created_at=now, updated_at=now))
+        session.flush()
+        agree(session, BEN, now)
+        session.get_one(Message, message).body_id = None
+    brings(admin, letter("STOP", "ben@example.com", name="1"))
+    brings(admin, letter("START", "ben@example.com", name="2", ids="<run.hello.1@example.org>"))
+    with engine.db.read() as session:
+        assert consent.state(session, BEN, "email", "marketing") == "withdrawn"
+        assert says_no(session, engine.address_keys, "email", "marketing", "ben@example.com")
+
+
+def test_a_mail_program_unsubscribes_from_a_message_that_is_gone(admin: TestClient, engine: Any, message: str) -> None:
+    to = f"bounces+{'a' * 44}@m.example.org"
+    assert brings(admin, letter("", subject="unsubscribe", to=to)) == "unsubscribe taken"
+    assert state(engine) == "withdrawn"
+
+
 def test_the_mail_program_unsubscribes(admin: TestClient, engine: Any, verp: str) -> None:
     assert brings(admin, letter("", subject="unsubscribe", to=verp)) == "unsubscribe taken"
     assert (state(engine), events(engine, "Message Replied")) == ("withdrawn", [])
+
+
+def test_a_program_may_say_that_it_is_one_when_it_unsubscribes(admin: TestClient, engine: Any, verp: str) -> None:
+    raw = b"Auto-Submitted: auto-generated\nReturn-Path: <>\n" + letter("", sender="no-reply@mail.example", subject="unsubscribe", to=verp)
+    assert brings(admin, raw) == "unsubscribe taken"
+    assert state(engine) == "withdrawn"
 
 
 @pytest.mark.parametrize(
@@ -220,6 +249,7 @@ def test_a_program_that_looks_like_a_person_is_cut_off_but_may_stop(admin: TestC
     assert len(events(engine, "Message Replied")) == MOST_AN_HOUR
     brings(admin, letter("STOP", name="stop"))
     assert state(engine) == "withdrawn"
+    assert len(events(engine, "Message Replied")) == MOST_AN_HOUR, "a word in her name sets off no more than another"
 
 
 def test_a_reply_lets_in_at_once(admin: TestClient, engine: Any, message: str, woken: Any) -> None:

@@ -20,7 +20,7 @@ from crm.consent import consent, suppression
 from engine.enrolment.routing import routed
 from engine.versions import publish
 from journeys.errors import Invalid
-from models import Audit, Body, Contact, EarlyReport, Event, Message, ProviderAccount, Run
+from models import Audit, Body, Contact, EarlyReport, Event, Message, ProviderAccount, Run, SendingLevel
 from storage.held_messages import AGAIN
 from tests.api.conftest import TestClient
 from tests.toy_provider import LOFTS, SIGNATURE, Loft, News, Pigeon, settings_of, signed
@@ -613,3 +613,13 @@ def test_another_server_asks_for_the_password_and_not_for_the_dkim_key(engine: A
     assert [issue.field for issue in refused.value.issues] == ["password"]
     kept, _ = changed(Smtp, engine.address_keys, row, {"host": "two.example", "password": "other"})
     assert (kept.dkim_selector, kept.dkim_key) == (config.dkim_selector, config.dkim_key)
+
+
+def test_a_stopped_account_is_listed_when_its_days_are_over_and_goes_on(admin: TestClient, engine: Any) -> None:
+    now = engine.clock.real_now()
+    with engine.db.write() as session:
+        session.add(SendingLevel(account="smtp.main", level="stop", why="complaints", since=now, next_at=now))
+    stopped = {"account": "smtp.main", "level": "stop", "tried": 0, "bounced": 0, "complained": 0}
+    assert admin.get("/api/v1/accounts/rates").json()["items"] == [stopped]
+    assert [admin.post("/api/v1/accounts/smtp.main/resume").status_code for _ in range(2)] == [204, 404]
+    assert admin.get("/api/v1/accounts/rates").json()["items"] == []

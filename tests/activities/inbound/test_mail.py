@@ -251,3 +251,9 @@ def test_a_mail_that_is_cut_short_still_says_what_it_is() -> None:
 
 def test_a_version_number_is_no_status() -> None:
     assert fate_of("", "see RFC 5.1.1.2 and 10.5.1.1") == ("soft_bounced", "dsn_unknown")
+
+
+def test_a_message_id_has_no_control_characters() -> None:
+    """PostgreSQL takes no NUL, not even to look for it."""
+    raw = b"From: anna@example.com\nSubject: Re: Hi\nIn-Reply-To: <a\x00b@eu.amazonses.com> <r.s.1@example.org\x00>\nReferences: <r.s.1@example.org>\n\nHi\n"
+    assert list(read(raw).ids) == [("r.s.1", "example.org")]

@@ -84,6 +84,7 @@ def test_who_declines_every_topic_is_offered_to_unsubscribe_and_not_forced(
     assert 'form="choices"' not in client.get(address).text
     page = client.post(address, data={"save": "yes", **EMAIL}).text
     assert 'form="choices" name="nothing"' in page
+    assert "Nachrichten ohne Thema kommen weiterhin" in page, "a topic narrows the consent, and no more"
     assert said(engine) == {"events": "withdrawn", "news": "withdrawn"}
     assert verdict(engine, message, "") == Pass("anna@example.org"), "the consent itself stands"
     client.post(address, data={"nothing": "yes"})
