@@ -38,7 +38,7 @@ KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 """How a file of each kind begins."""
 TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif"}
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
-_SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg\b", re.DOTALL | re.IGNORECASE)
+_SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?>(?:<!--.*?-->|<!DOCTYPE[^>]*>)\s*)*+<svg\b", re.DOTALL | re.IGNORECASE)
 _PILLOW = {"PNG": ("PNG",), "JPEG": ("JPEG", "MPO"), "GIF": ("GIF",), "WEBP": ("WEBP",)}
 
 Image.MAX_IMAGE_PIXELS = None

@@ -102,12 +102,20 @@ def _answer(guard: Guard, one: Address, seconds: float) -> HttpAnswer:
         left = max(0.1, until - time.monotonic())
         answer = exchange(guard, method, url, headers={"Accept": "*/*"}, timeout_seconds=left, most_bytes=most)
         if answer.status in (301, 302, 303, 307, 308) and answer.headers.get("location"):
-            url = urljoin(url, answer.headers["location"])
+            url = _led_to(url, answer.headers["location"])
         elif method == "HEAD" and (answer.status in _NO_HEAD or (one.kind == "img" and "content-length" not in answer.headers)):
             method = "GET"
         else:
             return answer
     raise HttpFailure("timeout")
+
+
+def _led_to(url: str, location: str) -> str:
+    """Raises: HttpFailure, where a server leads to what is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise HttpFailure("bad_address") from None
 
 
 def _picture(answer: HttpAnswer, target: str) -> Issue | None:

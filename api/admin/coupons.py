@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from activities.templates import coupons
@@ -59,7 +59,7 @@ class PutPool(BaseModel):
     per_contact: bool = Field(False, description="A contact gets the same code in every message, and keeps it.")
     fallback: str = Field("", max_length=120, description="Shown where no code is left; empty: the message is skipped.")
     low_at: int = Field(100, ge=0, le=pools.MOST_CODES, description="The team is told when fewer codes are free; 0: never.")
-    expires_at: datetime | None = Field(None, description="No code is handed out from then on.")
+    expires_at: AwareDatetime | None = Field(None, description="No code is handed out from then on.")
 
 
 class AddCodes(BaseModel):

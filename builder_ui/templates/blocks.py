@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 60
 Level = Literal["row", "block"]
-_ROW = re.compile(r"\s*(?:\{[%#].*?[%#]\}\s*|<!--.*?-->\s*)*<mj-(?:section|wrapper|hero)\b", re.DOTALL)
+_ROW = re.compile(r"\s*(?>(?:\{[%#].*?[%#]\}|<!--.*?-->)\s*)*+<mj-(?:section|wrapper|hero)\b", re.DOTALL)
+"""Atomic: what ends one comment is never tried as a part of the next, which takes twice as long with each comment more."""
 
 WORDS = (
     "Text", "Heading", "Button", "Picture", "Divider", "Spacer", "Social links", "HTML", "1 column", "2 columns", "3 columns", "4 columns",

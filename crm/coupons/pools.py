@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select
@@ -113,6 +113,16 @@ def _problems(row: CouponPool) -> Iterator[Issue]:
         yield Issue(code="fallback", text="At most {max_length} characters.", values={"max_length": 120}, field="fallback")
     if not 0 <= row.low_at <= MOST_CODES:
         yield Issue(code="low_at", text="Expected a whole number.", field="low_at")
+    if not _is_instant(row.expires_at):
+        yield Issue(code="expires_at", text="Expected a date.", field="expires_at")
+
+
+def _is_instant(at: datetime | None) -> bool:
+    """Whether it can be kept: the last hours of the year 9999 west of Greenwich are none in UTC."""
+    try:
+        return at is None or at.astimezone(UTC) is not None
+    except OverflowError:
+        return False
 
 
 def read_codes(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from models import RESERVED_COUPON, Coupon, CouponPool, Database, Message, Run
+from storage.held_messages import AGAIN
 from storage.locks import lock_contact
 from storage.sql import changed_rows, on, table
 from workspace import notices
@@ -97,7 +98,15 @@ def _free(session: Session, key: str) -> Row[Any] | None:
 def settle(session: Session, now: datetime, after: int = 0) -> int:
     """Looks up what became of messages with reserved codes, `PAGE` of them from the id `after` on; the last id, 0 at the end. Safe to repeat."""
     statement = (
-        select(coupons.c.id, messages.c.status, messages.c.sent_at, pools.c.per_contact, runs.c.ended_at, coupons.c.reserved_at)
+        select(
+            coupons.c.id,
+            messages.c.status,
+            messages.c.reason,
+            messages.c.sent_at,
+            pools.c.per_contact,
+            runs.c.ended_at,
+            coupons.c.reserved_at,
+        )
         .join(pools, pools.c.key == coupons.c.pool_key)
         .outerjoin(messages, messages.c.id == coupons.c.message_id)
         .outerjoin(runs, runs.c.id == coupons.c.run_id)
@@ -123,7 +132,7 @@ def _has_not_left(row: Row[Any], now: datetime) -> bool:
     """And never will."""
     if row.status in NOT_LEFT or (row.status == "bounced" and row.sent_at is None):
         return True
-    waits = row.status in (None, "planned", "held")
+    waits = row.status in (None, "planned", "held") and row.reason != AGAIN  # sent again, a message takes the code that it shows along
     return bool(waits and row.ended_at is not None and row.reserved_at < now - PATIENCE)
 
 

@@ -19,7 +19,7 @@ OURS = "https://m.shop.ch"
 
 
 class Site(BaseHTTPRequestHandler):
-    """/ok; /gone; /moved leads to /ok, /circle to itself; /get knows no HEAD; /page is no picture; /heavy is a large one, whose size only GET tells."""
+    """/ok; /gone; /moved leads to /ok, /circle to itself, /astray nowhere; /get knows no HEAD; /page is no picture; /heavy is a large one, whose size only GET tells."""
 
     asked: list[str] = []
 
@@ -32,12 +32,14 @@ class Site(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = self.path
         Site.asked.append(f"{self.command} {path}")
-        status = {"/gone": 404, "/moved": 302, "/circle": 302}.get(path, 405 if path == "/get" and self.command == "HEAD" else 200)
+        status = {"/gone": 404, "/moved": 302, "/circle": 302, "/astray": 302}.get(
+            path, 405 if path == "/get" and self.command == "HEAD" else 200
+        )
         body = b"x" * (HEAVY_BYTES + 50_000) if path == "/heavy" and self.command == "GET" else b"x"
         self.send_response(status)
         self.send_header("content-type", "text/html" if path == "/page" else "image/png")
         if status == 302:
-            self.send_header("location", "/ok" if path == "/moved" else "/circle")
+            self.send_header("location", {"/moved": "/ok", "/astray": "http://[x"}.get(path, path))
         if path != "/heavy" or self.command == "GET":
             self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -72,17 +74,18 @@ def said(found: Reached) -> list[tuple[str, str]]:
 
 def test_links_and_pictures_are_asked_for_once_each(sqlite_db: Database, site: str) -> None:
     Site.asked.clear()
-    links = "".join(f'<a href="{site}/{name}">x</a>' for name in ("ok", "ok", "gone", "moved", "circle", "get"))
+    links = "".join(f'<a href="{site}/{name}">x</a>' for name in ("ok", "ok", "gone", "moved", "circle", "get", "astray"))
     pictures = "".join(f'<img src="{site}/{name}">' for name in ("good", "gone", "page", "heavy"))
     found = look(sqlite_db, f'{links}{pictures}<a href="mailto:a@b.ch">m</a>')
     assert said(found) == [
         ("dead", "gone"),
         ("unreachable", "circle"),
+        ("unreachable", "astray"),
         ("dead", "gone"),
         ("no_picture", "page"),
         ("heavy_picture", "heavy"),
     ]
-    assert (found.asked, found.all) == (9, 9)
+    assert (found.asked, found.all) == (10, 10)
     assert Site.asked.count("HEAD /good") == 1
     assert "GET /get" in Site.asked
     assert found.issues[0].values["column"] > 1

@@ -19,5 +19,7 @@ def test_a_pool_is_made_filled_listed_and_deleted(admin: TestClient) -> None:
     assert (listed["free"], listed["low"]) == (5, False)
     for wrong in ({}, {"codes": ["AAA"], "generate": 2}, {"codes": ["a b"]}, {"generate": 1, "length": 3}):
         assert admin.post(f"{POOLS}/spring/codes", json=wrong).status_code == 422
+    for end in ("2026-06-01T00:00:00", "2026-06-01", "9999-12-31T23:59:59-05:00"):
+        assert admin.put(f"{POOLS}/spring", json={"name": "Spring", "expires_at": end}).status_code == 422, end
     assert admin.delete(f"{POOLS}/spring").status_code == 204
     assert admin.get(f"{POOLS}/spring/codes").status_code == 404

@@ -314,6 +314,30 @@ def test_what_does_not_fit_together_is_no_tree(sources: Page) -> None:
     assert all(at >= 0 for at in found), found
 
 
+def test_a_value_on_the_way_to_its_end_does_not_take_the_mail_away(sources: Page) -> None:
+    """What is typed letter by letter is taken where it is whole; what is left half written stays as text."""
+    told = sources.evaluate(
+        """(source) => {
+          const one = store(source);
+          const typed = '{{ contact.plan|default("a") }}';
+          const taken = [];
+          for (let n = 1; n <= typed.length; n += 1) {
+            const node = named(one.source, "mj-button");
+            if (one.edit(edit.setAttribute(one.source, node, "href", typed.slice(0, n)))) taken.push(typed.slice(0, n));
+            if (!one.tree) return "lost";
+          }
+          const host = document.createElement("div");
+          rich.fill(host, "<b>a</b>", () => "");
+          host.append("Dear {{ contact.first_name} {% if");
+          const half = rich.isRich(rich.read(host));
+          rich.apart(host);
+          return [taken, half, rich.read(host)];
+        }""",
+        MAIL,
+    )
+    assert told == [["{", '{{ contact.plan|default("a") }}'], False, "<b>a</b>Dear { { contact.first_name} { % if"]
+
+
 def test_everything_the_editor_says_can_be_translated() -> None:
     """What stands in `t("…")` and in the tables of kinds is in `WORDS`; what new blocks say is in `OWN`."""
     text = "".join(file.read_text() for file in sorted(SOURCES.glob("*.js*")))
@@ -342,4 +366,5 @@ def test_a_block_to_be_kept_has_a_name_and_a_length() -> None:
 def test_a_saved_block_stands_where_its_first_component_may() -> None:
     rows = ["<mj-section></mj-section>", "\n<!-- a --> {% if x %}<mj-hero></mj-hero>{% endif %}", "<mj-wrapper/>"]
     assert [blocks.level(text) for text in rows] == ["row"] * 3
-    assert [blocks.level(text) for text in ("<mj-text></mj-text>", "", "<mj-sectional/>")] == ["block"] * 3
+    long = ("{# a #}<!-- b -->" * 2_000) + "<mj-text></mj-text>"  # would not end while each comment more doubled the time
+    assert [blocks.level(text) for text in ("<mj-text></mj-text>", "", "<mj-sectional/>", long)] == ["block"] * 4

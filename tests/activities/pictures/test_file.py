@@ -96,6 +96,7 @@ def test_print_colours_and_the_single_frame_of_a_gif_are_taken() -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "svg"),
         (b"\xef\xbb\xbf<?xml version='1.0'?><!-- a --><!DOCTYPE svg><svg/>", "svg"),
         (b"<html><img></html>", "kind"),
+        (b"<!---->" * 280, "kind"),  # would not end while each comment more doubled the time
         (b"", "kind"),
         (b"MZ\x90\x00", "kind"),
         (b"\x89PNG\r\n\x1a\n" + b"x" * 60, "broken"),

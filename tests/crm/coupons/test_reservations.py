@@ -130,11 +130,12 @@ FATES = [
     ("claimed", False, True, "reserved"),
     ("held", False, False, "reserved"),
     ("held", False, True, "free"),
+    ("held send_again", False, True, "reserved"),
     ("planned", False, True, "free"),
     ("", False, True, "free"),
     ("", False, False, "reserved"),
 ]
-"""(status of the message, empty for none yet; whether it was accepted; whether its run ended; state of the code afterwards)"""
+"""(status of the message, with its reason, empty for none yet; whether it was accepted; whether its run ended; state of the code afterwards)"""
 
 
 def test_what_became_of_the_message_decides(
@@ -147,7 +148,7 @@ def test_what_became_of_the_message_decides(
         if status:
             about = {"contact_id": anna, "channel": "email", "planned_at": now, "sent_at": now if sent else None}
             with db.write() as session:
-                session.add(Message(id=f"m{n}", once_key=f"k{n}", status=status, **about))
+                session.add(Message(id=f"m{n}", once_key=f"k{n}", status=status.split()[0], reason=status[5:], **about))
 
     def states() -> list[str]:
         return [coupon(db, CODES[n]).state for n in range(len(FATES))]

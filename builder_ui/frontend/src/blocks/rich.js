@@ -1,6 +1,6 @@
 // The text of a block as something to type into, and back. What a person did not touch keeps its tags letter for letter: each element carries the
 // tag it was made from. Values (`{{ … }}`), conditions and comments stand as small labels that are one letter to the keyboard.
-import { parse, unescaped } from "./tree.js";
+import { jinjaIn, parse, unescaped } from "./tree.js";
 
 const SHOWN = new Set("a b strong i em u s sup sub span p div br ul ol li h1 h2 h3 h4 h5 h6 blockquote small font big code pre".split(" "));
 const KEPT = Symbol("the tag as it was written");
@@ -117,6 +117,24 @@ function braced(text) {
 
 function value(text) {
   return text.split(/(\{\{[^{}]*\}\})/).map((part, n) => (n % 2 ? part : escapedValue(part))).join("");
+}
+
+/** Draws braces apart that open Jinja which never ends, so that what was typed stays, as text. */
+export function apart(host) {
+  const texts = host.ownerDocument.createTreeWalker(host, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const at = neverEnds(texts.currentNode.data);
+    if (at >= 0) texts.currentNode.data = texts.currentNode.data.slice(0, at) + texts.currentNode.data.slice(at).replace(/\{(?=[{%#])/g, "{ ");
+  }
+}
+
+function neverEnds(text) {
+  try {
+    jinjaIn(text);
+    return -1;
+  } catch (error) {
+    return error.at;
+  }
 }
 
 /** A label for a piece of Jinja that is put in now. */

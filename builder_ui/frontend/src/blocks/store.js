@@ -55,21 +55,28 @@ export class Store {
     this.tell();
   }
 
-  /** Carries an edit out. `what` names it; edits of the same name in a row are one step back. */
+  /** Carries an edit out. `what` names it; edits of the same name in a row are one step back. One after which the source would fit together no
+   *  more (`{{ contact.` on the way to `}}`) is not: false. */
   edit({ source, at }, what = "", said = "") {
-    if (source === this.source) return;
+    if (source === this.source) return true;
+    const { source: before, tree } = this;
+    this.read(source);
+    if (tree && !this.tree) {
+      Object.assign(this, { source: before, tree, wrong: -1 });
+      return false;
+    }
     const { undo, redo } = this.past;
     const now = Date.now();
     const same = what && what === this.past.what && now - this.past.when < PAUSE_MS;
-    if (!same) undo.push({ source: this.source, selected: this.selected });
+    if (!same) undo.push({ source: before, selected: this.selected });
     if (undo.length > STEPS) undo.shift();
     redo.length = 0;
     Object.assign(this.past, { what, when: now });
-    this.read(source);
     this.selected = at;
     this.said = said;
     this.changed(source);
     this.tell();
+    return true;
   }
 
   back(from, to, said) {

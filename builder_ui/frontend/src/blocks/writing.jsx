@@ -4,7 +4,7 @@ import { createPortal } from "react-dom";
 import { Icon, ICONS } from "./icons.jsx";
 import { Picker, named } from "./picker.jsx";
 import { setInner } from "./edit.js";
-import { chip, fill, read } from "./rich.js";
+import { apart, chip, fill, isRich, read } from "./rich.js";
 
 export function Writing({ api, node, inner, editing, line, label }) {
   const { store, t, titles } = api;
@@ -25,13 +25,22 @@ export function Writing({ api, node, inner, editing, line, label }) {
     setBar(host.current.closest("[data-index]")?.querySelector(":scope > .blk-bar") ?? null);
   }, [editing]);
 
-  const told = () => {
+  /** What is half written (`{{ contact.`) is told once it is whole, or when it is left. */
+  const told = (left = false) => {
     const text = read(host.current);
-    if (text === mine.current) return;
+    if (text === mine.current || (!left && !isRich(text))) return;
+    const before = mine.current;
     mine.current = text;
     const now = store.node();
-    if (now) store.edit(setInner(store.source, now, text), `${now.start}/text`);
+    if (now && !store.edit(setInner(store.source, now, text), `${now.start}/text`)) mine.current = before;
     store.editing = store.selected;
+  };
+  const leave = () => {
+    if (editing) {
+      apart(host.current);
+      told(true);
+    }
+    api.flush();
   };
   const act = (command, value) => {
     host.current.focus();
@@ -94,8 +103,8 @@ export function Writing({ api, node, inner, editing, line, label }) {
     <>
       <div
         ref={host} className="blk-write" contentEditable={editing} suppressContentEditableWarning role="textbox" aria-multiline={!line} aria-readonly={!editing} aria-label={label}
-        tabIndex={editing ? 0 : -1} spellCheck={editing} onInput={told} onKeyDown={editing ? keys : undefined} onPaste={pasted} onBeforeInput={before} onDrop={(event) => event.preventDefault()}
-        onBlur={() => api.flush()}
+        tabIndex={editing ? 0 : -1} spellCheck={editing} onInput={() => told()} onKeyDown={editing ? keys : undefined} onPaste={pasted} onBeforeInput={before} onDrop={(event) => event.preventDefault()}
+        onBlur={leave}
       />
       {editing && bar ? createPortal(<Bar {...{ api, act, put, host, told, line }} />, bar) : null}
     </>
