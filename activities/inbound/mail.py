@@ -102,7 +102,10 @@ def _original(parts: Sequence[Part]) -> dict[str, list[str]]:
 
 
 def _spoken_of(mail: Part, original: dict[str, list[str]], more: Iterable[str] = ()) -> list[tuple[str, str]]:
-    return list(_ids([*original.get("message-id", ()), *more, mail.header("in-reply-to"), mail.header("references")]))
+    """By its own name where the report has it. What it answered is another mail: servers write the whole thread into their reports, so a bounce of
+    somebody's answer would count against ours."""
+    named = list(_ids([*original.get("message-id", ()), *more]))
+    return named or list(_ids([mail.header("in-reply-to"), mail.header("references")]))
 
 
 def _complaint(mail: Part, feedback: Part, parts: Sequence[Part], name: str, addresses: list[str]) -> InboundMail:

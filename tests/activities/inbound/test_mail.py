@@ -77,6 +77,12 @@ def test_notifications(fields: str, kind: str, fate: str | None, code: str) -> N
     assert (list(found.addresses), list(found.ids)) == ([TO], [("run.step.1", "example.org")])
 
 
+def test_a_report_is_about_the_mail_that_it_names_and_not_about_its_thread() -> None:
+    thread = b"References: <run.step.1@example.org> <answer@example.org>\n"
+    assert list(read(thread + dsn("Action: failed\nStatus: 5.1.1", "Message-ID: <answer@example.org>")).ids) == [("answer", "example.org")]
+    assert ("run.step.1", "example.org") in read(thread + dsn("Action: failed\nStatus: 5.1.1", "x: y")).ids
+
+
 @pytest.mark.parametrize(
     ("said", "fate"),
     [
