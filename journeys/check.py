@@ -302,19 +302,23 @@ def _standing(node: Send, node_id: str, known: Known, *, marketing: bool) -> Ite
 
 
 def _imprint(journey: Journey, graph: Graph, known: Known) -> Iterator[Issue]:
-    """What is missing of the workspace that its marketing mails must show. Source: 15 USC 7704(a)(5)(A)(iii) (CAN-SPAM), § 5 DDG."""
-    if known.lacking and any(isinstance(node, Send) and _is_marketing_mail(node, journey) for node in graph.nodes.values()):
-        yield from (Issue(code=f"no_{name}", text=_LACKING[name]) for name in sorted(known.lacking))
+    """What is missing of the workspace that its marketing must show, each once.
+
+    Source: 15 USC 7704(a)(5)(A)(iii) (CAN-SPAM), § 5 DDG; GDPR Art. 13(1)(a) and 21 (who advertises by post, and where to object).
+    """
+    sends = (node for node in graph.nodes.values() if isinstance(node, Send) and _is_marketing(node, journey))
+    names = {name for node in sends for name in known.lacking.get(node.effect_channel or "", ())}
+    yield from (Issue(code=f"no_{name}", text=_LACKING[name]) for name in sorted(names))
 
 
 _LACKING = {
     "imprint": "Every marketing e-mail must link to your imprint: enter its address under “Brand and public pages” in the settings.",
-    "postal_address": "Every marketing e-mail must show your postal address: enter it under “Sender” in the settings.",
+    "postal_address": "Marketing by e-mail and by post must show your postal address: enter it under “Sender” in the settings.",
 }
 
 
-def _is_marketing_mail(node: Send, journey: Journey) -> bool:
-    return _needs_unsubscribe(node) and (node.message_class or journey.settings.message_class) == "marketing"
+def _is_marketing(node: Send, journey: Journey) -> bool:
+    return (node.message_class or journey.settings.message_class) == "marketing"
 
 
 def _needs_unsubscribe(node: Send) -> bool:

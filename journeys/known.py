@@ -37,8 +37,8 @@ class Known:
     topics: Collection[str] | None = None
     standings: Mapping[str, str] = field(default_factory=dict)
     """Key of a sender (empty: the usual one) -> what is wrong with it: unverified, red."""
-    lacking: Collection[str] = ()
-    """What marketing mails must show and could not: postal_address, imprint."""
+    lacking: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Channel -> what its marketing messages must show and could not: postal_address, imprint."""
 
     def of(self, noun: str) -> Collection[str] | None:
         """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class, sender, topic."""

@@ -294,7 +294,7 @@ def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
         pairs.append((t("Finished journeys"), html.ul([ended_run(context, data, run) for run in data.ended])))
     pairs += [(coded(t, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
     if problem := labels.postal_problem(t, contact):
-        pairs.append((t("Address check"), components.badge(problem, "bad", "ban")))
+        pairs.append((t("Address check"), components.badge(problem, "bad sentence", "ban")))
     pairs.append((t("Allowed"), html.ul([consent(context, one) for one in data.consents]) if data.consents else t("no answer")))
     if data.tags:
         pairs.append(
@@ -328,7 +328,7 @@ def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
 def identifiers(data: Data) -> list[tuple[str, str]]:
     """(kind, value) of everything the contact is known and reached by, each once."""
     address = data.contact.postal_address
-    post = [(postal.FIELD, ", ".join(postal.parse(address).lines()))] if address else []
+    post = [(postal.FIELD, labels.address(postal.FIELD, address))] if address else []
     return list(dict.fromkeys([*data.identities, *(("phone", number) for number in data.phones), *post]))
 
 
@@ -498,7 +498,7 @@ def tell_change(context: PageContext, data: Data, row: Mapping[str, Any]) -> Ele
     t, properties = context.t, row["properties"]
     changes = properties.get("changes") if isinstance(properties.get("changes"), Mapping) else {}
     lines = [
-        changed_line(context, labels.field_name(t, str(name), data.titles), changes.get(name))
+        changed_line(context, str(name), labels.field_name(t, str(name), data.titles), changes.get(name))
         for name in list(properties.get("fields", ()))[:20]
     ]
     for text, key in (("Tag added: {tags}", "tags_added"), ("Tag removed: {tags}", "tags_removed")):
@@ -511,12 +511,12 @@ def tell_change(context: PageContext, data: Data, row: Mapping[str, Any]) -> Ele
     )
 
 
-def changed_line(context: PageContext, name: str, pair: Any) -> str:
+def changed_line(context: PageContext, field: str, name: str, pair: Any) -> str:
     """`name` as people call the field."""
     t = context.t
     if not (isinstance(pair, list) and len(pair) == 2):
         return name
-    before, after = ("–" if value is None else labels.attribute(t, value) for value in pair)
+    before, after = ("–" if value is None else labels.address(field, labels.attribute(t, value)) for value in pair)
     return f"{name}: {short(before)} → {short(after)}"
 
 

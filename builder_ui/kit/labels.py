@@ -240,6 +240,11 @@ OUTLETS = {
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
+def address(field: str, stored: str) -> str:
+    """What a field of the contact holds, as people read it: addresses as their channel writes them, others as they are."""
+    return next((one.shown(stored) for one in channels.BUILT_IN if one.address_field == field), stored)
+
+
 def postal_problem(t: Translator, contact: Any) -> str:
     """What the contact's postal address lacks; empty if nothing, or if there is none."""
     problems = (

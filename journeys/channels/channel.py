@@ -144,6 +144,8 @@ class Channel:
     """Whether files of other systems tell a consent to it, so that the import offers a column for it."""
     needs_unsubscribe: ClassVar[bool] = False
     """Whether a marketing message must show a link to unsubscribe and gets the headers of RFC 8058."""
+    names_sender: ClassVar[bool] = False
+    """Whether a marketing message must show the workspace's postal address; with `needs_unsubscribe` it must show the imprint too."""
     quiet_by_law: ClassVar[tuple[time, time] | None] = None
     """From when until when the law lets no marketing out on it, on the recipient's clock, unless a workspace says otherwise; None: at no time."""
     reply_window: ClassVar[timedelta | None] = None

@@ -16,6 +16,7 @@ class Postcard(Channel):
     noun = "postcards"
     address_field = postal.FIELD
     sendable = True
+    names_sender = True
     template = TemplateKind(
         label="Postcard",
         icon="mail-open",

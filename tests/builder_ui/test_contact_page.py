@@ -72,11 +72,15 @@ def test_a_change_says_from_what_to_what(log_in: Any, opened: Any, town: Any) ->
     with town.db.write() as session:
         update_fields(session, town.people["Ben"], {"plan": "trial"}, town.now, "test")
         update_fields(session, town.people["Ben"], {"plan": "pro"}, town.now, "test")
+        place = {"line1": "Weg 1", "postal_code": "8001", "city": "Zürich", "country": "CH"}
+        update_fields(session, town.people["Ben"], {"postal_address": place}, town.now, "test")
         add_tag(session, town.people["Ben"], "vip", town.now, "test")
     text = page_of(log_in, opened, town, "Ben")
     assert "plan: – → trial" in text
     assert "plan: trial → pro" in text
     assert "Tag added: vip" in text
+    assert text.count("Weg 1, 8001 Zürich, CH") == 2, "beside the other fields, and where it changed"
+    assert "Postal address: – → Weg 1" in text
 
 
 def test_the_note_of_a_finished_task_is_there_and_no_row_says_it_again(log_in: Any, opened: Any, town: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sqlalchemy import update
 
+from crm.people.profile import update_fields
 from models import Member
 from tests.builder_ui.drawing import pick, step
 
@@ -22,6 +23,8 @@ def look(site: Any, chrome: Browser) -> Any:
     """A German administrator at a window of some size."""
     with site.town.db.write() as session:
         session.execute(update(Member).where(Member.role == "admin").values(locale="de"))
+        incomplete = {"line1": "Bahnhofstrasse 1", "postal_code": "80", "city": "Zürich", "country": "CH"}
+        update_fields(session, site.town.people["Anna"], {"postal_address": incomplete}, site.town.now, "test")
     context = site.context(chrome, locale="de-CH", viewport=DESK)
 
     def look(size: ViewportSize) -> Page:

@@ -41,12 +41,12 @@ def put(world: Any, name: str, value: dict[str, Any]) -> None:
         settings.put(session, name, value, "test", world.now)
 
 
-def carries(world: Any) -> None:
-    """An account carries e-mail."""
+def carries(world: Any, channel: str = "email", provider: str = "smtp", **config: str) -> None:
+    """An account carries the channel."""
     with world.db.write() as session:
-        given = accounts.SetUp("smtp", {"host": "localhost"}, {})
+        given = accounts.SetUp(provider, config or {"host": "localhost"}, {"api_key": "k"} if config else {})
         accounts.add(session, world.engine.address_keys, "main", given, "test", world.now)
-        accounts.carry(session, {"email": "smtp.main"}, "test", world.now)
+        accounts.carry(session, {channel: f"{provider}.main"}, "test", world.now)
 
 
 def checked(world: Any, domain: str, *marks: dict[str, str], account: str = "smtp.main") -> None:
@@ -121,6 +121,19 @@ def test_no_marketing_mail_goes_live_before_postal_address_and_imprint_are_set(s
     assert legal & refused(shop, journey("marketing")) == {("no_imprint", "None")}
     put(shop, "appearance", {"imprint": "https://shop.example/legal"})
     assert not legal & refused(shop, journey("marketing"))
+
+
+def test_no_marketing_card_goes_live_before_it_can_say_whom_it_is_from(shop: Any) -> None:
+    legal = {("no_imprint", "None"), ("no_postal_address", "None")}
+    front = {"default": {"front": "<p>Hi</p>", "text": "Hello"}}
+    library.save(shop.db, "card", front, name="Card", kind="postcard", message_class="transactional", actor="test", now=shop.now)
+    carries(shop)
+    assert not legal & refused(shop, journey("marketing", kind="send_postcard", template="card")), "nobody prints"
+    carries(shop, "postcard", "postal_http", shape="lob")
+    assert legal & refused(shop, journey("marketing", kind="send_postcard", template="card")) == {("no_postal_address", "None")}
+    assert not legal & refused(shop, journey(kind="send_postcard", template="card")), "transactional cards are owed"
+    put(shop, "sender", {"name": "Shop", "email": "shop@shop.example", "postal_address": "Musterweg 1"})
+    assert not legal & refused(shop, journey("marketing", kind="send_postcard", template="card"))
 
 
 def test_where_no_account_carries_e_mail_nobody_is_asked_for_proof(shop: Any) -> None:

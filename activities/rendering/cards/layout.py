@@ -173,8 +173,9 @@ def _text(block: Block, column: _Column) -> Iterator[Drawn]:
     indent = 4.5 * MM if block.marker else 0.0
     lines = _lines(block.runs, column.width - indent)
     height = sum(_height(line) for line in lines)
+    foot = 0.3 * _height(lines[-1]) if block.background else 0.0
     if block.background:
-        yield Rectangle(column.x, column.y, column.width, height + 0.3 * _height(lines[-1]), block.background)
+        yield Rectangle(column.x, column.y, column.width, height + foot, block.background)
     for number, line in enumerate(lines):
         base = column.y + _height(line) / LEADING
         if block.marker and number == 0:
@@ -187,6 +188,7 @@ def _text(block: Block, column: _Column) -> Iterator[Drawn]:
                 yield Words(x, base, text, _font(look), look.size, look.colour)
             x += width
         column.y += _height(line)
+    column.y += foot
 
 
 Line = list[tuple[str, Look, float]]

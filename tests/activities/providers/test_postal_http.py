@@ -8,6 +8,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -154,15 +155,24 @@ class PostalWire:
         self.server.server_close()
 
 
-@pytest.fixture
-def server() -> Iterator[Printing]:
+@contextmanager
+def printing() -> Iterator[Printing]:
+    """A printer as long as the block lasts."""
     server = Printing()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Printing]:
+    with printing() as server:
+        yield server
 
 
 class Shape(Conformance):

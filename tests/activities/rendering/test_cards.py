@@ -164,6 +164,13 @@ def test_what_finds_no_room_is_no_card(card: Card, side: str) -> None:
     assert (caught.value.code, caught.value.name) == ("card_full", side)
 
 
+def test_the_ground_of_a_paragraph_ends_above_the_next_one() -> None:
+    drawn = sides(Card("<h1 style='background-color: #224466'>Gg</h1><p>Next</p>", "b"), A6).front
+    [ground] = [one for one in drawn if isinstance(one, Rectangle)]
+    [following] = [one for one in drawn if isinstance(one, Words) and one.text == "Next"]
+    assert following.y - following.size >= ground.y + ground.height
+
+
 def test_long_words_are_broken_and_unknown_signs_are_seen() -> None:
     lines = written(Card("<p>" + "Donaudampfschifffahrtsgesellschaft" * 4 + "</p><p>日本 \u202eabc</p>", "x"))
     assert len(lines) > 2
