@@ -310,7 +310,7 @@ def _enter_ledger(
             return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
         case ledger.InFlight(lease_until=until):
             return _Later(BUSY, "in_flight", engine.clock.to_virtual(until))
-        case ledger.Doubtful() if (kind := _delivery_check(effects, performer, stands)) != "idempotent":
+        case ledger.Doubtful() if (kind := _delivery_check(effects, performer, stands, job.as_of)) != "idempotent":
             if kind == "lookup":
                 return stands
             return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
@@ -325,12 +325,14 @@ def _enter_ledger(
             return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
 
 
-def _delivery_check(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful) -> DeliveryCheck:
-    """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises."""
+def _delivery_check(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful, now: datetime) -> DeliveryCheck:
+    """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises, nor once the
+    provider may have forgotten the key. The call began at the earliest when it was planned; who remembers for no time takes any repeat."""
     maker = effects.maker(performer, stands.provider, stands.account)
     if maker is None:
         return "blind"
-    return "blind" if maker is not performer and maker.delivery_check == "idempotent" else maker.delivery_check
+    has_forgotten = timedelta(0) < maker.remembers < now - stands.planned_at
+    return "blind" if maker.delivery_check == "idempotent" and (maker is not performer or has_forgotten) else maker.delivery_check
 
 
 def _made_already(session: Session, engine: Engine, row: Row[Any], performer: ChannelHandler, job: Job, made: merged.Made) -> Moved:

@@ -115,6 +115,16 @@ def test_an_idempotent_provider_is_called_again_with_the_same_key(world, run):
     assert message(world, run).attempts == 2
 
 
+@pytest.mark.parametrize(("hours", "status"), [(22, "sent"), (24, "uncertain")])
+def test_a_call_is_not_repeated_once_the_provider_may_have_forgotten_its_key(world, run, hours, status):
+    world.performer.remembers = timedelta(hours=23)
+    claimed(world, run, answer_lost=True)
+    world.performer.received.clear()
+    world.later(hours=hours)
+    world.perform(run)
+    assert (message(world, run).status, len(world.performer.received)) == (status, status == "sent")
+
+
 def test_an_absent_message_passes_the_whole_gate_again(world, run):
     world.performer.delivery_check = "lookup"
     claimed(world, run, answer_lost=False)
