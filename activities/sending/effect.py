@@ -469,7 +469,7 @@ def _call(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft, c
 def _doubt_lasts(performer: ChannelHandler, attempt: int) -> timedelta:
     """Until a call without an answer is repeated or asked about: its claim is over by then. Longer the more often it was, because an address may be
     one that never answers (a stranger's device). With 8 s: 10 s four times, then 20, 40 … and 21 minutes from the tenth on."""
-    return (timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) * 2 ** min(max(0, attempt - 4), 7)
+    return (timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) * (1 << min(max(0, attempt - 4), 7))
 
 
 def _send(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft, claimed: _Claimed) -> Answer:
