@@ -129,6 +129,7 @@ class _Claimed:
     address: str
     attempt: int
     begin_by: float
+    planned_at: datetime
 
 
 def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Moved:
@@ -309,7 +310,7 @@ def _enter_ledger(
             return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
         case ledger.InFlight(lease_until=until):
             return _Later(BUSY, "in_flight", engine.clock.to_virtual(until))
-        case ledger.Doubtful() if (kind := _delivery_check(effects, performer, stands)) != "idempotent":
+        case ledger.Doubtful() if (kind := _delivery_check(effects, performer, stands, job.as_of)) != "idempotent":
             if kind == "lookup":
                 return stands
             return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
@@ -324,12 +325,14 @@ def _enter_ledger(
             return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
 
 
-def _delivery_check(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful) -> DeliveryCheck:
-    """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises."""
+def _delivery_check(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful, now: datetime) -> DeliveryCheck:
+    """What can be done about a call without an answer. Through another account it is never repeated, whatever that one promises, nor once the
+    provider may have forgotten the key. The call began at the earliest when it was planned; who remembers for no time takes any repeat."""
     maker = effects.maker(performer, stands.provider, stands.account)
     if maker is None:
         return "blind"
-    return "blind" if maker is not performer and maker.delivery_check == "idempotent" else maker.delivery_check
+    has_forgotten = timedelta(0) < maker.remembers < now - stands.planned_at
+    return "blind" if maker.delivery_check == "idempotent" and (maker is not performer or has_forgotten) else maker.delivery_check
 
 
 def _made_already(session: Session, engine: Engine, row: Row[Any], performer: ChannelHandler, job: Job, made: merged.Made) -> Moved:
@@ -387,7 +390,7 @@ def _through_gate(
             stored = performer.record(session, job, draft, address)
             lease_until, begin_by = _lease(engine, performer, job, began)
             ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)
-            return _Claimed(address, stands.attempts + 1, begin_by)
+            return _Claimed(address, stands.attempts + 1, begin_by, stands.planned_at)
 
 
 def _perhaps_left(
@@ -449,9 +452,10 @@ def _call(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft, c
         case RetryLater() as failure:
             return _later(engine, performer, job, claimed, failure)
         case InDoubt(code=code):
-            if performer.delivery_check == "blind":
+            is_late = job.as_of > claimed.planned_at + job.program.settings.hold_at_most
+            if performer.delivery_check == "blind" or is_late:
                 return _answer(engine, performer, job, "uncertain", code)
-            raise come_back(BUSY, code, timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) from None
+            raise come_back(BUSY, code, _doubt_lasts(performer, claimed.attempt)) from None
         case AddressDead(code=code):
             return _answer(engine, performer, job, "bounced", code, address=claimed.address)
         case OptedOut():
@@ -460,6 +464,12 @@ def _call(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft, c
             return _answer(engine, performer, job, "failed", code)
         case answer:
             return _answer(engine, performer, _answered(engine, job, began), answer.status, answer.kind, answer)
+
+
+def _doubt_lasts(performer: ChannelHandler, attempt: int) -> timedelta:
+    """Until a call without an answer is repeated or asked about: its claim is over by then. Longer the more often it was, because an address may be
+    one that never answers (a stranger's device). With 8 s: 10 s four times, then 20, 40 … and 21 minutes from the tenth on."""
+    return (timedelta(seconds=performer.timeout_seconds) + ledger.MARGIN) * (1 << min(max(0, attempt - 4), 7))
 
 
 def _send(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft, claimed: _Claimed) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -114,6 +115,16 @@ def test_an_idempotent_provider_is_called_again_with_the_same_key(world, run):
     assert message(world, run).attempts == 2
 
 
+@pytest.mark.parametrize(("hours", "status"), [(22, "sent"), (24, "uncertain")])
+def test_a_call_is_not_repeated_once_the_provider_may_have_forgotten_its_key(world, run, hours, status):
+    world.performer.remembers = timedelta(hours=23)
+    claimed(world, run, answer_lost=True)
+    world.performer.received.clear()
+    world.later(hours=hours)
+    world.perform(run)
+    assert (message(world, run).status, len(world.performer.received)) == (status, status == "sent")
+
+
 def test_an_absent_message_passes_the_whole_gate_again(world, run):
     world.performer.delivery_check = "lookup"
     claimed(world, run, answer_lost=False)
@@ -148,6 +159,34 @@ def test_doubt_during_the_call_is_settled_as_the_provider_declares(world, run):
     world.performer.failures = [InDoubt("timeout")]
     world.perform(run)
     assert message(world, run).status == "uncertain"
+
+
+@pytest.mark.parametrize("check", ["idempotent", "lookup"])
+def test_who_never_answers_is_called_less_and_less_and_not_for_ever(world, reference, check):
+    world.publish(reference, settings={**reference.get("settings", {}), "hold_at_most": "PT1H"})
+    run = world.run(world.happens(world.contact(), "Signed Up"))
+    world.performer.delivery_check = check
+    world.performer.failures = [InDoubt("timeout")] * 100
+    pauses = []
+    while not world.messages(run) or message(world, run).status == "claimed":
+        with suppress(ApplicationError), noted(pauses):
+            world.perform(run)
+        world.now += pauses[-1]
+    assert [pause.total_seconds() for pause in pauses[:6]] == [7, 7, 7, 7, 14, 28]
+    assert max(pauses) == timedelta(seconds=7 * 128)
+    assert timedelta(hours=1) < sum(pauses, timedelta()) < timedelta(hours=1, minutes=15), "as long as the journey holds messages"
+    assert (message(world, run).status, message(world, run).reason) == ("uncertain", "timeout")
+    assert ("hello", "left", "sent") in world.trail(run)
+
+
+@contextmanager
+def noted(pauses):
+    """Keeps how long a call shall wait."""
+    try:
+        yield
+    except ApplicationError as error:
+        pauses.append(error.next_retry_delay)
+        raise
 
 
 def test_the_tail_of_a_call_finds_the_run_ended(world, reference):
