@@ -24,7 +24,7 @@ from crm.consent.suppression import hashed
 from engine.interpreter.gate import Former, Held, Limits, Person, SendRequest, Verdict
 from engine.interpreter.state import State
 from journeys import wishes
-from journeys.channels import ADDRESSED
+from journeys.channels import ADDRESSED, CHANNELS, ON_DEVICES
 from journeys.rules.terms.message import MESSAGE_EVENTS
 from journeys.values import Call, Do, WaitUntil
 from models import ConsentState, Contact, Database, Event, Journey, MailboxConsent, Message, Run, Suppression, Version
@@ -158,6 +158,8 @@ def contacts_of(placed: Placed, case: Asked) -> Iterator[tuple[type, dict[str, A
     if person is not None:
         names = {"email": f"other{placed.number}@example.org", "phone": "+41790000000"}
         names |= {field: placed.address(person.address)} if field != "id" else {}
+        if case.wanted.channel in ON_DEVICES and person.address:
+            names[str(CHANNELS[case.wanted.channel].reach_field)] = "web"
         gone = {("erased_at", "merged_into")[placed.number % 2]: (LONG_AGO, "winner")[placed.number % 2]} if person.gone else {}
         yield Contact, contact_row(placed.contact_id, timezone=person.timezone, attributes=wishes_of(person), **names, **gone)
     yield Contact, contact_row(placed.id_of("stranger"), timezone="Pacific/Auckland", email=f"stranger{placed.number}@example.org")
@@ -170,7 +172,8 @@ def wishes_of(person: Person) -> dict[str, str]:
 
 
 def contact_row(id: str, **fields: Any) -> dict[str, Any]:
-    empty = {"email": None, "phone": None, "postal_address": None, "timezone": None, "erased_at": None, "merged_into": None}
+    empty = {"email": None, "phone": None, "postal_address": None, "timezone": None}
+    empty |= {"push_devices": None, "erased_at": None, "merged_into": None}
     return {"id": id, "created_at": LONG_AGO, "updated_at": LONG_AGO, "attributes": {}, "demo": False, **empty, **fields}
 
 
