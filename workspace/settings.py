@@ -350,6 +350,38 @@ def is_topic_used(session: Session, key: str) -> bool:
     return session.scalar(by_template) is not None or session.scalar(by_contact) is not None
 
 
+class ExpiringConsent(Setting):
+    """A purpose whose consents end `after` so long without a sign of interest."""
+
+    purpose: Annotated[str, AfterValidator(_purpose)] = Field("marketing", min_length=1, max_length=64)
+    after: Span = Field(ge=timedelta(days=30), le=timedelta(days=3_660))
+
+
+class ConsentExpiry(Setting):
+    """Purposes whose consents end by themselves (`crm.consent.expiry`); none does until it is named here."""
+
+    purposes: tuple[ExpiringConsent, ...] = Field((), max_length=50)
+
+    @field_validator("purposes")
+    @classmethod
+    def _each_once(cls, purposes: tuple[ExpiringConsent, ...]) -> tuple[ExpiringConsent, ...]:
+        if len({one.purpose for one in purposes}) < len(purposes):
+            raise ValueError("Each name can appear only once.")
+        return purposes
+
+    def after(self, purpose: str) -> timedelta | None:
+        return next((one.after for one in self.purposes if one.purpose == purpose), None)
+
+    def problems(self, session: Session) -> list[Issue]:
+        known = load(session, Purposes).offers()
+        text = "There is no consent purpose “{key}”: add it under “Consent purposes” first."
+        return [
+            Issue(code="setting", text=text, values={"key": one.purpose}, field=f"purposes.{place}.purpose")
+            for place, one in enumerate(self.purposes)
+            if one.purpose not in known
+        ]
+
+
 class ScoreGroups(NameList):
     """What points are collected for, each by itself."""
 
@@ -652,6 +684,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "tracking": Tracking,
     "purposes": Purposes,
     "topics": Topics,
+    "consent_expiry": ConsentExpiry,
     "score_groups": ScoreGroups,
     "access": Access,
     "notices": Notices,

@@ -61,6 +61,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         "no_address",
         "no_consent",
         "topic_declined",
+        "consent_expired",
         "pause_requested",
         "quiet_hours",
         "frequency_cap",
