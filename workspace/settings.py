@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from sqlalchemy import Engine
+from sqlalchemy import Engine, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -148,6 +148,18 @@ class Senders(Setting):
 
     def offers(self) -> frozenset[str]:
         return frozenset(one.key for one in self.senders)
+
+    def problems(self, session: Session) -> list[Issue]:
+        """A sender that a template chooses stays: its messages would be from nobody."""
+        gone = sorted(load(session, Senders).offers() - self.offers())
+        used = session.scalars(
+            select(Template.key)
+            .where(or_(col(Template.sender).in_(gone), col(Template.reply_to).in_(gone)))
+            .order_by(Template.key)
+            .limit(10)
+        ).all()
+        text = "Templates choose what you are removing: {templates}. Choose another sender there first."
+        return [Issue(code="setting", text=text, values={"templates": ", ".join(used)}, field="senders")] if gone and used else []
 
     def find(self, key: str) -> SenderAddress | None:
         """The sender of that key; None: there is none any more."""
