@@ -218,7 +218,7 @@ def _ends(context: PageContext, session: Session, one: ConsentState) -> Element:
     )
     if end is None:
         return ""
-    return components.moment(context.t, end) if end > now else components.badge(context.t("expired"), "warn")
+    return components.moment(context.t, end) if end > now else components.badge(context.t("expired"), "warn", "hourglass")
 
 
 def consent_view(context: PageContext, data: Data, acts: Acts) -> Element:
