@@ -43,6 +43,8 @@ class About(BaseModel):
     kind: str = DEFAULT
     message_class: str = "marketing"
     topic: str = ""
+    sender: str = ""
+    reply_to: str = ""
     variants: dict[str, dict[str, str]] = {}
     """language -> part -> text; the bodies are files beside it."""
 
@@ -57,13 +59,21 @@ class MailTemplate:
     message_class: str
     variants: Mapping[str, Mapping[str, str]]
     topic: str = ""
+    sender: str = ""
+    reply_to: str = ""
 
     def digest(self) -> str:
         """Names this state; line ends at the end of a body do not count, because files have one."""
         parts = {
             language: {part: text.rstrip("\n") for part, text in variant.items() if text} for language, variant in self.variants.items()
         }
-        return digest_of([self.name, self.kind, self.message_class, parts, *([self.topic] if self.topic else [])])
+        return digest_of([self.name, self.kind, self.message_class, parts, *_chosen(self)])
+
+
+def _chosen(template: MailTemplate) -> list[list[str]]:
+    """What stands on the label beside name and class; nothing where nothing was chosen, as in folders from before it could be."""
+    label = [template.topic, template.sender, template.reply_to]
+    return [label] if any(label) else []
 
 
 def digest_of(value: Any) -> str:
@@ -95,7 +105,7 @@ def read_template(folder: Path) -> MailTemplate:
     variants: dict[str, dict[str, str]] = {language: dict(parts) for language, parts in about.variants.items()}
     for language, part, file in _bodies(folder):
         variants.setdefault(language, {})[part] = _text(file)
-    return MailTemplate(folder.name, about.name, about.kind, about.message_class, variants, about.topic)
+    return MailTemplate(folder.name, about.name, about.kind, about.message_class, variants, about.topic, about.sender, about.reply_to)
 
 
 def write_template(folder: Path, template: MailTemplate) -> None:
@@ -109,7 +119,15 @@ def write_template(folder: Path, template: MailTemplate) -> None:
         for part, ending in BODIES.items():
             if text := parts.get(part):
                 write_text(folder / f"{language}.{ending}", text if text.endswith("\n") else text + "\n")
-    about = About(name=template.name, kind=template.kind, message_class=template.message_class, topic=template.topic, variants=short)
+    about = About(
+        name=template.name,
+        kind=template.kind,
+        message_class=template.message_class,
+        topic=template.topic,
+        sender=template.sender,
+        reply_to=template.reply_to,
+        variants=short,
+    )
     write_text(folder / ABOUT, json.dumps(about.model_dump(), sort_keys=True, ensure_ascii=False, indent=2) + "\n")
 
 

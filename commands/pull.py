@@ -48,7 +48,7 @@ def pull(
 
 def as_template(row: Template) -> MailTemplate:
     """A stored template as a folder holds it."""
-    return MailTemplate(row.key, row.name, row.kind, row.message_class, row.variants, row.topic)
+    return MailTemplate(row.key, row.name, row.kind, row.message_class, row.variants, row.topic, row.sender, row.reply_to)
 
 
 def journey_digest(document: Document) -> str:

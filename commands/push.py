@@ -248,6 +248,8 @@ def _store_template(live: Engine, item: Item, template: MailTemplate) -> None:
         kind=cast(Any, template.kind),
         message_class=template.message_class,
         topic=template.topic,
+        sender=template.sender,
+        reply_to=template.reply_to,
         actor=ACTOR,
         now=live.clock.now(),
     )

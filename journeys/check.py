@@ -18,7 +18,7 @@ from journeys.compile import document_rules
 from journeys.document import Exit, Journey
 from journeys.errors import Issue, Label
 from journeys.graph import Graph, build
-from journeys.known import Known
+from journeys.known import Known, KnownTemplate
 from journeys.labels import EMPTY, FieldLabel
 from journeys.names import names_of, names_of_document
 from journeys.nodes import Palette
@@ -292,13 +292,23 @@ def _only_answers(node: Send, node_id: str, known: Known) -> Iterator[Issue]:
 
 def _standing(node: Send, node_id: str, known: Known, *, marketing: bool) -> Iterator[Issue]:
     """Whether whom the mail is from may send it: nobody sends as somebody unproven, and no marketing leaves a domain with red marks."""
-    for field, key in node.senders():
+    for role, field, key in _senders(node, known):
         if known.standings.get(key) == "unverified":
             text = "The sender “{name}” is not verified: enter the account's DKIM record in the DNS of its domain, then check it in the settings."
             yield Issue(code="unverified_sender", text=text, values={"name": key}, node_id=node_id, field=field)
-        elif field == "sender" and marketing and known.standings.get(key) == "red":
+        elif role == "sender" and marketing and known.standings.get(key) == "red":
             text = "The domain of the sender has red marks, so it carries no marketing. See “Sending domains” in the settings."
             yield Issue(code="red_sender", text=text, node_id=node_id, field=field)
+
+
+def _senders(node: Send, known: Known) -> Iterator[tuple[str, str, str]]:
+    """(sender or reply_to, the step's field that leads there, key): as the step says, else as its template does; an empty key is the usual sender."""
+    said = {role: key for role, key in node.senders() if key}
+    keys = [key for _, noun, key in node.references() if noun == "template"]
+    template = next((one for key in keys if (one := (known.templates or {}).get(key)) is not None), KnownTemplate())
+    for role, chosen in (("sender", template.sender), ("reply_to", template.reply_to)):
+        if role in said or chosen or role == "sender":
+            yield role, role if role in said or not chosen else "template", said.get(role) or chosen
 
 
 def _imprint(journey: Journey, graph: Graph, known: Known) -> Iterator[Issue]:

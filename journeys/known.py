@@ -10,12 +10,14 @@ from journeys.channels import DEFAULT
 
 @dataclass(frozen=True, slots=True)
 class KnownTemplate:
-    """A message template: its channel, whether it holds the contact's unsubscribe link, and whether it can only answer (some language of it has free
-    text alone, on a channel that lets that out only as an answer)."""
+    """A message template: its channel, whether it holds the contact's unsubscribe link, whether it can only answer (some language of it has free
+    text alone, on a channel that lets that out only as an answer), and whom it is from where its step says nothing."""
 
     channel: str = DEFAULT
     unsubscribe: bool = True
     only_answers: bool = False
+    sender: str = ""
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

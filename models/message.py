@@ -177,6 +177,10 @@ class Template(SQLModel, table=True):
     message_class: str = Field(default="marketing", max_length=16)
     topic: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
     """What its messages are about unless a step says otherwise; of the workspace's topics, empty: of none."""
+    sender: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
+    """Key of whom its messages are from unless a step says otherwise; empty: the workspace's usual sender."""
+    reply_to: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
+    """Key of who gets answers, likewise; empty: whoever the sender says."""
     folder: str = Field(default="", max_length=120)
     tags: list[str] = json_field(list)
     variants: dict[str, Any] = json_field()

@@ -102,3 +102,10 @@ def standings(session: Session) -> dict[str, Standing]:
     senders[""] = known.get(domain_of(settings.load(session, settings.Sender).email))
     reds: dict[str, Standing] = {key: "red" for key, row in senders.items() if row is not None and not red_codes(row) <= set(row.allowed)}
     return {**reds, **found}
+
+
+def offered(session: Session, *also: str) -> list[tuple[str, str]]:
+    """(key, name) of the senders that may be chosen, which are proven, and of those of `also` that are chosen already."""
+    standing = standings(session)
+    senders = settings.load(session, settings.Senders).senders
+    return [(one.key, one.name or one.email) for one in senders if standing.get(one.key) != "unverified" or one.key in also]

@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from sqlalchemy import Engine
+from sqlalchemy import Engine, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -148,6 +148,18 @@ class Senders(Setting):
 
     def offers(self) -> frozenset[str]:
         return frozenset(one.key for one in self.senders)
+
+    def problems(self, session: Session) -> list[Issue]:
+        """A sender that a template chooses stays: its messages would be from nobody."""
+        gone = sorted(load(session, Senders).offers() - self.offers())
+        used = session.scalars(
+            select(Template.key)
+            .where(or_(col(Template.sender).in_(gone), col(Template.reply_to).in_(gone)))
+            .order_by(Template.key)
+            .limit(10)
+        ).all()
+        text = "Templates choose what you are removing: {templates}. Choose another sender there first."
+        return [Issue(code="setting", text=text, values={"templates": ", ".join(used)}, field="senders")] if gone and used else []
 
     def find(self, key: str) -> SenderAddress | None:
         """The sender of that key; None: there is none any more."""
@@ -348,6 +360,38 @@ def is_topic_used(session: Session, key: str) -> bool:
     by_template = select(Template.key).where(Template.topic == key).limit(1)
     by_contact = select(ConsentState.contact_id).where(ConsentState.channel == OF_TOPICS, ConsentState.purpose == key).limit(1)
     return session.scalar(by_template) is not None or session.scalar(by_contact) is not None
+
+
+class ExpiringConsent(Setting):
+    """A purpose whose consents end `after` so long without a sign of interest."""
+
+    purpose: Annotated[str, AfterValidator(_purpose)] = Field("marketing", min_length=1, max_length=64)
+    after: Span = Field(ge=timedelta(days=30), le=timedelta(days=3_660))
+
+
+class ConsentExpiry(Setting):
+    """Purposes whose consents end by themselves (`crm.consent.expiry`); none does until it is named here."""
+
+    purposes: tuple[ExpiringConsent, ...] = Field((), max_length=50)
+
+    @field_validator("purposes")
+    @classmethod
+    def _each_once(cls, purposes: tuple[ExpiringConsent, ...]) -> tuple[ExpiringConsent, ...]:
+        if len({one.purpose for one in purposes}) < len(purposes):
+            raise ValueError("Each name can appear only once.")
+        return purposes
+
+    def after(self, purpose: str) -> timedelta | None:
+        return next((one.after for one in self.purposes if one.purpose == purpose), None)
+
+    def problems(self, session: Session) -> list[Issue]:
+        known = load(session, Purposes).offers()
+        text = "There is no consent purpose “{key}”: add it under “Consent purposes” first."
+        return [
+            Issue(code="setting", text=text, values={"key": one.purpose}, field=f"purposes.{place}.purpose")
+            for place, one in enumerate(self.purposes)
+            if one.purpose not in known
+        ]
 
 
 class ScoreGroups(NameList):
@@ -652,6 +696,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "tracking": Tracking,
     "purposes": Purposes,
     "topics": Topics,
+    "consent_expiry": ConsentExpiry,
     "score_groups": ScoreGroups,
     "access": Access,
     "notices": Notices,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from activities import account_setup as setup
 from activities.account_admin import signing_key
 from activities.accounts import Accounts
 from activities.domains.check import check
+from activities.providers.provider import ProviderFailure
 from journeys.errors import Conflict
 from models import ProviderAccount, SendingDomain
 from workspace import accounts as rows
@@ -17,9 +19,10 @@ from workspace import sending_domains
 
 
 def check_domain(accounts: Accounts, domain: str, by: str, now: datetime) -> SendingDomain:
-    """Asks the DNS about a domain of the workspace's senders, for the account that carries e-mail, and keeps what it says. Takes seconds.
+    """Asks the DNS about a domain of the workspace's senders, for the account that carries e-mail, and its provider where that one knows; keeps
+    what they say. Takes seconds.
 
-    Raises: NotFound: no sender is in it; Conflict: no account carries e-mail.
+    Raises: NotFound: no sender is in it; Conflict: no account carries e-mail, or its provider does not answer.
     """
     with accounts.db.read() as session:
         sending_domains.must_be_listed(session, domain)
@@ -27,9 +30,30 @@ def check_domain(accounts: Accounts, domain: str, by: str, now: datetime) -> Sen
         if not account:
             raise Conflict("No provider account carries e-mail: choose one first, because the DNS depends on it.")
         row = rows.find(session, account)
-    found = check(domain, signing_key(accounts, row), server_of(accounts, row), accounts.resolver.ask, returns_to(accounts, row))
+    proven = _has_proven(accounts, row, domain)
+    found = check(
+        domain, signing_key(accounts, row), server_of(accounts, row), accounts.resolver.ask, returns_to(accounts, row), proven=proven
+    )
     with accounts.db.write() as session:
         return sending_domains.note(session, account, domain, [asdict(mark) for mark in found], by, now)
+
+
+def _has_proven(accounts: Accounts, row: ProviderAccount, domain: str) -> bool | None:
+    """What the provider says of the domain; None: nothing, or the account's secrets cannot be read here."""
+    kind = accounts.providers.get(row.provider)
+    try:
+        config = setup.config_of(kind, accounts.keys, row) if kind else None
+    except (setup.Unreadable, ValueError):
+        return None
+    if kind is None or config is None:
+        return None
+    try:
+        with closing(kind.open(config, replace(accounts.around, account=row.account))) as provider:
+            return provider.has_proven(domain)
+    except ProviderFailure as failure:
+        raise Conflict(
+            "The provider does not say whether it has verified this domain ({code}). Check again later.", code=failure.code
+        ) from None
 
 
 def server_of(accounts: Accounts, row: ProviderAccount) -> str:
@@ -61,6 +85,7 @@ MEANINGS: Mapping[str, str] = {
     "spf_lookups": "The SPF record asks for more than 10 other records, so receivers ignore it. Remove includes that you no longer need.",
     "spf_open": "The SPF record does not say what holds for all other servers. End it with “~all” or “-all”.",
     "dkim_elsewhere": "The account has no DKIM key of its own. Create one on its page; otherwise only its mail server knows whether e-mails are signed.",
+    "dkim_provider": "The provider has not verified this domain for the account, or does not sign for it. Verify it there, and enter the DKIM records it names.",
     "dkim_none": "The key of the account is not in the DNS.",
     "dkim_other": "There is another key in the DNS under this name: signatures of this account are refused.",
     "dmarc_none": "There is no DMARC record. Gmail and Yahoo demand one of everybody who sends marketing.",

@@ -9,7 +9,7 @@ if one of the two domains lies in the other. Sources: RFC 7208 (SPF), RFC 6376 (
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
@@ -38,14 +38,14 @@ class Mark:
     value: str = ""
 
 
-def check(domain: str, key: SigningKey | None, server: str, ask: Ask, returns_to: str = "") -> list[Mark]:
+def check(domain: str, key: SigningKey | None, server: str, ask: Ask, returns_to: str = "", *, proven: bool | None = None) -> list[Mark]:
     """The marks of a domain (ASCII), in the order in which people see to them.
 
-    `key` is the account's own; None: it signs nothing. `server` is the host that mails leave through; empty: nobody knows. `returns_to`: the domain
-    of the return path; empty: it is the sender's.
+    `key` is the account's own; None: it signs nothing, and `proven` is what its provider says of the domain, if it says anything. `server` is
+    the host that mails leave through; empty: nobody knows. `returns_to`: the domain of the return path; empty: it is the sender's.
     """
     back = returns_to or domain
-    spf, dkim, dmarc = _spf(back, server, ask), _dkim(domain, key, ask), _dmarc(domain, ask)
+    spf, dkim, dmarc = _spf(back, server, ask), _dkim(domain, key, ask, proven), _dmarc(domain, ask)
     mx = _mx(domain, ask)
     return_path = _return_path(mx) if back == domain else _other_return_path(back, server, ask)
     aligned = _alignment(spf, dkim, is_own=_is_within(back, domain))
@@ -112,9 +112,9 @@ def _included(name: str, ask: Ask) -> list[str]:
     return _terms(records[0]) if len(records) == 1 else []
 
 
-def _dkim(domain: str, key: SigningKey | None, ask: Ask) -> Mark:
+def _dkim(domain: str, key: SigningKey | None, ask: Ask, proven: bool | None) -> Mark:
     if key is None:
-        return Mark("dkim", "unknown", "dkim_elsewhere")
+        return _PROVIDERS_WORD[proven]
     wanted = (f"{key.selector}._domainkey.{domain}", "TXT", key.value)
     found = ask(wanted[0], "TXT")
     if found.problem:
@@ -127,6 +127,13 @@ def _dkim(domain: str, key: SigningKey | None, ask: Ask) -> Mark:
         if [_tags(one).get("p") for one in found.values] == [ours]
         else Mark("dkim", "bad", "dkim_other", *wanted)
     )
+
+
+_PROVIDERS_WORD: Mapping[bool | None, Mark] = {
+    None: Mark("dkim", "unknown", "dkim_elsewhere"),
+    True: Mark("dkim", "good", "good"),
+    False: Mark("dkim", "bad", "dkim_provider"),
+}
 
 
 def _tags(record: str) -> dict[str, str]:

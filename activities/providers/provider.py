@@ -313,6 +313,13 @@ class ConfiguredProvider(ABC):
         """The DKIM key that an account signs with itself; None: it does not."""
         return None
 
+    def has_proven(self, domain: str) -> bool | None:
+        """Whether the provider itself has seen that the account owns a sending domain, and signs for it; None: it leaves that to the DNS.
+
+        Raises: ProviderFailure.
+        """
+        return None
+
     @classmethod
     def with_new_key(cls, config: Any) -> Any:
         """The configuration with a new DKIM key; None: accounts of this provider have none of their own."""

@@ -322,6 +322,18 @@ class Ses(ConfiguredProvider):
         if not account.get("SendingEnabled", True) or account.get("EnforcementStatus") == "SHUTDOWN":
             raise SenderStopped("ses_paused")
 
+    def has_proven(self, domain: str) -> bool | None:
+        """Source: SES v2 GetEmailIdentity; `Status` of DKIM is SUCCESS once Amazon has found its records in the DNS."""
+        try:
+            with _sorted(""):
+                told: Mapping[str, Any] = self._ses.get_email_identity(EmailIdentity=domain)
+        except ProviderFailure as failure:
+            if failure.code.startswith("ses_NotFound"):
+                return False
+            raise
+        signing = told.get("DkimAttributes") or {}
+        return told.get("VerifiedForSendingStatus") is True and signing.get("SigningEnabled") is True and signing.get("Status") == "SUCCESS"
+
     def close(self) -> None:
         self._http.close()
         self._ses.close()

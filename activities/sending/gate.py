@@ -17,13 +17,14 @@ from sqlalchemy import Engine, Row, and_, bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from activities.sending.ledger import is_awaited
-from crm.consent import suppression
+from crm.consent import expiry, suppression
 from crm.consent.standing import standing
 from engine.interpreter.gate import (
     NOTHING,
     Cap,
     ChannelQuiet,
     Consents,
+    Expiry,
     Former,
     Happened,
     Held,
@@ -176,7 +177,8 @@ def ask(
         return decide(wanted, None, {}, {}, Limits(), (), (), now)
     person = person_of(contact, wanted.channel)
     person = replace(person, address=address) if address else person
-    consents, suppressions = _standing(session, address_keys, contact.id, wanted, person.address)
+    consents, suppressions, said_at = _standing(session, address_keys, contact.id, wanted, person.address)
+    person = replace(person, active_at=_active_at(session, contact.id, wanted, said_at, now))
     limits = limits_of(session)
     since, former, held = _others(session, contact.id, wanted, person, limits, now)
     happened = _happenings(session, contact.id, wanted, limits, now, besides)
@@ -221,6 +223,7 @@ def limits_of(session: Session) -> Limits:
 def _limits(session: Session) -> Limits:
     quiet, caps = settings.load(session, settings.QuietHours), settings.load(session, settings.FrequencyCaps)
     rules, group = settings.load(session, settings.ChannelRules), settings.load(session, settings.HoldOut)
+    ending = settings.load(session, settings.ConsentExpiry).purposes
     days = tuple(_WEEK.index(day) for day in quiet.days)
     return Limits(
         QuietTime(quiet.start, quiet.end, days, quiet.zone) if quiet.enabled else None,
@@ -228,6 +231,7 @@ def _limits(session: Session) -> Limits:
         tuple(_channel_quiet(one, days if quiet.enabled else (), quiet.zone) for one in quiet.channels),
         tuple(Spacing(rule.channel, MESSAGE_EVENTS[rule.event], rule.of_channel, rule.after) for rule in rules.rules),
         HoldOut(group.percent, group.draw) if group.percent else None,
+        tuple(Expiry(one.purpose, one.after) for one in ending),
     )
 
 
@@ -238,17 +242,23 @@ def _channel_quiet(one: settings.ChannelQuietHours, days: tuple[int, ...], zone:
 
 def _standing(
     session: Session, keys: Sequence[bytes], contact_id: str, wanted: SendRequest, address: str | None
-) -> tuple[Consents, Suppressions]:
-    """What was said, and why the address gets nothing. Only marketing asks for consent, topic and the word of the mailbox; without an address
+) -> tuple[Consents, Suppressions, datetime | None]:
+    """What was said, why the address gets nothing, and when the consent was given. Only marketing asks for consent, topic and the word of the mailbox; without an address
     nobody asks for anything."""
     if not address:
-        return {}, {}
+        return {}, {}, None
     if not wanted.is_marketing:
-        return {}, {wanted.channel: suppression.reasons(session, keys, wanted.channel, address)}
+        return {}, {wanted.channel: suppression.reasons(session, keys, wanted.channel, address)}, None
     found = standing(session, keys, contact_id, wanted.channel, wanted.purpose, wanted.topic, address)
     consents = {} if found.consent is None else {wanted.channel: {wanted.purpose: found.consent}}
     topics = {} if found.topic is None else {TOPIC: {wanted.topic: found.topic}}
-    return {**consents, **topics}, {wanted.channel: found.reasons}
+    return {**consents, **topics}, {wanted.channel: found.reasons}, found.said_at if found.consent == "granted" else None
+
+
+def _active_at(session: Session, contact_id: str, wanted: SendRequest, said_at: datetime | None, now: datetime) -> datetime | None:
+    """When the consent was given or last used; asked only where consents for the purpose end, and this one has its age."""
+    after = expiry.period(session, wanted.purpose) if said_at is not None else None
+    return None if after is None or said_at is None else expiry.active_at(session, contact_id, said_at, after, now)
 
 
 def _others(

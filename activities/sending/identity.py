@@ -1,4 +1,4 @@
-"""Whom a message is from and who gets answers: as its step says, else as the workspace does, else as the operator."""
+"""Whom a message is from and who gets answers: as its step says, else as its template does, else as the workspace, else as the operator."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from activities.sending.handler import CannotPrepare
-from workspace import settings
+from activities.sending.template_labels import Label
+from workspace import sending_domains, settings
 from workspace.imprint import sender_values
 
 GONE = "no_sender"
 """Why a message cannot be written: its step names a sender that there is not any more."""
+
+UNVERIFIED = "unverified_sender"
+"""Likewise: the last check did not find the account's key in the sender's domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +29,15 @@ class Identity:
     shown: Mapping[str, str]
 
 
-def identity(session: Session, said: Mapping[str, Any], fallback: str) -> Identity:
-    """`said` is the input of the step's call, `fallback` the operator's own address.
+def identity(session: Session, said: Mapping[str, Any], label: Label, fallback: str) -> Identity:
+    """`said` is the input of the step's call, `label` the template's, `fallback` the operator's own address.
 
-    Raises: CannotPrepare: the step's sender is gone.
+    Raises: CannotPrepare: whoever was chosen is gone, or is not proven to be the account's any more.
     """
     usual = settings.load(session, settings.Sender)
-    chosen = _find(session, said.get("sender"))
+    chosen = _find(session, said.get("sender") or label.sender)
     name, email, reply_to = (chosen.name, chosen.email, chosen.reply_to) if chosen else (usual.name, usual.email, usual.reply_to)
-    answers = _find(session, said.get("reply_to"))
+    answers = _find(session, said.get("reply_to") or label.reply_to)
     shown = {**sender_values(session), **({"name": name, "email": email} if chosen else {})}
     return Identity(mailbox(name, email, fallback), answers.email if answers else reply_to, shown)
 
@@ -49,4 +53,6 @@ def _find(session: Session, key: object) -> settings.SenderAddress | None:
     found = settings.load(session, settings.Senders).find(str(key))
     if found is None:
         raise CannotPrepare(GONE)
+    if sending_domains.standings(session).get(found.key) == "unverified":
+        raise CannotPrepare(UNVERIFIED)
     return found

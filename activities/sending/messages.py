@@ -113,7 +113,8 @@ class MessageHandler(Carried):
         contact = self.contact(session, job)
         if contact is None or contact.erased_at is not None:
             raise CannotPrepare("no_contact")
-        sender = identity(session, job.call.input, self.messaging.mail_from)
+        label = label_of(session, job.call.input.get("template"))
+        sender = identity(session, job.call.input, label, self.messaging.mail_from)
         values = self._values(job, contact, sender.shown, brand.values(session, self.messaging.tracking.public_url))
         zone = contact.timezone or job.program.settings.timezone
         template, number = self._template(session, job)

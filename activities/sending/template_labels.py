@@ -1,4 +1,4 @@
-"""What stands on a template's label and counts where the step that sends it says nothing: its topic.
+"""What stands on a template's label and counts where the step that sends it says nothing: its topic, whom it is from and who gets answers.
 
 A label is not pinned: what is changed there counts from the next message on, also in journeys that run.
 """
@@ -20,13 +20,15 @@ TOPIC = "templates"
 """Whose freshness tells that a label may have changed."""
 
 templates = table(Template)
-_label = select(templates.c.topic).where(templates.c.key == bindparam("of"))
+_label = select(templates.c.topic, templates.c.sender, templates.c.reply_to).where(templates.c.key == bindparam("of"))
 
 
 class Label(NamedTuple):
     """Empty: nothing was chosen."""
 
     topic: str = ""
+    sender: str = ""
+    reply_to: str = ""
 
 
 NOTHING = Label()

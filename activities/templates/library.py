@@ -67,11 +67,13 @@ def save(
     folder: str | None = None,
     tags: Sequence[str] | None = None,
     topic: str | None = None,
+    sender: str | None = None,
+    reply_to: str | None = None,
     renderer: Renderer = INLINE,
 ) -> Saved:
     """Compiles and stores a template; a changed text becomes the next version, an unchanged one none.
 
-    `revision` is the one that was edited; None overwrites whatever is there. `folder`, `tags` and `topic`: None leaves them as they are.
+    `revision` is the one that was edited; None overwrites whatever is there. `folder`, `tags`, `topic`, `sender` and `reply_to`: None leaves them as they are.
     `renderer` compiles.
 
     Raises:
@@ -86,7 +88,7 @@ def save(
     with db.write() as session:
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
         _shelve(template, folder, tags)
-        _about(session, template, topic)
+        _choose(session, template, topic, sender, reply_to)
         number = _version(session, template, compiled, now)
         audit.record(session, actor, "template.save", f"template:{key}", {"revision": template.revision, "version": number})
         freshness.bump(session, "templates")
@@ -121,8 +123,10 @@ def describe(
     actor: str,
     now: datetime,
     topic: str | None = None,
+    sender: str | None = None,
+    reply_to: str | None = None,
 ) -> Template:
-    """Changes what stands on the template's label; its text stays. `topic`: as `save`.
+    """Changes what stands on the template's label; its text stays. `topic`, `sender`, `reply_to`: as `save`.
 
     Raises:
         NotFound, Conflict: as `save_draft`. Invalid: lists every problem.
@@ -131,7 +135,7 @@ def describe(
     template = _locked(session, key, revision)
     template.name, template.message_class = name.strip(), message_class
     _shelve(template, folder, tags)
-    _about(session, template, topic)
+    _choose(session, template, topic, sender, reply_to)
     template.revision, template.updated_at = template.revision + 1, now
     session.add(template)
     audit.record(session, actor, "template.describe", f"template:{key}", {"revision": template.revision, "class": message_class})
@@ -385,16 +389,30 @@ def _shelve(template: Template, folder: str | None, tags: Sequence[str] | None) 
         template.tags = list(dict.fromkeys(tag.strip() for tag in tags))
 
 
-def _about(session: Session, template: Template, topic: str | None) -> None:
-    """Raises Invalid: the workspace has no such topic. One that it had once stays where it was."""
-    if topic is None or topic == template.topic:
-        return
-    if topic and topic not in settings.load(session, settings.Topics).offers():
-        text = "There is no topic “{topic}”: add it under “Topics” in the settings first."
-        issue = Issue(code="topic", text=text, values={"topic": topic[:64]}, field="topic")
-        raise Invalid("{problem}", [issue], problem=issue)
-    template.topic = topic
+def _choose(session: Session, template: Template, topic: str | None, sender: str | None, reply_to: str | None) -> None:
+    """Raises Invalid, which lists every choice that the workspace has not. What it had once stays where it was."""
+    topics, senders = settings.load(session, settings.Topics).offers(), settings.load(session, settings.Senders).offers()
+    chosen = [
+        (name, key, known) for name, key, known in (("topic", topic, topics), ("sender", sender, senders), ("reply_to", reply_to, senders))
+    ]
+    new = [(name, key, known) for name, key, known in chosen if key is not None and key != getattr(template, name)]
+    issues = [
+        Issue(code=name, text=_NOT_THERE[name], values={"key": key[:64]}, field=name)
+        for name, key, known in new
+        if key and key not in known
+    ]
+    if issues:
+        raise Invalid("{problem}", issues, problem=issues[0])
+    for name, key, _ in new:
+        setattr(template, name, key)
     session.add(template)
+
+
+_NOT_THERE = {
+    "topic": "There is no topic “{key}”: add it under “Topics” in the settings first.",
+    "sender": "There is no sender “{key}”: add it under “Further senders” in the settings first.",
+    "reply_to": "There is no sender “{key}”: add it under “Further senders” in the settings first.",
+}
 
 
 def _locked(session: Session, key: str, revision: int) -> Template:

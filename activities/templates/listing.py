@@ -140,6 +140,8 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
         "kind": original.kind,
         "message_class": original.message_class,
         "topic": original.topic,
+        "sender": original.sender,
+        "reply_to": original.reply_to,
         "folder": original.folder,
         "tags": list(original.tags),
     }

@@ -48,6 +48,8 @@ class TemplateRow(BaseModel):
     kind: str
     message_class: str
     topic: str
+    sender: str
+    reply_to: str
     folder: str
     tags: list[str]
     revision: int
@@ -129,6 +131,12 @@ class Save(BaseModel):
     folder: str | None = Field(None, max_length=120, description="Left out: it stays where it is.")
     tags: list[Annotated[str, Field(min_length=1, max_length=60)]] | None = Field(None, max_length=20, description="Left out: they stay.")
     topic: str | None = Field(None, max_length=64, description="A topic of the workspace, empty: none. Left out: it stays.")
+    sender: str | None = Field(
+        None, max_length=64, description="A sender of the workspace, empty: the usual one. A step may choose another. Left out: it stays."
+    )
+    reply_to: str | None = Field(
+        None, max_length=64, description="A sender who gets answers, empty: as the sender says. Left out: it stays."
+    )
     revision: int | None = Field(None, ge=1, le=2**31 - 1)
 
 
@@ -257,6 +265,8 @@ def save_template(
         folder=body.folder,
         tags=body.tags,
         topic=body.topic,
+        sender=body.sender,
+        reply_to=body.reply_to,
         renderer=server.messaging.renderer,
     )
     response.headers["etag"] = f'"{saved.template.revision}"'

@@ -17,7 +17,7 @@ from models import Freshness, Journey, Member, Rotation, Secret, Template
 from sqlalchemy import String, cast, literal, union_all
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
-from workspace import listed_names, secrets, settings
+from workspace import listed_names, secrets, sending_domains, settings
 
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.template_frames import address
@@ -113,10 +113,7 @@ def load(session: Session, t: Translator) -> Lookups:
         "score_group": _listed(session, t, "score_groups"),
         "topic": listed_names.topics(session, t.language),
         "tag": [(name, name) for name in tags.known(session)],
-        "sender": [
-            (one.key, one.name or one.email)
-            for one in settings.load(session, settings.Senders).senders
-        ],
+        "sender": sending_domains.offered(session),
         "cap_class": [
             (name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())
         ],

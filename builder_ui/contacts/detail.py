@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func
+from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from builder_ui.contacts import devices as device_view
@@ -17,7 +18,7 @@ from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.catalogue import field_titles
-from crm.consent import mailbox
+from crm.consent import expiry, mailbox
 from crm.consent.consent import history
 from crm.people import devices, phones
 from crm.people.contacts import get, names_of
@@ -25,7 +26,7 @@ from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
 from engine.runs.operations import RunFilter, list_runs
 from journeys import postal
-from journeys.channels import ADDRESSED
+from journeys.channels import ADDRESSED, TOPIC
 from models import Consent, ConsentState, Contact, Device, Event, Journey, Merge, Message, Score, Tag
 from storage import origin
 from workspace import listed_names
@@ -209,16 +210,31 @@ def nothing(context: PageContext) -> str:
     return context.t("No results.") if context.query.get("q") or context.query.get("kind") else context.t("No activity yet.")
 
 
+def _ends(context: PageContext, session: Session, one: ConsentState) -> Element:
+    """When a consent ends by itself, or that it has; empty where it does not."""
+    now = context.app.now()
+    end = (
+        expiry.ends_at(session, one.contact_id, one.purpose, one.said_at, now) if one.state == "granted" and one.channel != TOPIC else None
+    )
+    if end is None:
+        return ""
+    return components.moment(context.t, end) if end > now else components.badge(context.t("expired"), "warn", "hourglass")
+
+
 def consent_view(context: PageContext, data: Data, acts: Acts) -> Element:
     """What holds now, and under it every statement with its wording and proof, newest first."""
     t = context.t
-    columns = (t("Channel"), t("Purpose"), t("Now"), t("Since"))
+    columns = (t("Channel"), t("Purpose"), t("Now"), t("Since"), t("Expires"))
+    with context.engine.db.read() as session:
+        ends = [_ends(context, session, one) for one in data.consents]
+    expiring = {(one.channel, one.purpose): end for one, end in zip(data.consents, ends, strict=True)}
     now = [
         [
             coded(t, CHANNELS, one.channel),
             one.purpose,
             html.b(coded(t, CONSENT_STATES, one.state)),
             components.moment(t, one.said_at),
+            expiring[one.channel, one.purpose],
         ]
         for one in sorted(data.consents, key=lambda one: (one.channel, one.purpose))
     ]

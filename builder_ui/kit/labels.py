@@ -132,6 +132,8 @@ REASONS = {
     "address_incomplete_region": "address incomplete: the state or province is missing",
     "address_incomplete_country": "address incomplete: the country is missing",
     "no_consent": "no consent",
+    "consent_expired": "the consent has expired",
+    "unverified_sender": "the sender is not verified",
     "topic_declined": "does not want to hear about this topic",
     "no_contact": "the contact does not exist any more",
     "quiet_hours": "quiet hours",

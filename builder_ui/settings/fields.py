@@ -258,6 +258,9 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "purposes.names.key": ("Key", "Used in consents and journeys; never changes. Leave empty to remove this purpose."),
     "purposes.names.english": ("What contacts read in English", "On the preference page."),
     "purposes.names.german": ("What contacts read in German", ""),
+    "consent_expiry.purposes": ("Purpose", ""),
+    "consent_expiry.purposes.purpose": ("Consent purpose", "Key of a purpose of the page “Consent purposes”."),
+    "consent_expiry.purposes.after": ("Expires after", "At least 30 days. Leave empty to let consents for this purpose stand."),
     "topics.topics": ("Topic", ""),
     "topics.topics.key": (
         "Key",

@@ -21,6 +21,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/channel_rules", "Rules between channels", "setting.read"),
     ("/ui/settings/workspace/hold_out", "Control group", "setting.read"),
     ("/ui/settings/workspace/purposes", "Consent purposes", "setting.read"),
+    ("/ui/settings/workspace/consent_expiry", "Expiry of consents", "setting.read"),
     ("/ui/settings/workspace/topics", "Topics", "setting.read"),
     ("/ui/settings/workspace/signup_forms", "Sign-up forms", "setting.read"),
     ("/ui/settings/workspace/double_opt_in", "Double opt-in", "setting.read"),

@@ -26,6 +26,7 @@ LEADS = {
     "hold_out": "A control group over all journeys: comparing it with everybody else shows what marketing achieves.",
     "calendar": "Task deadlines count only these hours.",
     "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
+    "consent_expiry": "How long a consent counts without a sign of interest: a message that the contact opened or clicked, an order, or a new yes. Nothing expires until you add a purpose. The law names no period: a German court held 18 months without use to be too long, the highest one knows no fixed limit. 24 months (730 days) are common.",
     "topics": "What your messages are about, such as product news or events. Contacts choose among them on the preference page; templates and steps name one.",
     "signup_forms": "Forms by which people sign up. Each is a page of its own, and can be put into your website.",
     "double_opt_in": "Whoever signs up gets an e-mail with a link, and is a subscriber once it is confirmed.",

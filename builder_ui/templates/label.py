@@ -38,6 +38,13 @@ def label(writing: Writing) -> Element:
         (t("Folder"), html.input({"key": "f" + key, "defaultValue": stored.folder, "maxLength": 120, "onBlur": kept("folder", str.strip), **off})),
         (t("Tags, separated by commas"), html.input({"key": "t" + key, "defaultValue": ", ".join(stored.tags), "maxLength": 1200, "onBlur": kept("tags", listed), **off})),
     ]  # fmt: skip
+    if stored.senders:
+        chosen = [html.option({"key": id, "value": id}, name) for id, name in [("", t("as in the settings")), *stored.senders]]
+        answers = [html.option({"key": id, "value": id}, name) for id, name in [("", t("as the sender says")), *stored.senders]]
+        fields += [
+            (t("Sender"), html.select({"value": stored.sender, "onChange": kept("sender", str), **off}, chosen)),
+            (t("Replies go to"), html.select({"value": stored.reply_to, "onChange": kept("reply_to", str), **off}, answers)),
+        ]
     if stored.kind == "partial":
         del fields[1:3]
         return html.div({"className": "tpl-label"}, _form(fields), *_inclusions(writing))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.account_setup import what_to_do
@@ -21,7 +22,7 @@ from activities.accounts import Carrier
 from activities.providers.provider import ApprovedTemplate, ConfiguredProvider, ProviderFailure
 from activities.rendering import CompiledTemplate
 from activities.rendering.compile import is_locale
-from activities.rendering.kinds import HTML, KINDS, PARTS
+from activities.rendering.kinds import HTML, KINDS, PARTS, needs_unsubscribe
 from activities.templates import library, listing, partials, samples
 from activities.templates.preview import Proof, proof, trigger_for
 from activities.templates.reach import Reached, reach
@@ -37,8 +38,8 @@ from crm.catalogue import load_catalogue
 from crm.people import contacts
 from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
-from models import TemplateVersion
-from workspace import listed_names
+from models import Template, TemplateVersion
+from workspace import listed_names, sending_domains
 from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
@@ -95,6 +96,10 @@ class Stored:
     older: list[partials.Behind] = field(default_factory=list)
     inclusions: list[partials.Inclusion] = field(default_factory=list)
     """Of a partial: what includes it."""
+    sender: str = ""
+    reply_to: str = ""
+    senders: list[tuple[str, str]] = field(default_factory=list)
+    """(key, name) of whom its messages can be from."""
 
 
 class Writing(AutosavingEditor):
@@ -535,6 +540,8 @@ class Writing(AutosavingEditor):
             "name": stored.name,
             "message_class": stored.message_class,
             "topic": stored.topic,
+            "sender": stored.sender,
+            "reply_to": stored.reply_to,
             "folder": stored.folder,
             "tags": stored.tags,
             **changes,
@@ -543,6 +550,7 @@ class Writing(AutosavingEditor):
             template = library.describe(session, stored.key, stored.revision, actor=context.by, now=context.app.now(), **label)
             stored.revision, stored.name, stored.message_class = template.revision, template.name, template.message_class
             stored.folder, stored.tags, stored.topic = template.folder, list(template.tags), template.topic
+            stored.sender, stored.reply_to = template.sender, template.reply_to
         return {}
 
     def correct(self, use: listing.Use) -> dict[str, Any]:
@@ -678,4 +686,10 @@ def fetch(context: PageContext) -> Stored:
             blocks.pictures(session, context.app.public_url) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],
+            sender=template.sender, reply_to=template.reply_to, senders=_senders(session, template),
         )  # fmt: skip
+
+
+def _senders(session: Session, template: Template) -> list[tuple[str, str]]:
+    """Of a mail: other channels have no sender to choose."""
+    return sending_domains.offered(session, template.sender, template.reply_to) if needs_unsubscribe(template.kind) else []

@@ -7,6 +7,7 @@ statement costs more than what it looks up.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -36,10 +37,11 @@ states, suppressed, words = table(ConsentState), table(Suppression), table(Mailb
 
 
 class Standing(NamedTuple):
-    """`consent` and `topic`: granted, withdrawn, pending, or None where nothing was said. `reasons`: why the address gets nothing; `unsubscribe`
+    """`consent` and `topic`: granted, withdrawn, pending, or None where nothing was said. `said_at`: when the consent was. `reasons`: why the address gets nothing; `unsubscribe`
     also where somebody who has it said no."""
 
     consent: str | None
+    said_at: datetime | None
     topic: str | None
     reasons: list[str]
 
@@ -51,6 +53,7 @@ def standing(session: Session, keys: Sequence[bytes], contact_id: str, channel: 
     if channel in ADDRESSED:
         given["spelled"] = spelling(channel, address)
     said: dict[str, str] = {}
+    said_at: datetime | None = None
     reasons: list[str] = []
     for row in on(session).execute(_asked(len(found), channel in ADDRESSED), given):
         if row.what == "suppression":
@@ -58,8 +61,8 @@ def standing(session: Session, keys: Sequence[bytes], contact_id: str, channel: 
         elif row.what == "mailbox":
             reasons += ["unsubscribe"] if is_no(row.no, row.yes) else []
         else:
-            said[row.what] = row.said
-    return Standing(said.get("consent"), said.get("topic"), reasons)
+            said[row.what], said_at = row.said, row.no or said_at
+    return Standing(said.get("consent"), said_at, said.get("topic"), reasons)
 
 
 @cache
@@ -67,7 +70,7 @@ def _asked(keys: int, addressed: bool) -> CompoundSelect[Any]:
     """Every part is one look-up by a primary key, or by as many keys as hash the address."""
     hashed: list[BindParameter[str]] = [bindparam(f"hash{n}") for n in range(keys)]
     nothing = cast(null(), words.c.said_at.type)
-    consents = select(_kind("consent"), states.c.state.label("said"), nothing.label("no"), nothing.label("yes")).where(
+    consents = select(_kind("consent"), states.c.state.label("said"), states.c.said_at.label("no"), nothing.label("yes")).where(
         states.c.contact_id == bindparam("of"), states.c.channel == bindparam("on"), states.c.purpose == bindparam("for")
     )
     topics = select(_kind("topic"), states.c.state, nothing, nothing).where(

@@ -2,7 +2,7 @@
 
 Asked for every message to a contact: by the claim of a real one (`activities.sending.gate` gathers the arguments from the database), and
 by whoever wants to know what would happen. The order of the questions is fixed, and the first refusal is the reason that is recorded:
-contact, address, consent, topic, suppression, reply window, hold-out, whether the mailbox has it already; then the earliest instant at which quiet hours, frequency caps and
+contact, address, consent and its age, topic, suppression, reply window, hold-out, whether the mailbox has it already; then the earliest instant at which quiet hours, frequency caps and
 the spacing between channels leave room.
 
 All values are plain and survive JSON. Instants are aware UTC. It does not look at the message's text, and it remembers nothing.
@@ -70,6 +70,8 @@ class Person:
     contact_id: str = ""
     paused_until: datetime | None = None
     at_most_every: timedelta | None = None
+    active_at: datetime | None = None
+    """When the consent for the wanted purpose was given, or used last; None: nobody asked, since it does not end by itself."""
 
 
 Consents = Mapping[str, Mapping[str, str]]
@@ -128,6 +130,14 @@ class HoldOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """Consents for `purpose` end `after` so long without a sign of interest."""
+
+    purpose: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the workspace lets through at most. None: it has no quiet time, and no control group."""
 
@@ -136,6 +146,7 @@ class Limits:
     channel_quiet: tuple[ChannelQuiet, ...] = ()
     spacings: tuple[Spacing, ...] = ()
     hold_out: HoldOut | None = None
+    expiries: tuple[Expiry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +194,8 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It may never leave. Reasons: no_contact, no_address, address_incomplete_<part>, no_consent, topic_declined, suppressed_<why>,
-    outside_reply_window, global_hold_out, same_mailbox."""
+    """It may never leave. Reasons: no_contact, no_address, address_incomplete_<part>, no_consent, consent_expired, topic_declined,
+    suppressed_<why>, outside_reply_window, global_hold_out, same_mailbox."""
 
     reason: str
 
@@ -251,6 +262,8 @@ def decide(
         return Refuse(problem)
     if wanted.is_marketing and consents.get(wanted.channel, {}).get(wanted.purpose) != "granted":
         return Refuse("no_consent")
+    if wanted.is_marketing and _is_expired(wanted, person, limits, now):
+        return Refuse("consent_expired")
     if wanted.is_marketing and consents.get(TOPIC, {}).get(wanted.topic) == "withdrawn":
         return Refuse("topic_declined")
     if why := _suppressed(wanted, suppressions):
@@ -274,6 +287,12 @@ def is_open(replied_at: datetime | None, window: timedelta, now: datetime) -> bo
 def _undeliverable(channel: str, address: str) -> str | None:
     """What an address lacks on its channel, as its form tells."""
     return CHANNELS[channel].problem(address) if channel in CHANNELS else None
+
+
+def _is_expired(wanted: SendRequest, person: Person, limits: Limits, now: datetime) -> bool:
+    """Whether the consent has not been used for as long as its purpose allows."""
+    since = person.active_at
+    return since is not None and any(since + one.after <= now for one in limits.expiries if one.purpose == wanted.purpose)
 
 
 def is_held_out(group: HoldOut, contact_id: str) -> bool:

@@ -106,12 +106,14 @@ def passed_over(document: Mapping[str, Any], newest: Version | None) -> frozense
 
 def known(session: Session) -> Known:
     """What a journey may name outside itself."""
-    kinds = dict(session.execute(select(Template.key, Template.kind).where(col(Template.archived_at).is_(None))).all())
+    labels = session.execute(
+        select(Template.key, Template.kind, Template.sender, Template.reply_to).where(col(Template.archived_at).is_(None))
+    ).all()
     compiled: dict[str, Any] = dict(session.execute(_newest_templates()).all())
     rotations = session.execute(select(Rotation.pool, Rotation.members)).all()
     active = frozenset(session.scalars(select(Member.id).where(col(Member.active))).all())
     return Known(
-        templates={key: _known_template(kind, compiled.get(key, {})) for key, kind in kinds.items()},
+        templates={key: _known_template(kind, compiled.get(key, {}), *senders) for key, kind, *senders in labels},
         pools=frozenset(pool for pool, _ in rotations),
         idle_pools=frozenset(pool for pool, members in rotations if active.isdisjoint(members)),
         journeys=frozenset(session.scalars(select(Journey.key)).all()),
@@ -127,12 +129,12 @@ def known(session: Session) -> Known:
     )
 
 
-def _known_template(kind: str, compiled: Mapping[str, Any]) -> KnownTemplate:
-    """`compiled`: the newest version, locale -> variant."""
+def _known_template(kind: str, compiled: Mapping[str, Any], sender: str, reply_to: str) -> KnownTemplate:
+    """`compiled`: the newest version, locale -> variant; `sender`, `reply_to`: of its label."""
     shape = CHANNELS[kind].template if kind in CHANNELS else None
     approved = shape.approved if shape is not None else None
     only_answers = approved is not None and any(not variant.get("parts", {}).get(approved.id) for variant in compiled.values())
-    return KnownTemplate(kind, _can_unsubscribe(compiled), only_answers)
+    return KnownTemplate(kind, _can_unsubscribe(compiled), only_answers, sender, reply_to)
 
 
 def _newest_templates() -> Select[Any]:

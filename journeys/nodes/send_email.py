@@ -28,13 +28,13 @@ class SendEmail(SendTemplate):
     sender: Key | None = Field(
         None,
         title="Sender",
-        description="As in the settings unless chosen here.",
+        description="As in the template, else as in the settings, unless chosen here.",
         json_schema_extra={"widget": "sender", "names": "sender"},
     )
     reply_to: Key | None = Field(
         None,
         title="Replies go to",
-        description="The sender's own address for replies unless chosen here.",
+        description="As in the template, else the sender's own address for replies, unless chosen here.",
         json_schema_extra={"widget": "sender", "names": "sender"},
     )
 

@@ -1,6 +1,6 @@
 """A postal address of the contact
 
-Revision 0045, after 0044. What tracking calls have left in the attribute `address` so far is no postal address yet: the next call with it
+Revision 0046, after 0045. What tracking calls have left in the attribute `address` so far is no postal address yet: the next call with it
 makes one.
 """
 

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import event, insert
 from sqlalchemy.orm import Session
 
+import crm.consent.expiry
 import crm.consent.mailbox
 import crm.consent.standing
 import crm.consent.suppression
@@ -102,7 +103,30 @@ def rows_of(placed: Placed) -> Rows:
     found += [(MailboxConsent, word) for word in words_of(placed, case)]
     found += messages_of(placed, case)
     found += [(Event, values) for values in events_of(placed, case)]
+    found += signs_of(placed, case)
     return found
+
+
+def signs_of(placed: Placed, case: Asked) -> Rows:
+    """By what the consent was used last, among signs that must not count: of strangers, of tests, of other events."""
+    if case.person is None or case.person.active_at is None:
+        return []
+    by, at = placed.case.get("active_by"), datetime.fromisoformat(placed.case.get("ordered_at") or case.person.active_at.isoformat())
+    used = {"cap_class": "", "channel": "email", "status": "sent", "at": LONG_AGO}
+    lately, stranger = case.now - MINUTE, placed.id_of("stranger")
+    found = used_message(message(placed, "stranger used", **used, contact_id=stranger), opened_at=lately, clicked_at=lately)
+    found += used_message(message(placed, "test used", **used, test=True), opened_at=lately, clicked_at=lately)
+    found += used_message(message(placed, "used", **used), **({f"{by}_at": at} if by in ("opened", "clicked") else {}))
+    order = {"type": "track", "source": "shop"}
+    found.append((Event, {**event_row_of(placed, "their order", stranger, "Order Completed", "", lately), **order}))
+    found.append((Event, {**event_row_of(placed, "cart", placed.contact_id, "Cart Viewed", "", lately), **order}))
+    if by == "ordered":
+        found.append((Event, {**event_row_of(placed, "order", placed.contact_id, "Order Completed", "", at), **order}))
+    return found
+
+
+def used_message(rows: Rows, **used: datetime) -> Rows:
+    return [(kind, {**values, **used} if kind is Message else values) for kind, values in rows]
 
 
 def events_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
@@ -178,7 +202,9 @@ def contact_row(id: str, **fields: Any) -> dict[str, Any]:
 
 
 def consents_of(placed: Placed, case: Asked) -> Iterator[dict[str, Any]]:
-    said_at = {"said_at": LONG_AGO}
+    said_at = {
+        "said_at": LONG_AGO if case.person is None or case.person.active_at is None or "active_by" in placed.case else case.person.active_at
+    }
     channel, purpose = case.wanted.channel, case.wanted.purpose
     yield {"contact_id": placed.id_of("stranger"), "channel": channel, "purpose": purpose, "state": "granted", **said_at}
     if case.person is not None:
@@ -315,7 +341,7 @@ def message(
     row = {
         "id": own, "once_key": f"{own}:{NODE}:1", "run_id": own, "contact_id": contact_id, "channel": channel, "cap_class": cap_class,
         "priority": priority, "status": status, "planned_at": since, "held_until": until, "test": test, "answer": {}, "node": NODE,
-        "claimed_at": at, "sent_at": None if status == "claimed" else at, "purpose": purpose, "message_class": "marketing", "template": "",
+        "opened_at": None, "clicked_at": None, "claimed_at": at, "sent_at": None if status == "claimed" else at, "purpose": purpose, "message_class": "marketing", "template": "",
         "locale": "", "subject": "", "reason": "", "attempts": 0, "provider": "", "provider_id": "",
     }  # fmt: skip
     return [(Run, run), (Message, row)]
@@ -374,6 +400,8 @@ def limited(db: Database, limits: Limits) -> Iterator[Session]:
             settings.put(session, "frequency_caps", {"caps": caps}, "test", LONG_AGO)
             settings.put(session, "channel_rules", {"rules": rules}, "test", LONG_AGO)
             settings.put(session, "hold_out", group, "test", LONG_AGO)
+            ending = [{"purpose": one.purpose, "after": one.after} for one in limits.expiries]
+            settings.put(session, "consent_expiry", {"purposes": ending}, "test", LONG_AGO)
             yield session
             raise Undone
     except Undone:
@@ -507,6 +535,8 @@ def broken_gates() -> Iterator[tuple[str, Ask]]:
         yield what, load(whole(own), "activities.sending.gate", suppression=copy)["ask"]
     for what, tree in broken(Path(crm.consent.standing.__file__)):
         yield what, load(whole(own), "activities.sending.gate", standing=load(tree, "crm.consent.standing")["standing"])["ask"]
+    for what, tree in broken(Path(crm.consent.expiry.__file__), ("_used", "_ordered", "period", "active_at")):
+        yield what, load(whole(own), "activities.sending.gate", expiry=SimpleNamespace(**load(tree, "crm.consent.expiry")))["ask"]
     for what, tree in broken(Path(crm.consent.mailbox.__file__), ("is_no",)):
         names = load(whole(Path(crm.consent.standing.__file__)), "crm.consent.standing", is_no=load(tree, "crm.consent.mailbox")["is_no"])
         yield what, load(whole(own), "activities.sending.gate", standing=names["standing"])["ask"]

@@ -61,6 +61,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         "no_address",
         "no_consent",
         "topic_declined",
+        "consent_expired",
         "pause_requested",
         "quiet_hours",
         "frequency_cap",
@@ -272,6 +273,8 @@ GATE, CLOCK = Path(engine.interpreter.gate.__file__), Path(journeys.clock.__file
 QUIET = ("earliest_allowed", "_quiet_around", "zone_of")
 SAME = {
     "if isinstance(name, str) -> True": "a name that is no text is None here, and None is no zone",
+    "since is not None and any((since + one.after <= now for one in limits.expiries if one.purp: without since is not None": "of scripts, in "
+    "test_simulated_gate: what is in a database has an instant",
     "max((ends for begins, ends in spans if begins <= at < ends), default=at): min": "the walk goes on from the nearer end",
     "said.get('message_class') or journey.message_class: without said.get('message_class')": "of `wanted`, below",
     "said.get('message_class') or journey.message_class: without journey.message_class": "of `wanted`, below",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.interpreter.gate import Cap, Limits, QuietTime
+from engine.interpreter.gate import Cap, Expiry, Limits, QuietTime
 from engine.interpreter.simulate import Path, Script, Written, simulate
 from journeys.channels import CHANNELS
 from journeys.compile import compile_journey
@@ -61,6 +61,11 @@ def test_who_agreed_gets_both() -> None:
 )
 def test_what_the_gate_refuses_is_skipped_and_says_why(script: dict[str, Any], reason: str) -> None:
     assert calls(walked(**script)) == [("skipped", reason)] * 2
+
+
+def test_the_consents_of_a_script_have_no_age_and_do_not_expire() -> None:
+    limits = Limits(expiries=(Expiry("marketing", timedelta(days=30)),))
+    assert calls(walked(limits)) == [("sent", ""), ("sent", "")]
 
 
 def test_a_declined_topic_is_the_templates_unless_the_step_says_otherwise() -> None:

@@ -152,6 +152,17 @@ def test_a_return_path_elsewhere_has_records_of_its_own(server: DnsServer) -> No
     assert codes[1]["alignment"] in MEANINGS
 
 
+@pytest.mark.parametrize(
+    ("proven", "level", "code"), [(True, "good", "good"), (False, "bad", "dkim_provider"), (None, "unknown", "dkim_elsewhere")]
+)
+def test_a_provider_that_signs_by_itself_says_whether_the_domain_is_the_accounts(proven: bool | None, level: str, code: str) -> None:
+    zone = from_records(good_zone(DOMAIN, "pfadwerk1", KEY.value))
+    [mark] = [one for one in check(DOMAIN, None, "", zone, proven=proven) if one.what == "dkim"]
+    assert (mark.level, mark.code) == (level, code)
+    [own] = [one for one in check(DOMAIN, KEY, "", zone, proven=proven) if one.what == "dkim"]
+    assert own.level == "good", "the account's own key is asked of the DNS"
+
+
 def test_an_alias_is_followed_and_addresses_need_no_name(server: DnsServer) -> None:
     server.records |= {DKIM: [], (DKIM[0], "CNAME"): ["keys.example.net."], ("keys.example.net", "TXT"): [text(KEY.value)]}
     found = marks(server, host="8.8.8.8")

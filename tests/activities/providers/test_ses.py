@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -50,6 +50,7 @@ class Api(ThreadingHTTPServer):
         self.next: type[ProviderFailure] | None = None
         self.says: Any = {"MessageId": "0100-ses"}
         self.account: Any = {"SendingEnabled": True, "EnforcementStatus": "HEALTHY", "SendQuota": {"MaxSendRate": 1_000.0}}
+        self.identities: dict[str, Any] = {}
         self.asked = 0
         self.lock = threading.Lock()
 
@@ -73,6 +74,9 @@ class Handler(BaseHTTPRequestHandler):
         return self._say(200, self.server.says)
 
     def do_GET(self) -> None:
+        if self.path.startswith("/v2/email/identities/"):
+            told = self.server.identities.get(self.path.rpartition("/")[2], "NotFoundException")
+            return self._say(404, {"message": SPOKEN}, told) if isinstance(told, str) else self._say(200, told)
         assert self.path == "/v2/email/account"
         with self.server.lock:
             self.server.asked += 1
@@ -279,6 +283,30 @@ def test_the_rate_is_asked_for_again_and_its_absence_stops_nothing(wire: SesWire
 
 
 # moto, which somebody else wrote
+
+
+@pytest.mark.parametrize(
+    ("said", "proven"),
+    [
+        ({"VerifiedForSendingStatus": True, "DkimAttributes": {"SigningEnabled": True, "Status": "SUCCESS"}}, True),
+        ({"VerifiedForSendingStatus": False, "DkimAttributes": {"SigningEnabled": True, "Status": "SUCCESS"}}, False),
+        ({"VerifiedForSendingStatus": True, "DkimAttributes": {"SigningEnabled": False, "Status": "SUCCESS"}}, False),
+        ({"VerifiedForSendingStatus": True, "DkimAttributes": {"SigningEnabled": True, "Status": "PENDING"}}, False),
+        ({"VerifiedForSendingStatus": True}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_amazon_says_whether_a_domain_is_the_accounts(wire: SesWire, said: Any, proven: bool) -> None:
+    if said is not None:
+        wire.api.identities["shop.example"] = said
+    assert cast(Ses, wire.provider).has_proven("shop.example") is proven
+
+
+def test_where_amazon_does_not_say_a_domain_is_neither(wire: SesWire) -> None:
+    wire.api.identities["shop.example"] = "AccessDeniedException"
+    with pytest.raises(ProviderFailure):
+        cast(Ses, wire.provider).has_proven("shop.example")
 
 
 def test_an_independent_ses_takes_the_mail() -> None:

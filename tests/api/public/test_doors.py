@@ -18,7 +18,7 @@ from sqlmodel import select
 
 from activities.rendering import link_digest
 from activities.tracking import Tracking, store_links
-from api.public.brand import DARK, LEAST_CONTRAST, LIGHT, colours, contrast, readable
+from api.public.brand import colours
 from crm.consent import consent, mailbox
 from crm.consent.consent import Evidence, record_consent
 from crm.people import profile
@@ -26,6 +26,7 @@ from engine.engine import Engine
 from models import Body, Consent, Contact, Event, Hit, Message, new_id
 from tests.api.public.conftest import SHOP
 from workspace import logo, settings
+from workspace.colours import DARK, LEAST_CONTRAST, LIGHT, contrast, readable
 
 FIREFOX = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
