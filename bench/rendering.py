@@ -63,6 +63,7 @@ def _job(renderer: Renderer, compiled: CompiledTemplate) -> Callable[[], Rendere
         "contact": made_up("contact", compiled.fields, CONTACT, NOW),
         "trigger": made_up("trigger", compiled.fields, EVENT, NOW),
         "sender": {"name": "Shop", "email": "shop@example.com", "address": "Hauptstraße 1"},
+        "brand": {name.partition(".")[2]: "#1f5fbf" for name in compiled.fields if name.startswith("brand.")},
         "now": NOW,
         **{f"{name}_url": f"https://m.example/{name}" for name in ("unsubscribe", "preferences", "view")},
     }

@@ -12,13 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
 from activities.providers.callback import Callback
-from activities.rendering.cards import Paper
 from models import Database
+
+if TYPE_CHECKING:
+    from activities.rendering.cards import Paper
 
 DeliveryCheck = Literal["idempotent", "lookup", "blind"]
 """What to do when nobody knows whether a call arrived: repeat it with the same key, ask with `lookup`, or wait for an echo."""

@@ -37,13 +37,14 @@ def cells(context: PageContext, row: Row[Any], providers: Providers, acts: Acts)
         question = t("Marketing leaves through “{name}” again. What was counted so far counts no more.", name=row.account)
         handler = acts.act("account.manage", partial(resume, account=row.account), "The account goes on.")
         again = components.ask(t("Let it go on"), question, t("Let it go on"), handler, "history")
+    may = context.may("account.manage") if is_rate else context.may("account.try")
     return [
         html.strong(row.account),
         components.moment(t, row.since),
         html.code(row.code),
         t(what_to_do(providers, row.account, row.code)),
         t.number(row.probes),
-        again if context.may("account.manage" if is_rate else "account.try") else "",
+        again if may else "",
     ]
 
 

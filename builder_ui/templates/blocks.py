@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -29,8 +29,8 @@ from journeys.nodes import Node, Palette
 from locales import translator
 from models import Database, Journey, Template
 
-if TYPE_CHECKING:
-    from builder_ui.templates.session import Writing
+Writing = Any
+"""A template's open editor (`builder_ui.templates.session`), which imports this module."""
 
 MOST_PICTURES = 60
 Level = Literal["row", "block"]

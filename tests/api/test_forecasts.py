@@ -30,7 +30,7 @@ def journey(admin: Any, engine: Engine) -> None:
     """Live, with five people: two agreed, one did not, one has no number, one may not enter."""
     now = engine.clock.now()
     with engine.db.write() as session:
-        workspace.put(session, "quiet_hours", {"enabled": False}, "test", now)
+        workspace.put(session, "quiet_hours", {"enabled": False, "channels": []}, "test", now)
         for number, agreed, name in (("1", True, "A"), ("2", True, "B"), ("3", False, "C"), (None, True, "D"), ("5", True, "Out")):
             phone = f"+4144668180{number}" if number else None
             contact = Contact(phone=phone, last_name=name, created_at=now, updated_at=now)

@@ -29,7 +29,22 @@ from journeys.triggers import TRIGGERS
 from models import Template
 from tests.builder_ui.test_builder import edited
 
-TYPED_FREELY = {"name", "text", "title", "description", "subject", "salt", "url", "reason", "timezone", "value", "cron", "outcomes", "to"}
+TYPED_FREELY = {
+    "name",
+    "text",
+    "title",
+    "description",
+    "subject",
+    "salt",
+    "url",
+    "reason",
+    "timezone",
+    "value",
+    "cron",
+    "outcomes",
+    "to",
+    "replaces",
+}
 """What no list knows: names that an author gives, texts, addresses, values. `value` of a condition is chosen where the field has values."""
 
 

@@ -38,6 +38,8 @@ def source(page: Page) -> Locator:
     if switch.count() and switch.get_attribute("aria-pressed") != "true":
         switch.click()
         expect(page.locator(".tpl-blocks")).to_have_count(0)
+    if switch.count():  # a mail: its plain text has a field of the same sort, which stands there before the source does
+        return page.locator('.cm-content[aria-label="Source (MJML)"]')
     return page.locator(".cm-content").first
 
 
@@ -177,15 +179,15 @@ def test_what_was_written_while_the_server_was_gone_is_kept(serve: Serve, enter:
 def test_languages_undo_and_the_insert_menu(page: Page, town: Any) -> None:
     begin(page, "Newsletter", "both")
     page.get_by_role("button", name="German").click()
-    expect(source(page)).to_contain_text("Das ist neu")
+    expect(source(page)).to_contain_text('<mjml lang="de">')
     source(page).click()
     page.keyboard.press("Control+End")
     page.keyboard.type("<!-- x -->")
     kept(page)
     page.get_by_role("button", name="English").click()
-    expect(source(page)).to_contain_text("What is new")
+    expect(source(page)).to_contain_text('<mjml lang="en">')
     page.get_by_role("button", name="German").click()
-    expect(source(page)).to_contain_text("Das ist neu")
+    expect(source(page)).to_contain_text('<mjml lang="de">')
     source(page).click()
     page.keyboard.press("Control+z")
     kept(page)

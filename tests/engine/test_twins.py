@@ -46,6 +46,7 @@ class Phone:
     channels: frozenset[str] = frozenset({"sms"})
     delivery_check: DeliveryCheck = "idempotent"
     timeout_seconds: float = 600.0
+    remembers: timedelta = timedelta(0)
     received: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
 

@@ -38,6 +38,7 @@ SAYS = frozenset(
         "exit.reason",
         "notify_team.subject",
         "notify_team.text",
+        "send_push.replaces",
         "send_sms.text",
         "split.arms.name",
         "split.salt",

@@ -98,11 +98,11 @@ def test_a_pause_without_an_offset_is_utc_and_one_that_is_over_is_none(engine: E
 
 def test_only_channels_that_can_be_sent_on_are_offered(client: TestClient, engine: Engine, tracking: Tracking, message: Message) -> None:
     with engine.db.write() as session:
-        for channel in ("sms", "postcard"):
+        for channel in ("sms", "fax"):
             now = engine.clock.now()
             record_consent(session, message.contact_id, channel, "marketing", "granted", now, evidence=Evidence.DATED, source="test")
     page = client.get(tracking.preferences_url(message.id)).text
-    assert ("c.sms.marketing" in page, "c.postcard.marketing" in page) == (True, False)
+    assert ("c.sms.marketing" in page, "c.fax.marketing" in page) == (True, False)
 
 
 def test_every_field_of_the_page_has_a_label_and_the_preview_shows_them(client: TestClient) -> None:
