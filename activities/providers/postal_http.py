@@ -39,9 +39,9 @@ from activities.providers.provider import (
     Surroundings,
     Unreachable,
 )
-from activities.rendering.cards import A6, US, Paper
 from activities.webhooks.address_guard import Guard
 from journeys import postal
+from journeys.paper import A6, US, Paper
 
 TIMEOUT_SECONDS = 40.0
 MOST_BYTES = 256_000

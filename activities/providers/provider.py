@@ -20,7 +20,7 @@ from activities.providers.callback import Callback
 from models import Database
 
 if TYPE_CHECKING:
-    from activities.rendering.cards import Paper
+    from journeys.paper import Paper
 
 DeliveryCheck = Literal["idempotent", "lookup", "blind"]
 """What to do when nobody knows whether a call arrived: repeat it with the same key, ask with `lookup`, or wait for an echo."""

@@ -4,7 +4,8 @@
 somebody else's: pictures come along as bytes.
 """
 
-from activities.rendering.cards.card import A6, US, Card, Paper
+from activities.rendering.cards.card import Card
 from activities.rendering.cards.side import faults, sources
+from journeys.paper import A6, US, Paper
 
 __all__ = ["A6", "US", "Card", "Paper", "faults", "sources"]

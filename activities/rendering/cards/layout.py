@@ -19,9 +19,10 @@ from PIL import Image
 from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]
 from reportlab.pdfbase.ttfonts import TTFont  # type: ignore[import-untyped]
 
-from activities.rendering.cards.card import MM, Card, Paper
+from activities.rendering.cards.card import MM, Card
 from activities.rendering.cards.side import Block, Frame, Look, Run, blocks
 from activities.rendering.faults import RenderFailed
+from journeys.paper import Paper
 
 FONTS: Mapping[str, Path] = {
     name: Path(__file__).parent / "fonts" / f"{name}.ttf" for name in ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique")

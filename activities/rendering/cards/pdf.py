@@ -10,9 +10,10 @@ from reportlab.lib.colors import HexColor  # type: ignore[import-untyped]
 from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
-from activities.rendering.cards.card import MM, Card, Paper
+from activities.rendering.cards.card import MM, Card
 from activities.rendering.cards.layout import Drawn, Picture, Rectangle, sides
 from activities.rendering.faults import RenderFailed
+from journeys.paper import Paper
 
 DPI = 300
 MAX_BYTES = 12_000_000

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from activities.rendering.cards.card import MM, Card, Paper
+from activities.rendering.cards.card import MM, Card
 from activities.rendering.cards.layout import FONTS, Drawn, Picture, Rectangle, sides
+from journeys.paper import Paper
 
 SCALE = 2.0
 """Pixels in a point: 144 dots an inch."""
