@@ -10,7 +10,6 @@ from activities import account_setup
 from activities.accounts import Accounts
 from activities.domains.resolver import Resolver
 from activities.providers import ConfiguredProvider, Providers, Surroundings
-from activities.tracking import Tracking
 from engine.engine import Engine
 from journeys.calls import queue_of
 from journeys.errors import Invalid, Misconfigured
@@ -46,6 +45,8 @@ def accounts_of(settings: Settings, engine: Engine, kinds: Sequence[type[Configu
     """
     providers = providers_of(settings.workspace, kinds)
     seed_accounts(settings, engine, providers, everything=everything)
+    from activities.tracking import Tracking  # it brings what renders mails, which who only names providers does not need
+
     tracking = Tracking(settings.signing_keys(), settings.public_url)
     return Accounts(
         engine.db,
