@@ -16,7 +16,7 @@ HEAVY = "a command or a part of the server loads only what it needs: starting ta
 LATER: dict[str, str] = {
     **dict.fromkeys(("cli", "worker", "settings"), HEAVY),
     **dict.fromkeys((f"commands.{name}" for name in (
-        "ahead", "api_main", "backup", "demo", "dev", "doctor", "recover", "simulate", "start", "tracing", "worker_main", "workspace"
+        "ahead", "api_main", "backup", "demo", "dev", "doctor", "providers", "recover", "simulate", "start", "tracing", "worker_main", "workspace"
     )), HEAVY),
 }  # fmt: skip
 """Module -> why it imports one of ours inside a function."""
