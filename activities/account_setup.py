@@ -139,8 +139,8 @@ def what_to_do(providers: Providers, account: str, code: str) -> str:
 
 
 OUR_ADVICE: Mapping[str, str] = {
-    "rate_complaints": "Too many people report its messages as spam. Marketing waits, other messages leave. Write only to those who want it and read it, then let the account go on.",
-    "rate_bounces": "Too many addresses do not exist. Marketing waits, other messages leave. Clean up the list that they came from, then let the account go on.",
+    "rate_complaints": "Too many people report its messages as spam. Marketing waits, other messages leave. Write only to those who want it and read it, then resume sending.",
+    "rate_bounces": "Too many addresses do not exist. Marketing waits, other messages leave. Clean up the list that they came from, then resume sending.",
     UNKNOWN: "This server does not know the provider of this account: install it here, too, or remove the account.",
     UNREADABLE: "The secrets of this account were encrypted with a key that is gone: enter them again.",
     UNFIT: "The stored configuration of this account does not fit this version: check and save it again.",

@@ -89,7 +89,7 @@ def try_now(session: Session, account: str, by: str, now: datetime) -> None:
     """
     row = find(session, account)
     if row is not None and is_rate(row.code):
-        raise Conflict("This account has too many bounces or complaints: an administrator has to let it go on.")
+        raise Conflict("This account has too many bounces or complaints: an administrator has to resume it.")
     if not changed_rows(session, update(stopped).where(stopped.c.account == account).values(next_probe_at=now)):
         raise NotFound("This account is not stopped.")
     record(session, by, "account.try", f"account:{account}", {})

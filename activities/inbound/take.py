@@ -96,7 +96,7 @@ class Inbound:
                 return Taken(mail.kind, "known"), Wakeups()
             recorded, wakeups = self._record(session, mail)
             if recorded == "too_early":
-                raise TooManyWait("Too many reports wait for their messages; this mail shall come again.")
+                raise TooManyWait("Too many reports are waiting for their messages; deliver this mail again later.")
             session.execute(update(Row).where(col(Row.digest) == mail.digest).values(outcome=recorded))
             return Taken(mail.kind, recorded), wakeups
 

@@ -83,7 +83,7 @@ class PostalHttpConfig(ProviderConfig):
     shape: Literal["lob", "pingen"] = Field(
         "pingen",
         title="Interface",
-        description="How the printer wants to be asked.",
+        description="Which printer's interface it is like.",
         json_schema_extra={"destination": True, "words": {"lob": "like Lob", "pingen": "like Pingen"}},
     )
     base_url: str = Field(
@@ -105,7 +105,7 @@ class PostalHttpConfig(ProviderConfig):
     identity_url: str = Field(
         "",
         pattern=r"^(https://[^\s?#@]{3,300})?$",
-        title="Address of the log-in",
+        title="Address of the token endpoint",
         description="Pingen only; leave empty for its own.",
         json_schema_extra={"destination": True},
     )

@@ -35,8 +35,8 @@ def cells(context: PageContext, row: Row[Any], providers: Providers, acts: Acts)
     again = components.button(t("Try now"), acts.act("account.try", do, "It will be tried within seconds."), "history")
     if is_rate:
         question = t("Marketing leaves through “{name}” again. What was counted so far counts no more.", name=row.account)
-        handler = acts.act("account.manage", partial(resume, account=row.account), "The account goes on.")
-        again = components.ask(t("Let it go on"), question, t("Let it go on"), handler, "history")
+        handler = acts.act("account.manage", partial(resume, account=row.account), "The account is sending again.")
+        again = components.ask(t("Resume sending"), question, t("Resume sending"), handler, "history")
     may = context.may("account.manage") if is_rate else context.may("account.try")
     return [
         html.strong(row.account),

@@ -23,7 +23,7 @@ PAGE = "/ui/coupons"
 PROBLEMS = {
     "codes": "These lines are no codes: {lines}. A code has 3 to 64 letters, digits, - and _.",
     "many": "Too many codes: at most 50,000 at once and 1,000,000 in a pool.",
-    "missing": "There was no code in it.",
+    "missing": "No code was found in it.",
     "gone": "This pool does not exist any more.",
     "role": "Your role does not allow this.",
 }

@@ -112,8 +112,8 @@ def test_a_mail_from_nothing_by_mouse_is_the_mail_written_by_hand(served: None, 
     assert made[0] == made[1]
 
     page.get_by_role("button", name="Building blocks", exact=True).click()
-    page.get_by_role("button", name="Take back").click()
-    expect(page.locator(".blk-said")).to_have_text("Taken back")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".blk-said")).to_have_text("Undone.")
     page.keyboard.press("Control+Shift+z")
     kept_again = page.locator(".tpl-blocks > span").first
     expect(kept_again).to_have_attribute("data-kept", "true")

@@ -25,10 +25,10 @@ def test_a_stopped_account_is_seen_by_all_and_let_go_on_by_an_administrator(log_
     with opened(log_in("marketer"), ADDRESS) as page:
         assert "Too many people report its messages as spam." in page.text
         assert "15 (30 of 1,000)" in page.text
-        assert "Let it go on" not in page.text
+        assert "Resume sending" not in page.text
         assert "Try now" not in page.text
     with opened(log_in("admin"), ADDRESS) as page:
-        page.press("Let it go on")
-        page.see_until("The account goes on.")
+        page.press("Resume sending")
+        page.see_until("The account is sending again.")
     with town.db.read() as session:
         assert sending_rates.known(session) == {"smtp.news": "warn"}

@@ -23,8 +23,8 @@ export function Editor({ api }) {
     const mod = event.ctrlKey || event.metaKey;
     const key = event.key.toLowerCase();
     if (mod && key === "s") { event.preventDefault(); api.save(); }
-    else if (mod && (key === "y" || (key === "z" && event.shiftKey))) { event.preventDefault(); store.redo(t("Done again")); }
-    else if (mod && key === "z" && !event.target.closest(".blk-side textarea")) { event.preventDefault(); store.undo(t("Taken back")); }
+    else if (mod && (key === "y" || (key === "z" && event.shiftKey))) { event.preventDefault(); store.redo(t("Redone.")); }
+    else if (mod && key === "z" && !event.target.closest(".blk-side textarea")) { event.preventDefault(); store.undo(t("Undone.")); }
     else if (event.key === "Escape" && state.selected >= 0) {
       const above = store.way().filter(({ name }) => name !== "mjml" && name !== "mj-body").at(-2);
       store.select(above ? above.start : -1);
@@ -35,7 +35,7 @@ export function Editor({ api }) {
     return (
       <div className="blk blk-cannot">
         <p><Icon path={ICONS.code} />{line ? t("The source does not fit together in line {line}, so it cannot be shown as blocks. Mend it in the source; nothing is lost.", { line }) : t("This source cannot be shown as blocks. It can be edited as source; nothing is lost.")}</p>
-        {state.undo && api.editable ? <button type="button" className="button" onClick={() => store.undo(t("Taken back"))}>{t("Take back")}</button> : null}
+        {state.undo && api.editable ? <button type="button" className="button" onClick={() => store.undo(t("Undone."))}>{t("Undo")}</button> : null}
       </div>
     );
   }
@@ -47,8 +47,8 @@ export function Editor({ api }) {
       </div>
       <div className="blk-stage">
         <div className="blk-top">
-          <button type="button" className="blk-act" disabled={!state.undo || !api.editable} title={t("Take back")} aria-label={t("Take back")} onClick={() => store.undo(t("Taken back"))}><Icon path={ICONS.undo} /></button>
-          <button type="button" className="blk-act" disabled={!state.redo || !api.editable} title={t("Do again")} aria-label={t("Do again")} onClick={() => store.redo(t("Done again"))}><Icon path={ICONS.redo} /></button>
+          <button type="button" className="blk-act" disabled={!state.undo || !api.editable} title={t("Undo")} aria-label={t("Undo")} onClick={() => store.undo(t("Undone."))}><Icon path={ICONS.undo} /></button>
+          <button type="button" className="blk-act" disabled={!state.redo || !api.editable} title={t("Redo")} aria-label={t("Redo")} onClick={() => store.redo(t("Redone."))}><Icon path={ICONS.redo} /></button>
           <span className="blk-said" role="status">{state.said}</span>
         </div>
         <p className="blk-narrow">{t("This window is narrow: texts and settings can be changed here; to arrange blocks, use a wider one.")}</p>
@@ -102,7 +102,7 @@ export function keepBlock(api, node) {
   Object.assign(input, { required: true, maxLength: 100, type: "text", value: titleOf(node, api.t) });
   label.append(input);
   const note = document.createElement("p");
-  note.textContent = api.t("Other mails can use it, and a change in it reaches all of them.");
+  note.textContent = api.t("Other mails can use it; when it changes, all of them can be updated at once.");
   const buttons = document.createElement("div");
   const button = (words, value, look) => Object.assign(document.createElement("button"), { textContent: words, value, className: look });
   const cancel = button(api.t("Cancel"), "", "button");

@@ -135,7 +135,7 @@ function Field({ api, title, kind, more, value, shown, name, set }) {
   );
 }
 
-const ALIGNED = { left: "To the left", center: "Centred", right: "To the right" };
+const ALIGNED = { left: "Align left", center: "Centred", right: "Align right" };
 
 function Pixels({ id, value, shown, set, label }) {
   const isPlain = (text) => /^\d+(\.\d+)?(px)?$/.test(text);

@@ -173,7 +173,7 @@ function Bar({ api, act, put, host, told, line }) {
       {line ? null : button(t("Bullet list"), <Icon path={ICONS.list} />, () => act("insertUnorderedList"))}
       {line ? null : button(t("Numbered list"), <Icon path={ICONS.numbers} />, () => act("insertOrderedList"))}
       {line ? null : button(t("Link"), <Icon path={ICONS.link} />, () => toggle("link"), { "aria-expanded": open === "link" })}
-      {button(t("Without bold, italic"), <Icon path={ICONS.plain} />, () => act("removeFormat"))}
+      {button(t("Clear formatting"), <Icon path={ICONS.plain} />, () => act("removeFormat"))}
       {button(t("Personalise"), <Icon path={ICONS.person} />, () => toggle("value"), { "aria-expanded": open === "value" })}
       {open === "link" ? (
         <div className="blk-picker" role="group" aria-label={t("Link")}>
