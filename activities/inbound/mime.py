@@ -7,6 +7,8 @@ It does not judge what a mail means (`activities.inbound.mail`). Sources: RFC 53
 from __future__ import annotations
 
 import codecs
+import encodings
+import pkgutil
 import quopri
 import re
 from base64 import b64decode
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message as Head
+from encodings.aliases import aliases
 
 from lxml import etree  # type: ignore[import-untyped]
 
@@ -29,6 +32,8 @@ MOST_CHARACTERS = 64_000
 """Characters of a text."""
 STRANGE_CODECS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "utf-7", "utf7"})
 """Python decodes them, and no mail program writes them; some cost the square of what is read."""
+CHARSETS = frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}
+"""What Python may be asked for: it remembers every other name that it looked for in vain, and strangers choose the names."""
 
 _NAME = re.compile(rb"([!-9;-~]{1,76})[ \t]*:")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -142,7 +147,7 @@ def decoded(content: bytes, charset: str) -> str:
     """Text of these bytes, whatever its charset is called: what cannot be read becomes a mark."""
     name = charset.strip().lower().replace("_", "-")
     try:
-        if name and name not in STRANGE_CODECS and codecs.lookup(name).name not in STRANGE_CODECS:
+        if name.replace("-", "_") in CHARSETS and name not in STRANGE_CODECS and codecs.lookup(name).name not in STRANGE_CODECS:
             return content.decode(name, "replace")
     except (LookupError, ValueError):
         pass

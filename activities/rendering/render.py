@@ -165,7 +165,7 @@ def printed_words(values: Mapping[str, Any], language: str, message_class: str) 
 
     The words are always there and cannot be taken out; where to object is a code for this very card, and whom the workspace names as its sender.
     """
-    sender = {part: one_line(str(value or "")) for part, value in (values.get("sender") or {}).items()}
+    sender = {part: ", ".join(map(one_line, str(value or "").splitlines())) for part, value in (values.get("sender") or {}).items()}
     found = {"sender": ", ".join(sender[part] for part in ("name", "address") if sender.get(part))[:200]}
     if message_class == "marketing":
         t = translator(language)

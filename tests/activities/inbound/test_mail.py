@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import time
 from email.message import EmailMessage
 
@@ -253,6 +254,18 @@ def test_a_mail_that_is_cut_short_still_says_what_it_is() -> None:
         + coded
     )
     assert read(raw).fate == "bounced"
+
+
+def test_python_is_asked_for_no_charset_that_a_stranger_made_up() -> None:
+    """It would remember each name for ever."""
+    asked = list[str]()
+    codecs.register(note := lambda name: asked.append(name))
+    try:
+        assert "Grüße" in read(b"From: a@b.example\nContent-Type: text/plain; charset=x-made-up\n\nGr\xc3\xbc\xc3\x9fe").text
+        assert "Grüße" in read(b"From: a@b.example\nContent-Type: text/plain; charset=Windows-1252\n\nGr\xfc\xdfe").text
+    finally:
+        codecs.unregister(note)
+    assert asked == []
 
 
 def test_a_version_number_is_no_status() -> None:

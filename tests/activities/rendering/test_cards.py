@@ -22,7 +22,7 @@ from activities.rendering.cards.picture import show_card
 from activities.sending.cards import addressed, card_of
 from journeys.errors import Invalid
 
-SENDER = {"name": "Bergladen AG", "email": "post@bergladen.example", "address": "Musterweg 1, 3000 Bern"}
+SENDER = {"name": "Bergladen AG", "email": "post@bergladen.example", "address": "Musterweg 1\n3000 Bern"}
 VALUES = {"contact": {"first_name": "Zoë"}, "sender": SENDER, "unsubscribe_url": "https://m.example/u/" + "a" * 60}
 FRONT, BACK = "<h1>Hallo {{ contact.first_name }}</h1><p>20 <b>%</b></p>", "Liebe {{ contact.first_name }},\nbis bald"
 
@@ -65,6 +65,7 @@ def test_marketing_cards_say_how_to_object_whatever_their_author_wrote(kind: str
     text = " ".join(one.text for one in drawn if isinstance(one, Words))
     assert ("Keine Werbung per Post mehr?" in text and "post@bergladen.example" in text.replace("- ", "-")) is is_there
     assert any(isinstance(one, Rectangle) for one in drawn) is is_there, "the code"
+    assert card.sender == "Bergladen AG, Musterweg 1, 3000 Bern"
     assert card.objection_url == (VALUES["unsubscribe_url"] if is_there else "")
 
 
