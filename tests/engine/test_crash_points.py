@@ -8,6 +8,7 @@ a new one taking over as Temporal, the client and the keeper make it. The end mu
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,15 +36,10 @@ from storage.events import event_row, insert_events
 from tests.engine.conftest import StoryClock
 
 LOOP = asyncio.Runner()
-"""One for all stories: a new one for each word to Temporal took a fifth of the time."""
+"""One for all stories, of every file that tells some, until the process ends: a new one for each word to Temporal took a fifth of the time."""
+atexit.register(LOOP.close)
 OUTAGE = timedelta(minutes=2)
 """From a death until everybody has noticed: longer than any lease, time limit and grace."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ended() -> Iterator[None]:
-    yield
-    LOOP.close()
 
 
 class Death(BaseException):
