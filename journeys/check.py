@@ -258,6 +258,9 @@ def _is_read(path: str) -> bool:
 
 def _message(node: Send, node_id: str, journey: Journey, known: Known) -> Iterator[Issue]:
     marketing = (node.message_class or journey.settings.message_class) == "marketing"
+    if node.hold_out and not marketing:
+        text = "Transactional messages have no control group: everybody gets this one."
+        yield Issue(code="idle_hold_out", text=text, node_id=node_id, field="hold_out", severity="warning")
     if _needs_unsubscribe(node):
         yield from _standing(node, node_id, known, marketing=marketing)
     keys = [key for _, noun, key in node.references() if noun == "template"]

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 GLOBAL_HOLD_OUT = "global_hold_out"
 """Why somebody of the workspace's control group gets no marketing."""
+MESSAGE_HOLD_OUT = "message_hold_out"
+"""Why somebody in the control group of one message does not get it."""
 _STEPS = 2**64
 
 
@@ -18,6 +20,11 @@ def draw(*parts: str) -> float:
     hashed = hashlib.sha256("\x1f".join(parts).encode()).digest()
     # 53 bits are what a float holds exactly; more would round up to 1.0 for the largest hashes.
     return (int.from_bytes(hashed[:8], "big") >> 11) / (_STEPS >> 11)
+
+
+def message_draw(journey: str, node: str) -> str:
+    """Names the draw of one message's control group, so that who is held out of one message is not of all others."""
+    return f"message/{journey}/{node}"
 
 
 def spread(seconds: int, *parts: str) -> timedelta:

@@ -13,14 +13,15 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from journeys.draws import GLOBAL_HOLD_OUT
+from journeys.draws import GLOBAL_HOLD_OUT, MESSAGE_HOLD_OUT
 from storage.tally import Dated, read_days
 
 Grouping = Literal["day", "channel", "template_version"]
 DEFAULT_DAYS, MAX_DAYS = 30, 366
 OF_JOURNEY = ("runs", "held_out", "ended", "goal", "held_out_goal", "refused")
-OF_MESSAGES = ("sent", "opened", "clicked", "bounced", "failed", "skipped", "control_group")
-"""`control_group`: not sent because the contact is in the workspace's; they are in no other number."""
+OF_MESSAGES = ("sent", "opened", "clicked", "bounced", "failed", "skipped", "control_group", "message_control_group")
+"""`control_group`: not sent because the contact is in the workspace's, `message_control_group`: in the message's own; they are in no other number."""
+_HOLD_OUTS = {GLOBAL_HOLD_OUT: "control_group", MESSAGE_HOLD_OUT: "message_control_group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def journey_metrics(
     whats = (*OF_JOURNEY, *OF_MESSAGES) if by == "day" else OF_MESSAGES
     rows: dict[Group, Row] = {}
     for one in read_days(session, journey_id, since, until):
-        what = "control_group" if (one.what, one.outlet) == ("skipped", GLOBAL_HOLD_OUT) else one.what
+        what = _HOLD_OUTS.get(one.outlet, one.what) if one.what == "skipped" else one.what
         if what not in whats or version_number not in (None, one.version_number):
             continue
         group = _GROUPS[by](one)

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1", tags=["journeys"], route_class=JsonRoute)
 class MetricsRow(BaseModel):
     """`day` is set by day, `channel` by channel and by template version, `node` and `template_version` by template version (0: the message met
     its end before it had one). `counts`: `sent`, `opened`, `clicked`, `bounced`, `failed`, `skipped`, and `control_group` (not sent because the contact is
-    in the workspace's control group; in no other number); by day also `runs`, `ended`, `goal`,
+    in the workspace's control group) and `message_control_group` (in that of the message), which are in no other number; by day also `runs`, `ended`, `goal`,
     `refused`, and of the control group `held_out` and `held_out_goal`."""
 
     day: date | None

@@ -27,6 +27,7 @@ MESSAGES = {
     "failed": "Failed",
     "skipped": "Skipped",
     "control_group": "Workspace's control group",
+    "message_control_group": "Control group of the message",
 }
 JOURNEY = {
     "runs": "Entered",

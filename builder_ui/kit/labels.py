@@ -142,6 +142,7 @@ REASONS = {
     "held_too_long_pause_requested": "not sent: the contact asked for a longer pause",
     "spacing": "too soon after a message on another channel",
     "global_hold_out": "in the workspace's control group",
+    "message_hold_out": "in the control group of this message",
     "held_too_long_spacing": "held back too long by rules between channels",
     "outside_reply_window": "no approved template, and the contact's last message is too long ago for free text",
     "same_mailbox": "another contact with this address gets this message",

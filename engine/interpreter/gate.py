@@ -19,7 +19,7 @@ from typing import Any
 from journeys.channels import CHANNELS, TOPIC
 from journeys.clock import earliest_allowed, zone_of
 from journeys.document import QuietHours, Settings
-from journeys.draws import GLOBAL_HOLD_OUT, draw
+from journeys.draws import GLOBAL_HOLD_OUT, MESSAGE_HOLD_OUT, draw
 
 LOOK_AGAIN = timedelta(days=7)
 """A message that quiet time never lets out is looked at again after this: settings change."""
@@ -29,6 +29,14 @@ TWIN_AGAIN = timedelta(minutes=1)
 """How long a message waits at least for one to the same mailbox whose answer is missing."""
 _TURNS = 20
 """More ends of quiet times than there are in a week; who finds no loud instant behind them finds none at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOut:
+    """A share of all contacts that gets no marketing, or not this message. `name` draws it: another one draws others."""
+
+    percent: float
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class SendRequest:
     reply_window: timedelta | None = None
     topic: str = ""
     """What it is about, of the workspace's topics; empty: of none."""
+    hold_out: HoldOut | None = None
+    """Who does not get this message, so that what it achieves can be measured; None: everybody does."""
 
     @property
     def is_marketing(self) -> bool:
@@ -122,14 +132,6 @@ class Spacing:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldOut:
-    """A share of all contacts that gets no marketing. `name` draws it: another one draws others."""
-
-    percent: float
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Expiry:
     """Consents for `purpose` end `after` so long without a sign of interest."""
 
@@ -195,7 +197,7 @@ class Pass:
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """It may never leave. Reasons: no_contact, no_address, address_incomplete_<part>, no_consent, consent_expired, topic_declined,
-    suppressed_<why>, outside_reply_window, global_hold_out, same_mailbox."""
+    suppressed_<why>, outside_reply_window, global_hold_out, message_hold_out, same_mailbox."""
 
     reason: str
 
@@ -233,6 +235,7 @@ def wanted(message_id: str, channel: str, said: Mapping[str, Any], journey: Sett
         fallback_zone=journey.timezone,
         since=since,
         topic=str(said.get("topic") or ""),
+        hold_out=HoldOut(**group) if (group := said.get("hold_out")) else None,
     )
 
 
@@ -274,6 +277,8 @@ def decide(
         return Pass(person.address)
     if limits.hold_out is not None and is_held_out(limits.hold_out, person.contact_id):
         return Refuse(GLOBAL_HOLD_OUT)
+    if wanted.hold_out is not None and is_held_out(wanted.hold_out, person.contact_id):
+        return Refuse(MESSAGE_HOLD_OUT)
     if twin is not None:
         return Refuse("same_mailbox") if twin.until is None else Hold(max(twin.until, now + TWIN_AGAIN), "same_mailbox")
     return _hold(wanted, person, limits, former, held, now, happened) or Pass(person.address)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, create_model
 
 from journeys.channels import Channel
+from journeys.draws import message_draw
 from journeys.nodes.node import Node
 from journeys.results import Results
 from journeys.types import Key
@@ -42,6 +43,14 @@ class Send(Node):
         json_schema_extra={"widget": "topic", "names": "topic"},
     )
 
+    hold_out: int | None = Field(
+        None,
+        title="Control group of the message in per cent",
+        description="So many contacts do not get this message, to measure what it achieves: always the same ones, drawn for this step. They go on through “not sent”. Marketing only.",
+        ge=1,
+        le=90,
+    )
+
     def outlets(self) -> tuple[str, ...]:
         return ("sent", "skipped", "failed")
 
@@ -60,9 +69,10 @@ class Send(Node):
             raise TypeError(f"expected a message to be Performed, got: {type(outcome).__name__}")
         return Leave(outlet=outcome.outlet, remember=outcome.data)
 
-    def _do(self, **content: Any) -> Do:
+    def _do(self, ctx: Context, **content: Any) -> Do:
         assert self.effect_channel is not None
-        settings = {"purpose": self.purpose, "message_class": self.message_class, "topic": self.topic}
+        group = {"percent": self.hold_out, "name": message_draw(ctx.run.journey, ctx.node_id)} if self.hold_out else None
+        settings = {"purpose": self.purpose, "message_class": self.message_class, "topic": self.topic, "hold_out": group}
         return Do(call=Call(channel=self.effect_channel, input=content | {k: v for k, v in settings.items() if v is not None}))
 
 
@@ -72,7 +82,7 @@ class SendTemplate(Send):
     template: Key
 
     def enter(self, ctx: Context) -> Answer:
-        return self._do(template=self.template)
+        return self._do(ctx, template=self.template)
 
     def references(self) -> Iterable[tuple[str, str, str]]:
         yield "template", "template", self.template

@@ -40,7 +40,7 @@ class SendEmail(SendTemplate):
 
     def enter(self, ctx: Context) -> Answer:
         chosen = {"sender": self.sender, "reply_to": self.reply_to}
-        return self._do(template=self.template, **{name: key for name, key in chosen.items() if key})
+        return self._do(ctx, template=self.template, **{name: key for name, key in chosen.items() if key})
 
     def senders(self) -> Iterable[tuple[str, str]]:
         yield "sender", self.sender or ""

@@ -32,4 +32,4 @@ class SendInApp(SendTemplate):
     ] = timedelta(days=30)
 
     def enter(self, ctx: Context) -> Answer:
-        return self._do(template=self.template, lifetime_seconds=int(self.shown_for.total_seconds()))
+        return self._do(ctx, template=self.template, lifetime_seconds=int(self.shown_for.total_seconds()))

@@ -45,6 +45,7 @@ class SendPush(SendTemplate):
 
     def enter(self, ctx: Context) -> Answer:
         return self._do(
+            ctx,
             template=self.template,
             lifetime_seconds=int(self.valid_for.total_seconds()),
             **({"urgency": self.urgency} if self.urgency != "normal" else {}),

@@ -44,7 +44,7 @@ class SendSms(Send):
         return self
 
     def enter(self, ctx: Context) -> Answer:
-        return self._do(template=self.template) if self.template else self._do(text=self.text)
+        return self._do(ctx, template=self.template) if self.template else self._do(ctx, text=self.text)
 
     def references(self) -> Iterable[tuple[str, str, str]]:
         if self.template:

@@ -68,6 +68,7 @@ def test_every_reason_stands_in_the_tables() -> None:
         "same_mailbox",
         "spacing",
         "global_hold_out",
+        "message_hold_out",
         "outside_reply_window",
         *(f"suppressed_{why}" for why in REASONS),
         *(f"address_incomplete_{part}" for part in ("name", "line1", "postal_code", "city", "region", "country")),
@@ -280,6 +281,8 @@ SAME = {
     "said.get('message_class') or journey.message_class: without journey.message_class": "of `wanted`, below",
     "said.get('topic') or '': without said.get('topic')": "of `wanted`, below",
     "said.get('topic') or '': without ''": "of `wanted`, below",
+    "if (group := said.get('hold_out')) -> True": "of `wanted`, below",
+    "if (group := said.get('hold_out')) -> False": "of `wanted`, below",
     "said.get('purpose') or journey.purpose: without said.get('purpose')": "of `wanted`, below",
     "said.get('purpose') or journey.purpose: without journey.purpose": "of `wanted`, below",
     "contact_id != '' and draw('hold_out', group.name, contact_id) < group.percent / 100: without contact_id != ''": "no row is without an id",
@@ -344,3 +347,6 @@ def test_a_step_says_what_it_sends_and_else_its_journey_does(said: dict[str, Any
     assert (message.fallback_zone, message.quiet_hours, message.since) == ("Asia/Tokyo", None, None)
     assert message.topic == ""
     assert engine.interpreter.gate.wanted("m1", "email", {**said, "topic": "events"}, journey).topic == "events"
+    assert message.hold_out is None
+    group = engine.interpreter.gate.wanted("m1", "email", {**said, "hold_out": {"percent": 5, "name": "n"}}, journey).hold_out
+    assert group == HoldOut(5, "n")

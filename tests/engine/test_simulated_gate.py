@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.interpreter.gate import Cap, Expiry, Limits, QuietTime
+from engine.interpreter.gate import Cap, Expiry, HoldOut, Limits, QuietTime, is_held_out
 from engine.interpreter.simulate import Path, Script, Written, simulate
 from journeys.channels import CHANNELS
 from journeys.compile import compile_journey
@@ -74,6 +74,18 @@ def test_a_declined_topic_is_the_templates_unless_the_step_says_otherwise() -> N
     document["nodes"] = {**JOURNEY["nodes"], "two": {**JOURNEY["nodes"]["two"], "topic": "tips"}}
     path = simulate(compile_journey(read(document), Palette.built_in()), script, topics={"one": "events", "two": "events"})
     assert calls(path) == [("skipped", "topic_declined"), ("sent", "")]
+
+
+def test_who_is_in_a_messages_control_group_is_so_in_every_version_and_of_that_message_alone() -> None:
+    document = {**JOURNEY, "nodes": {**JOURNEY["nodes"], "one": {**JOURNEY["nodes"]["one"], "hold_out": 50}}}
+    contacts = [f"c{number}" for number in range(30)]
+    held_out = {id for id in contacts if is_held_out(HoldOut(50, "message/news/one"), id)}
+    assert 0 < len(held_out) < 30
+    for version in (document, {**document, "name": "another name", "settings": {"timezone": "UTC"}}):
+        program = compile_journey(read(version), Palette.built_in())
+        for id in contacts:
+            path = simulate(program, Script.model_validate({"contact": {**CONTACT, "id": id}, "consents": GRANTED, "start": NINE}))
+            assert calls(path) == [("skipped", "message_hold_out") if id in held_out else ("sent", ""), ("sent", "")]
 
 
 def test_a_transactional_message_needs_no_consent() -> None:

@@ -159,6 +159,10 @@ NODES: dict[str, tuple[dict[str, Any], tuple[str | None, str]]] = {
     "a template of another channel": ({"kind": "send_email", "template": "code"}, ("template", "wrong_channel")),
     "a partial": ({"kind": "send_email", "template": "footer"}, ("template", "wrong_channel")),
     "no way to unsubscribe": ({"kind": "send_email", "template": "plain"}, ("template", "no_unsubscribe")),
+    "a control group that nobody is in": (
+        {"kind": "send_email", "template": "plain", "message_class": "transactional", "hold_out": 5},
+        ("hold_out", "idle_hold_out"),
+    ),
     "a pool that is not there": ({"kind": "assign_owner", "pool": "sale"}, ("pool", "unknown_pool")),
     "a journey that is not there": ({"kind": "start_journey", "journey": "othr"}, ("journey", "unknown_journey")),
     "the journey itself": ({"kind": "end_journey", "journey": "j"}, ("journey", "own_journey")),

@@ -115,6 +115,7 @@ def test_the_days_before_a_day_include_it(db: Database) -> None:
     assert days_before(date(1, 1, 3), 30) == date.min
 
 
-def test_who_is_in_the_workspaces_control_group_is_counted_apart(db: Database, journey: str) -> None:
-    append(db, journey, {("a", "skipped", "global_hold_out", "email", 0): 3, ("a", "skipped", "no_consent", "email", 0): 1})
-    assert [some(row) for row in asked(db, journey, "channel")] == [{"skipped": 1, "control_group": 3}]
+def test_who_is_in_a_control_group_is_counted_apart(db: Database, journey: str) -> None:
+    reasons = {"global_hold_out": 3, "message_hold_out": 2, "no_consent": 1}
+    append(db, journey, {("a", "skipped", reason, "email", 0): count for reason, count in reasons.items()})
+    assert [some(row) for row in asked(db, journey, "channel")] == [{"skipped": 1, "control_group": 3, "message_control_group": 2}]
