@@ -378,7 +378,9 @@ def test_an_account_that_recipients_refuse_works_again_only_once_a_message_has_g
     town.mail.broken = False
     with town.world.db.write() as session:
         stopped_accounts.works(session, "smtp.default")
-        session.add(ProviderAccount(account="smtp.default", provider="smtp", origin="person", created_at=town.world.now, updated_at=town.world.now))
+        session.add(
+            ProviderAccount(account="smtp.default", provider="smtp", origin="person", created_at=town.world.now, updated_at=town.world.now)
+        )
         session.add(ChannelAccount(channel="email", account="smtp.default", decided_at=town.world.now))
     breakers = town.effects.breakers
     for number in range(RECIPIENTS):
