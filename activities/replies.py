@@ -1,7 +1,8 @@
 """What people write back: *Message Replied* on the contact's timeline, routed at once; a word such as STOP opts out, START opts in again.
 
 The text is a property of the event and stands nowhere else, so it is exported and erased with the contact. Whoever is not a contact is not made
-one. Out-of-office notes never come here: phones write none, and of mails `activities.inbound` tells them apart.
+one. Out-of-office notes and whatever else programs answer by mail are no replies: `activities.inbound` tells them apart, and they are
+*Message Auto-Replied*, once for each message.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from storage.json_values import clean_text
 from storage.locks import lock_contact, person_of
 
 EVENT = "Message Replied"
+AUTOMATIC = "Message Auto-Replied"
+"""A program answered a message of ours: it says nothing of what the contact wants, and may say when they are back."""
 MOST_CHARACTERS = 4_000
 MOST_PEOPLE = 20
 """Contacts with one address that a reply concerns."""
@@ -80,6 +83,22 @@ def _record(session: Session, keys: Sequence[bytes], account: str, reply: Reply,
     }
     hops = hops_of(session, message) if message is not None else 0
     return "taken", [*events, append_event(session, whose, "system", EVENT, properties, now, message_id=key, hops=hops)]
+
+
+def take_automatic(engine: Engine, route: Route, session: Session, message_id: str, text: str) -> tuple[Recorded, Wakeups]:
+    """What a program answered to a message, inside the caller's transaction. Of two answers to one message the second changes nothing: programs
+    that answer each other write for ever."""
+    message = session.get(Message, message_id)
+    if message is None or message.test:
+        return "unknown", Wakeups()
+    now, key = engine.clock.now(), f"{AUTOMATIC}:{message.id}"
+    contact = lock_contact(session, person_of(session, message.contact_id))
+    known = select(Event.id).where(col(Event.source) == "system", col(Event.message_id) == key)
+    if contact.erased_at is not None or session.scalar(known) is not None:
+        return "known", Wakeups()
+    properties = {**properties_of(session, message), "machine": True, "text": clean_text(text)[:MOST_CHARACTERS]}
+    event = append_event(session, contact.id, "system", AUTOMATIC, properties, now, message_id=key, hops=hops_of(session, message))
+    return "taken", route(session, [event], now)
 
 
 def people_at(session: Session, channel: str, sender: str) -> list[str]:

@@ -207,6 +207,7 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Message Opened": _MESSAGE,
     "Message Clicked": _MESSAGE,
     "Message Replied": _REPLY,
+    "Message Auto-Replied": {**_MESSAGE, "text": "string"},
     "Message Bounced": _BOUNCE,
     "Message Complained": _MESSAGE,
     "Message Skipped": _MESSAGE,

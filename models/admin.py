@@ -278,6 +278,8 @@ class StoppedAccount(SQLModel, table=True):
     next_probe_at: datetime
     told_at: datetime | None = None
     """When the notice of it was made."""
+    by_policy: bool = False
+    """Recipients refused its messages: only another message shows that this is over, whatever the account says of itself."""
 
 
 class Stamp(SQLModel, table=True):

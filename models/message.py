@@ -115,6 +115,8 @@ class Body(SQLModel, table=True):
     text: str = Field(default="", sa_column=Column(Text, nullable=False, default=""))
     parts: dict[str, Any] = json_field()
     """Part of the template -> text, of those that have no column here."""
+    delivery: dict[str, Any] = json_field()
+    """How it is to be delivered, as the step said it: `lifetime_seconds`, `urgency`, `replaces`; what it left open is missing."""
     created_at: datetime
 
 

@@ -21,7 +21,7 @@ BOTH = {
 }  # fmt: skip
 """They serve both: each call says which."""
 WALL = {
-    "activities.providers.outbox", "activities.providers.site_inbox", "activities.providers.smtp", "activities.sending.breakers", "commands.backup", "commands.doctor",
+    "activities.providers.outbox", "activities.providers.ses", "activities.providers.site_inbox", "activities.providers.smtp", "activities.sending.breakers", "commands.backup", "commands.doctor",
     "commands.simulate", "engine.clock", "engine.presence", "engine.stamp", "workspace.audit",
 }  # fmt: skip
 """They read the clock of the machine themselves: the clock, what works without an engine, and what is given another one in tests."""

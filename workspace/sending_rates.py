@@ -116,7 +116,7 @@ def needs_applying(session: Session, now: datetime) -> bool:
     """Whether `apply` would write anything; reads only."""
     rows = {row.account: row.level for row in session.execute(select(levels))}
     judged = standings(session, now)
-    held = {row.account for row in stopped_accounts.listed(session) if stopped_accounts.is_rate(row.code)}
+    held = stopped_accounts.held_by_rates(session)
     return any(
         (level == "stop" and account not in held) or (level != "stop" and level != (judged[account].level if account in judged else ""))
         for account, level in {**dict.fromkeys(judged, ""), **rows}.items()

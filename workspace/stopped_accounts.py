@@ -21,7 +21,8 @@ stopped = table(StoppedAccount)
 
 PAUSE = timedelta(seconds=5)
 """Between two probes."""
-MOST = 50
+MOST = 200
+"""More than there can be accounts."""
 RATE = "rate_"
 """So begin the codes of accounts that their own bounces or complaints have stopped (`workspace.sending_rates`): nobody probes those, and only an
 administrator lets them go on."""
@@ -39,9 +40,14 @@ def listed(session: Session) -> list[Row[Any]]:
     return list(session.execute(select(stopped).order_by(stopped.c.since, stopped.c.account).limit(MOST)))
 
 
-def stop(session: Session, account: str, code: str, now: datetime) -> bool:
+def held_by_rates(session: Session) -> set[str]:
+    """All accounts that their own bounces or complaints have stopped."""
+    return set(session.scalars(select(stopped.c.account).where(RATES)))
+
+
+def stop(session: Session, account: str, code: str, now: datetime, *, by_policy: bool = False) -> bool:
     """The account is refused, or nobody answers there. Returns whether that is news."""
-    values = {"account": account, "code": code, "since": now, "probes": 0, "next_probe_at": now + PAUSE}
+    values = {"account": account, "code": code, "since": now, "probes": 0, "next_probe_at": now + PAUSE, "by_policy": by_policy}
     statement = upsert(session, StoppedAccount).values(values).on_conflict_do_nothing(index_elements=["account"])
     new = session.execute(statement.returning(stopped.c.account)).first() is not None
     if new:
@@ -55,7 +61,7 @@ def is_rate(code: str) -> bool:
 
 def hold(session: Session, account: str, code: str, now: datetime) -> None:
     """Stops the account until somebody lets it go on; whatever else had stopped it is over then, too. Safe to repeat."""
-    values = {"account": account, "code": code, "since": now, "probes": 0, "next_probe_at": NEVER}
+    values = {"account": account, "code": code, "since": now, "probes": 0, "next_probe_at": NEVER, "by_policy": False}
     statement = upsert(session, StoppedAccount).values(values)
     anew = {name: statement.excluded[name] for name in values if name != "account"}
     session.execute(statement.on_conflict_do_update(index_elements=["account"], set_={**anew, "told_at": None}, where=~RATES))
@@ -67,10 +73,10 @@ def take_probe(session: Session, account: str, seen: datetime, until: datetime) 
     return changed_rows(session, mine) > 0
 
 
-def probed(session: Session, account: str, held: datetime, code: str, next_at: datetime) -> None:
+def probed(session: Session, account: str, held: datetime, code: str, next_at: datetime, *, by_policy: bool = False) -> None:
     """The probe held until `held` has failed with `code`; an empty one: it was not made."""
     mine = update(stopped).where(stopped.c.account == account, stopped.c.next_probe_at == held)
-    values = {"code": code, "probes": stopped.c.probes + 1} if code else {}
+    values = {"code": code, "probes": stopped.c.probes + 1, "by_policy": by_policy} if code else {}
     session.execute(mine.values(next_probe_at=next_at, **values))
 
 

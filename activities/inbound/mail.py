@@ -158,9 +158,9 @@ def _written(mail: Part, name: str, addresses: list[str]) -> InboundMail:
     ids = list(_ids([mail.header("in-reply-to"), *reversed(mail.header("references").split())]))
     if said.lower() == WISH and addresses:  # asked first: programs that unsubscribe people may well say that they are programs
         return InboundMail(name, "unsubscribe", addresses, ids, sender=sender, subject=said)
-    if signs.is_automatic(mail, sender, said):
-        return InboundMail(name, "automatic", addresses, ids, sender=sender)
     text = written(_text(list(mail.walk())))
+    if signs.is_automatic(mail, sender, said):
+        return InboundMail(name, "automatic", addresses, ids, sender=sender, subject=subject, text=text)
     return InboundMail(name, "reply", addresses, ids, sender=sender, subject=subject, text=text, is_answer=subject != said)
 
 

@@ -2,7 +2,8 @@
 
 A mail proves which message it is about by the signed token in the address that it was sent to, or by a Message-ID of ours; only that changes what
 is known of an address. A reply that proves nothing is taken for one from its sender, who may be anybody: it can stop messages and never start them.
-Nothing is answered, so that no loop begins here, and what programs write sets nothing off. The same mail changes nothing again.
+Nothing is answered, so that no loop begins here, and what programs write is no reply: an automatic answer to a message of ours is an event of its own,
+once for each message. The same mail changes nothing again.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Inbound:
         return session.execute(statement.returning(col(Row.digest))).first() is not None
 
     def _record(self, session: Session, mail: InboundMail) -> tuple[Outcome | Literal["too_early"], Wakeups]:
-        if mail.kind in ("delayed", "automatic", "other"):
+        if mail.kind in ("delayed", "other"):
             return "ignored", Wakeups()
         message_id = self._about(session, mail)
         match mail.kind:
@@ -115,6 +116,8 @@ class Inbound:
                 return self._report(session, mail, message_id)
             case "unsubscribe":
                 return self._unsubscribe(session, mail, message_id)
+            case "automatic":
+                return self._automatic(session, mail, message_id)
         return self._reply(session, mail, message_id)
 
     def _about(self, session: Session, mail: InboundMail) -> str:
@@ -168,6 +171,12 @@ class Inbound:
             mailbox=(body.recipient if body else None) or None,
         )
         return "taken", self.route(session, [event] if event else [], now)
+
+    def _automatic(self, session: Session, mail: InboundMail, message_id: str) -> tuple[Recorded | Outcome, Wakeups]:
+        """Only where it proves which message it answers: lists and newsletters, which are programs' mails, too, answer none."""
+        if not message_id or self._is_ours(session, mail.sender):
+            return "ignored", Wakeups()
+        return replies.take_automatic(self.engine, self.route, session, message_id, mail.text or mail.subject)
 
     def _reply(self, session: Session, mail: InboundMail, message_id: str) -> tuple[Recorded | Outcome, Wakeups]:
         message = session.get(Message, message_id) if message_id else None

@@ -13,9 +13,10 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509 import load_pem_x509_certificate
 from pydantic import Field, SecretStr
+from sqlalchemy.exc import DBAPIError
 
 from activities.http_client import HttpFailure, ask, client, exchange
 from activities.providers.callback import Callback, CallbackLater, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening, Kind
@@ -46,12 +48,15 @@ from activities.providers.provider import (
     Unreachable,
 )
 from activities.webhooks.address_guard import Guard
+from models import Database
+from storage.paces import take_turns
 
 TIMEOUT_SECONDS = 15.0
 MOST_WAIT_SECONDS = 2.0
 """So long a message waits for its turn inside a call; it comes back later if that is not enough."""
 QUOTA_SECONDS = 900.0
 """So long the send rate is believed."""
+AHEAD_SECONDS = 0.1
 FETCH_SECONDS = 5.0
 MOST_BYTES = 256_000
 LATER = timedelta(seconds=15)
@@ -277,30 +282,33 @@ class Ses(ConfiguredProvider):
         (r"ses_sandbox", "The SES account is in the sandbox and writes to verified addresses only: request production access."),
         (r"ses_(daily_quota|LimitExceeded)", "The daily quota of SES is used up. Messages wait and leave when it allows; ask Amazon for a higher one."),
         (r"ses_NotFound", "There is no such configuration set in this region: check its name."),
+        (r"ses_database", "The database does not answer."),
         (r"ses_(AccountSuspended|SendingPaused|paused)", "Amazon has paused sending for this account: look at the SES console."),
     )  # fmt: skip
 
     def __init__(
         self,
         config: SesConfig,
+        around: Surroundings,
         guard: Guard | None = None,
         elsewhere: Callable[[str], str] = lambda url: url,
         *,
         wait: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config = config
         self._http = client(guard or Guard(), timeout_seconds=TIMEOUT_SECONDS)
         self._elsewhere = elsewhere
         self._wait = wait
-        self._bucket = Bucket(monotonic)
+        self._bucket = Bucket(around.db, around.account, monotonic, now)
         self._learning = threading.Lock()
         self._ses = _amazon(config)
         self._ses.meta.events.register("before-send.sesv2", self._carry)
 
     @classmethod
     def open(cls, config: SesConfig, around: Surroundings) -> Self:
-        return cls(config)
+        return cls(config, around)
 
     def send(self, message: Outgoing) -> Answer:
         with self._learning:  # whoever comes meanwhile would go by a rate that is none
@@ -396,13 +404,20 @@ class Ses(ConfiguredProvider):
 
 
 class Bucket:
-    """One token a message, as many a second as SES allows the account; each process has its own. Threads share it."""
+    """One token a message, as many a second as SES allows the account, whichever process sends. Threads share it.
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    A process takes the tokens of `AHEAD_SECONDS` from the database at once, so that a high rate is no load there; those whose turn has passed unused
+    are lost.
+    """
+
+    def __init__(self, db: Database, account: str, monotonic: Callable[[], float], now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._account = account
         self._monotonic = monotonic
+        self._now = now
         self._lock = threading.Lock()
         self._rate = 1.0
-        self._next = 0.0
+        self._turns: deque[float] = deque()
         self._learned_at: float | None = None
 
     def is_old(self) -> bool:
@@ -416,13 +431,32 @@ class Bucket:
             self._rate = rate if rate > 0 else self._rate
 
     def take(self, most: float) -> float:
-        """Seconds until this message may leave. More than `most`: it has no token, and shall come back."""
+        """Seconds until this message may leave. More than `most`: it has no token, and shall come back.
+
+        Raises: RetryLater: the database does not answer.
+        """
         with self._lock:
-            now = self._monotonic()
-            pause = max(0.0, self._next - now)
+            now, every = self._monotonic(), 1 / self._rate
+            while self._turns and self._turns[0] < now - every:
+                self._turns.popleft()
+            if not self._turns:
+                count = max(1, int(self._rate * AHEAD_SECONDS))
+                pause = self._reserve(count, every, most)
+                if pause > most:
+                    return pause
+                self._turns.extend(now + pause + number * every for number in range(count))
+            pause = max(0.0, self._turns[0] - now)
             if pause <= most:
-                self._next = max(self._next, now) + 1 / self._rate
+                self._turns.popleft()
             return pause
+
+    def _reserve(self, count: int, every: float, most: float) -> float:
+        try:
+            with self._db.write() as session:
+                pause = take_turns(session, self._account, count, timedelta(seconds=every), timedelta(seconds=most), self._now())
+        except DBAPIError:
+            raise RetryLater("ses_database") from None
+        return pause.total_seconds()
 
 
 class _Raw(BytesIO):

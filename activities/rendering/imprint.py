@@ -5,7 +5,8 @@ Source: 15 USC 7704(a)(5)(A)(iii) (CAN-SPAM: a valid physical postal address); Â
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,11 @@ _FOOTER = Markup(
 )
 _LINK = Markup('<a href="{}" style="color:#52606d">{}</a>')
 _END = "</body>"
+_TAG = re.compile(r"""</?[a-zA-Z](?:[^"'<>]|"[^"]*"|'[^']*')*>""")
+_HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+MOST_PLACES = 20
+MOST_BRACKETS = 5
+"""Brackets before some words, of which the last that begins a tag counts: others stand in attributes."""
 
 
 def imprinted(html: str, text: str, links: Mapping[str, str], values: Mapping[str, Any], language: str) -> tuple[str, str]:
@@ -48,14 +54,52 @@ def _escaped(lines: tuple[str, ...]) -> tuple[Markup, ...]:
 
 def _with_footer(html: str, address: tuple[str, ...], imprint: str, language: str) -> str:
     lines = _escaped(address)
-    shown = [] if all(line in html for line in lines) else [Markup("<br>").join(lines)]
-    if imprint and f'href="{escape(imprint)}"' not in html:
+    shown = [] if all(_is_read(html, line) for line in lines) else [Markup("<br>").join(lines)]
+    if imprint and not _is_linked(html, imprint):
         shown.append(_LINK.format(imprint, translator(language)("Imprint")))
     if not shown:
         return html
     footer = _FOOTER.format(Markup("<br>").join(shown))
     before, end, after = html.rpartition(_END)
     return f"{before}{footer}{end}{after}" if end else f"{html}{footer}"
+
+
+def _is_read(html: str, words: str) -> bool:
+    """Whether somebody who reads the mail reads them: not in a comment, a tag, the head, or an element that is not displayed."""
+    return any(not _in_comment(html, at) and at > html.find("<body") and _is_displayed(html, at) for at in _places(html, words))
+
+
+def _is_displayed(html: str, at: int) -> bool:
+    """Judges by the last tag before."""
+    start = html.rfind("<", 0, at)
+    for _ in range(MOST_BRACKETS):
+        if start < 0:
+            break
+        if found := _TAG.match(html, start):
+            return found.end() <= at and not _HIDDEN.search(found[0])
+        start = html.rfind("<", 0, start)
+    return True
+
+
+def _is_linked(html: str, address: str) -> bool:
+    return any(
+        not _in_comment(html, at) and html[html.rfind("<", 0, at) :][:3].lower() in ("<a ", "<a\n")
+        for at in _places(html, f' href="{escape(address)}"')
+    )
+
+
+def _in_comment(html: str, at: int) -> bool:
+    return html.rfind("<!--", 0, at) > html.rfind("-->", 0, at)
+
+
+def _places(html: str, words: str) -> Iterator[int]:
+    """Where they stand, the first few."""
+    at = html.find(words)
+    for _ in range(MOST_PLACES):
+        if at < 0:
+            return
+        yield at
+        at = html.find(words, at + 1)
 
 
 def _with_lines(text: str, address: tuple[str, ...], imprint: str, language: str) -> str:

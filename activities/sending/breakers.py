@@ -118,8 +118,8 @@ class Breakers:
         if news:
             log.warning("the account %s takes messages again", turn.account)
 
-    def fails(self, turn: Turn, code: str, *, refused: bool) -> timedelta:
-        """The account is `refused`, or nobody answered; returns after how long this message shall come back."""
+    def fails(self, turn: Turn, code: str, *, refused: bool, by_policy: bool = False) -> timedelta:
+        """The account is `refused`, or nobody answered; returns after how long this message shall come back. `by_policy`: many recipients refuse it."""
         if turn.account is None:
             return AGAIN
         if turn.held is not None:
@@ -128,7 +128,7 @@ class Breakers:
         if not self._is_enough(turn.account, refused):
             return self._slot(turn.account)
         with self.db.write() as session:
-            news = stopped_accounts.stop(session, turn.account, code, self.now())
+            news = stopped_accounts.stop(session, turn.account, code, self.now(), by_policy=by_policy)
         self._forget(turn.account)
         if news:
             log.error("the account %s takes nothing (%s): its messages wait, and one at a time tries again", turn.account, code)
@@ -142,7 +142,7 @@ class Breakers:
         if turn.account is None:
             return None
         if turn.held is not None:
-            self.gives_back(turn, code)
+            self.gives_back(turn, code, by_policy=True)
             return stopped_accounts.PAUSE
         with self._lock:
             one = self._accounts.setdefault(turn.account, _Account())
@@ -154,16 +154,15 @@ class Breakers:
             if len(one.refused) > MOST_KNOWN:
                 one.refused.clear()
         if in_a_row >= RECIPIENTS:
-            return self.fails(turn, code, refused=True)
+            return self.fails(turn, code, refused=True, by_policy=True)
         return WAITS[attempt - 1] if attempt <= len(WAITS) else None
 
-    def gives_back(self, turn: Turn, code: str = "") -> None:
+    def gives_back(self, turn: Turn, code: str = "", *, by_policy: bool = False) -> None:
         """The probe was not made, or has failed with `code`: another one may."""
         if turn.account is not None and turn.held is not None:
+            next_at = self.now() + (stopped_accounts.PAUSE if code else timedelta(0))
             with self.db.write() as session:
-                stopped_accounts.probed(
-                    session, turn.account, turn.held, code, self.now() + (stopped_accounts.PAUSE if code else timedelta(0))
-                )
+                stopped_accounts.probed(session, turn.account, turn.held, code, next_at, by_policy=by_policy)
             self._forget(turn.account)
 
     def _is_enough(self, account: str, refused: bool) -> bool:

@@ -48,6 +48,8 @@ CLOSING = timedelta(minutes=1)
 """A reply window that closes within this time counts as closed while a message is written: it takes the approved form, if there is one."""
 REPLY_TO = "Reply-To"
 """Kept among the headers of a body; on its way it has a field of its own."""
+DELIVERY = ("lifetime_seconds", "urgency", "replaces")
+"""What a step says of the delivery: kept with the body, so that a message that is sent again lives as long and takes the same place."""
 MADE_UP = "made_up"
 """Why a person of the demo gets nothing from a provider that reaches people: the demo's messages stay in the outbox, whatever is set up later."""
 
@@ -81,6 +83,8 @@ class Prepared:
     reply_to: str
     card: Card | None = None
     """What is printed, but for the address."""
+    delivery: Mapping[str, Any] = field(default_factory=dict)
+    """As `models.Body.delivery`."""
 
 
 @dataclass(slots=True)
@@ -130,7 +134,7 @@ class MessageHandler(Carried):
         card = self._card(session, rendered)
         wanted = self.wanted(session, job)
         return Draft(
-            Prepared(rendered, sender.mailbox, sender.reply_to, card),
+            Prepared(rendered, sender.mailbox, sender.reply_to, card, _delivery_of(job.call.input)),
             {
                 "purpose": wanted.purpose,
                 "message_class": wanted.message_class,
@@ -183,6 +187,7 @@ class MessageHandler(Carried):
                 "html": prepared.rendered.html,
                 "text": prepared.rendered.text,
                 "parts": dict(prepared.rendered.parts),
+                "delivery": dict(prepared.delivery),
                 "created_at": job.as_of,
             },
         )
@@ -224,7 +229,7 @@ class MessageHandler(Carried):
         return twins.key_of(job, address, message_class(job.call.input, job.program.settings), self.messaging.address_keys)
 
     def _outgoing(self, job: Job, prepared: Prepared, address: str) -> Outgoing:
-        rendered = prepared.rendered
+        rendered, delivery = prepared.rendered, prepared.delivery
         return Outgoing(
             once_key=job.once_key,
             message_id=message_id_of(job.once_key),
@@ -239,9 +244,9 @@ class MessageHandler(Carried):
             metadata={"run": job.row.id, "node": job.state.node},
             parts=rendered.parts,
             documents=self._documents(prepared, address),
-            lifetime=timedelta(seconds=seconds) if (seconds := job.call.input.get("lifetime_seconds")) else None,
-            urgency=str(job.call.input.get("urgency") or "normal"),
-            replaces=str(job.call.input.get("replaces") or ""),
+            lifetime=timedelta(seconds=seconds) if (seconds := delivery.get("lifetime_seconds")) else None,
+            urgency=str(delivery.get("urgency") or "normal"),
+            replaces=str(delivery.get("replaces") or ""),
         )
 
     def _documents(self, prepared: Prepared, address: str) -> tuple[bytes, ...]:
@@ -350,7 +355,11 @@ def stored(session: Session, message: Row[Any]) -> Draft | None:
     reply_to = headers.pop(REPLY_TO, "") or _usual_reply_to(session, body.sender)
     rendered = Rendered(body.subject, body.html, body.text, message.locale, headers, parts=body.parts)
     is_card = message.channel in KINDS and KINDS[message.channel].is_card
-    return Draft(Prepared(rendered, body.sender, reply_to, cards.card_of(session, rendered) if is_card else None))
+    return Draft(Prepared(rendered, body.sender, reply_to, cards.card_of(session, rendered) if is_card else None, body.delivery))
+
+
+def _delivery_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: said[name] for name in DELIVERY if said.get(name)}
 
 
 def _usual_reply_to(session: Session, sender: str) -> str:

@@ -1,7 +1,8 @@
 """Looks after provider accounts that take nothing: a duty of the keeper.
 
 Messages that wait are the probes. Where none is left, the account itself is asked whether it would take one, so that nobody reads of a stop for
-ever; and the team is told of a stop (`activities.team.notices`).
+ever; and the team is told of a stop (`activities.team.notices`). An account that recipients refuse by policy can tell nothing: while it carries a
+channel, only the next message shows whether they still do.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ def watch(effects: Effects) -> Wakeups:
     now = effects.breakers.now()
     _forget_removed(effects, now)
     with effects.engine.db.read() as session:
-        rows = stopped_accounts.listed(session)
+        rows, carrying = stopped_accounts.listed(session), set(accounts.carried(session).values())
     for row in rows:
-        if row.next_probe_at < now - UNASKED:
+        if row.next_probe_at < now - UNASKED and not (row.by_policy and row.account in carrying):
             _ask(effects, row, now)
         if row.told_at is None and row.since < now - TELL_AFTER:
             _tell(effects, row, now)

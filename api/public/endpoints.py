@@ -132,7 +132,7 @@ def save_preferences(token: str, request: Request, server: TheServer, form: Form
         if "nothing" in names:
             _must(visit, lambda s, now: _object(s, visit, now))
         elif "save" in names:
-            _must(visit, lambda s, now: _preferred(s, visit, names, dict(form), now))
+            _must(visit, lambda s, now: _preferred(s, visit, form, now))
     return _preferences_page(_visit(server, request, "preferences", token) or visit, saved=True)
 
 
@@ -217,11 +217,12 @@ def _is_stopped(session: Session, visit: RequestContext) -> bool:
     )
 
 
-def _preferred(session: Session, visit: RequestContext, names: frozenset[str], values: dict[str, str], now: datetime) -> list[Event | None]:
+def _preferred(session: Session, visit: RequestContext, form: frozenset[tuple[str, str]], now: datetime) -> list[Event | None]:
     """The boxes, and the wishes beside them."""
     contact = lock_contact(session, visit.contact.id)
-    said: list[Event | None] = [*record(session, visit.sender, names, now, visit.proof, visit.language)]
-    return [*said, *wish(session, contact, wishes_of(contact, visit.language, now), values, now)]
+    ticked, shown = frozenset(name for name, _ in form), {value for name, value in form if name == "shown"}
+    said: list[Event | None] = [*record(session, visit.sender, ticked, shown, now, visit.proof, visit.language)]
+    return [*said, *wish(session, contact, wishes_of(contact, visit.language, now), dict(form), now)]
 
 
 def _object(session: Session, visit: RequestContext, now: datetime) -> list[Event | None]:

@@ -1,11 +1,11 @@
 """What a contact can choose on the preference page, and how the answers become statements of consent.
 
-Only what was changed on the page is recorded, so saving an unchanged page says nothing.
+Only what was changed on the page is recorded, so saving an unchanged page says nothing, whatever has happened since it was opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,6 +57,11 @@ class Choice:
         return "granted" if ticked != self.objection else "withdrawn"
 
     @property
+    def shown(self) -> str:
+        """What a hidden field of the form says: that the box was on the page, and how."""
+        return f"{self.name}={'on' if self.chosen else ''}"
+
+    @property
     def wording(self) -> str:
         """What was shown, for the proof."""
         return f"{self.label} – {self.channel_label}" if self.channel_label else self.label
@@ -86,8 +91,9 @@ def choices(session: Session, sender: Sender, language: str) -> list[Choice]:
     pairs = sorted({pair for pair in states if pair[0] in SENDABLE} | _own(message))
     called = listed_names.labels(session, "purposes", language)
     boxes = [
-        Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c].wording, sender.allows(session, c, p, states.get((c, p))))
+        Choice(c, p, called.get(p) or p.replace("_", " "), CHANNELS[c].wording, sender.allows(session, c, p, state), state=state)
         for c, p in pairs
+        for state in (states.get((c, p)),)
     ]
     topics = _topics(session, states, language, subscribed=any(box.chosen for box in boxes))
     return [*boxes, *topics, _tracking(session, states.get((TRACKING, "marketing")))]
@@ -160,18 +166,28 @@ def purpose_of(message: Message) -> str:
 
 
 def record(
-    session: Session, sender: Sender, ticked: frozenset[str], now: datetime, proof: Mapping[str, object], language: str
+    session: Session,
+    sender: Sender,
+    ticked: frozenset[str],
+    shown: Collection[str],
+    now: datetime,
+    proof: Mapping[str, object],
+    language: str,
 ) -> list[Event]:
     """Stores what differs from what the page showed in `language`; returns the events to route. What is said here comes from the mailbox itself.
 
-    Who agrees to messages and ticks some topics has answered about all of them: those left out are declined.
+    `shown` are the boxes that the page had (`Choice.shown`); empty: it does not say, and had those of now. Who agrees to messages and ticks some
+    topics has answered about all that were shown: those left out are declined.
     """
     events = []
     message, boxes = sender.message, choices(session, sender, language)
-    anew = _agrees_anew(boxes, ticked)
+    before = {name: bool(on) for name, _, on in (one.rpartition("=") for one in shown or [box.shown for box in boxes])}
+    boxes = [box for box in boxes if box.name in before]
+    anew = _agrees_anew(boxes, before, ticked)
     for choice in boxes:
         wanted = choice.name in ticked
-        if wanted != choice.chosen or (anew and choice.channel == TOPIC and choice.state is None):
+        changed = wanted != before[choice.name] and (choice.state is None or wanted != choice.chosen)
+        if changed or (anew and choice.channel == TOPIC and choice.state is None):
             said = record_consent(
                 session,
                 message.contact_id,
@@ -189,10 +205,10 @@ def record(
     return events
 
 
-def _agrees_anew(boxes: Sequence[Choice], ticked: frozenset[str]) -> bool:
-    """Whether somebody who got no messages agrees to some, and ticks topics."""
+def _agrees_anew(boxes: Sequence[Choice], before: Mapping[str, bool], ticked: frozenset[str]) -> bool:
+    """Whether somebody whose page said that they get no messages agrees to some, and ticks topics."""
     channels = [box for box in boxes if box.channel in SENDABLE]
-    begins = not any(box.chosen for box in channels) and any(box.name in ticked for box in channels)
+    begins = not any(before[box.name] for box in channels) and any(box.name in ticked for box in channels)
     return begins and any(box.name in ticked for box in boxes if box.channel == TOPIC)
 
 
@@ -205,4 +221,4 @@ def _tracking(session: Session, state: str | None) -> Choice:
     asks = settings.load(session, settings.Tracking).opens_need_consent
     if state is None and not asks:
         return Choice(TRACKING, "marketing", NO_TRACKING, "", chosen=False, objection=True)
-    return Choice(TRACKING, "marketing", ALLOW_TRACKING, "", chosen=state == "granted")
+    return Choice(TRACKING, "marketing", ALLOW_TRACKING, "", chosen=state == "granted", state=state)

@@ -5,6 +5,7 @@ Forms may be asked from any site: no cookie is read, and the answer says nothing
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +64,8 @@ def sign_up(key: str, request: Request, server: TheServer, said: Form) -> Respon
         return _form_page(server, form, language, values, "agree")
     try:
         check_rates(server, f"form:{key}", address_of(request))
-        happened(server, lambda session, now: _asked(session, form, request, language, values, now))
+        shown = {value for name, value in said if name == "shown"}
+        happened(server, lambda session, now: _asked(session, form, request, language, values, shown, now))
     except TooMany:
         return _page(server, language, "subscribe_later", 429)
     except Invalid:
@@ -106,8 +108,16 @@ def confirm(token: str, request: Request, server: TheServer, said: Form) -> Resp
 
 
 def _asked(
-    session: Session, form: settings.SignupForm, request: Request, language: str, values: dict[str, str], now: datetime
+    session: Session,
+    form: settings.SignupForm,
+    request: Request,
+    language: str,
+    values: dict[str, str],
+    shown: Collection[str],
+    now: datetime,
 ) -> list[Event | None]:
+    """Only topics that were `shown` are answered; a form that does not say which, on a site of the workspace's, shows all."""
+    topics = [one for one in _offered(session, form) if not shown or f"topic.{one.key}" in shown]
     asked = double_opt_in.Request(
         address=values.get("email", ""),
         purpose=form.purpose,
@@ -117,7 +127,7 @@ def _asked(
         page=_page_of(request),
         ip=address_of(request),
         fields={name: values[name] for name in double_opt_in.FIELDS if form.names and values.get(name)},
-        topics={one.key: values.get(f"topic.{one.key}") == "yes" for one in _offered(session, form)},
+        topics={one.key: values.get(f"topic.{one.key}") == "yes" for one in topics},
     )
     return list(double_opt_in.ask(session, asked, now))
 

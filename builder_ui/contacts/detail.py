@@ -505,6 +505,11 @@ def tell_reply(context: PageContext, data: Data, row: Mapping[str, Any]) -> Elem
     )
 
 
+def tell_auto_reply(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    """What a mail program answered in the contact's place."""
+    return tell_about(context, data, row, "Automatic reply", html.p({"key": "text"}, short(str(row["properties"].get("text") or ""), 500)))
+
+
 def tell_bounce(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
     return tell_about(context, data, row, BOUNCES.get(str(row["properties"].get("bounce") or ""), "Bounced"))
 
@@ -559,6 +564,7 @@ OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = 
     "Message Opened": tell_read,
     "Message Clicked": tell_read,
     "Message Replied": tell_reply,
+    "Message Auto-Replied": tell_auto_reply,
     "Message Bounced": tell_bounce,
     "Contact Changed": tell_change,
     "Device Added": tell_device,

@@ -61,6 +61,7 @@ def snippet(form: settings.SignupForm, language: str, address: str, topics: Sequ
             f'<label>{label} <input type="email" name="email" required></label>',
             '<input name="website" tabindex="-1" autocomplete="off" aria-hidden="true" style="position:absolute;left:-100vw">',
             *(
+                f'<input type="hidden" name="shown" value="topic.{escape(one.key)}">'
                 f'<label><input type="checkbox" name="topic.{escape(one.key)}" value="yes"> {escape(one.label(language))}</label>'
                 for one in topics
             ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from activities.pictures import library
 from activities.pictures.file import MOST_BYTES
 from activities.pictures.library import Place
@@ -30,16 +32,22 @@ class Data:
 
 
 def load(context: PageContext) -> Data:
-    text = context.query.get("q", "").strip()[:120]
     with context.engine.db.read() as session:
-        found = library.find(session, text, limit=PER_PAGE + 1, before=context.query.get("before") or None)
+        found = _found(context, session)
         shown = found[:PER_PAGE]
         return Data(shown, library.widths(session, [one.id for one in shown]), library.uses(session), len(found) > PER_PAGE)
 
 
+def _found(context: PageContext, session: Session) -> list[Picture]:
+    """Those of the page, and one more if there are any."""
+    text = context.query.get("q", "").strip()[:120]
+    return library.find(session, text, limit=PER_PAGE + 1, before=context.query.get("before") or None)
+
+
 def stamp(context: PageContext) -> object:
-    data = load(context)
-    return [(one.id, one.name, sorted(one.alt.items())) for one in data.found], data.uses, data.more
+    with context.engine.db.read() as session:
+        found = _found(context, session)
+        return [(one.id, one.name, sorted(one.alt.items())) for one in found], library.uses_mark(session)
 
 
 def view(context: PageContext, data: Data, acts: Acts) -> Element:

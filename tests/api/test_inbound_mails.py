@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from activities import replies
 from activities.inbound.take import MOST_AN_HOUR
 from activities.providers import Providers
 from activities.sending.ledger import message_id_of
@@ -231,8 +232,8 @@ def test_a_program_may_say_that_it_is_one_when_it_unsubscribes(admin: TestClient
 @pytest.mark.parametrize(
     "raw",
     [
-        b"Auto-Submitted: auto-replied\n" + letter("STOP", ids="<run.hello.1@example.org>"),
-        letter("I am away", subject="Automatic reply: Hello", ids="<run.hello.1@example.org>"),
+        b"Auto-Submitted: auto-replied\n" + letter("STOP", ids="<some.thing.else@example.org>"),
+        letter("I am away", subject="Automatic reply: Hello"),
         letter("a copy of our own", sender="shop@example.org"),
     ],
 )
@@ -240,6 +241,19 @@ def test_what_programs_write_is_no_reply(admin: TestClient, engine: Any, message
     with engine.db.write() as session:
         workspace.put(session, "sender", {"email": "shop@example.org"}, "test", engine.clock.now())
     assert brings(admin, raw).endswith(" ignored")
+    assert (events(engine, "Message Replied"), state(engine)) == ([], "granted")
+
+
+def test_an_automatic_reply_is_an_event_of_its_own_once_for_a_message(admin: TestClient, engine: Any, message: str, woken: Any) -> None:
+    listens(engine, replies.AUTOMATIC)
+    for number, subject in enumerate(("Automatic reply: Hello", "Abwesenheitsnotiz")):
+        raw = letter("STOP! Back on Monday", subject=subject, ids="<run.hello.1@example.org>", name=str(number))
+        assert brings(admin, raw) == ("automatic known" if number else "automatic taken")
+    [event] = events(engine, "Message Auto-Replied")
+    assert (event.contact_id, event.properties["message_id"], event.properties["text"]) == (ANNA, message, "STOP! Back on Monday")
+    with engine.db.read() as session:
+        [run] = session.scalars(select(Run))
+    assert (run.contact_id, list(woken.wakeups.starts)) == (ANNA, [run.id])
     assert (events(engine, "Message Replied"), state(engine)) == ([], "granted")
 
 
@@ -252,12 +266,13 @@ def test_a_program_that_looks_like_a_person_is_cut_off_but_may_stop(admin: TestC
     assert len(events(engine, "Message Replied")) == MOST_AN_HOUR, "a word in her name sets off no more than another"
 
 
-def test_a_reply_lets_in_at_once(admin: TestClient, engine: Any, message: str, woken: Any) -> None:
+def listens(engine: Any, name: str) -> None:
+    """A journey that begins with the event."""
     document: dict[str, Any] = {
         "spec": 1,
         "key": "answered",
         "name": "Answered",
-        "entry": {"triggers": [{"type": "event", "event": "Message Replied"}]},
+        "entry": {"triggers": [{"type": "event", "event": name}]},
         "start": "wait",
         "nodes": {"wait": {"kind": "wait", "duration": "P1D"}, "end": {"kind": "exit"}},
         "edges": [{"from": "wait", "to": "end"}],
@@ -266,6 +281,10 @@ def test_a_reply_lets_in_at_once(admin: TestClient, engine: Any, message: str, w
     with engine.db.write() as session:
         journey = publish.create_journey(session, document, "test", now)
         publish.publish(engine, session, journey.id, "test", "", now)
+
+
+def test_a_reply_lets_in_at_once(admin: TestClient, engine: Any, message: str, woken: Any) -> None:
+    listens(engine, replies.EVENT)
     brings(admin, letter("Hello"))
     with engine.db.read() as session:
         [run] = session.scalars(select(Run))

@@ -58,12 +58,14 @@ def test_a_reply_stands_in_the_contact_s_words_and_a_bounce_says_how_bad_it_is(l
         about = {"message_id": message.id, "channel": "sms"}
         for name, more in (
             ("Message Replied", {"text": "<b>Nein</b>, danke. STOP", "intent": "stop"}),
+            ("Message Auto-Replied", {"text": "Back on Monday"}),
             ("Message Bounced", {"bounce": "soft"}),
             ("Message Bounced", {"bounce": "streak"}),
         ):
             append_event(session, town.people["Ben"], "system", name, {**about, **more}, town.now)
     text = page_of(log_in, opened, town, "Ben")
     assert f"Reply :  {message.subject} <b>Nein</b>, danke. STOP Wants no more messages on this channel" in html.unescape(text)
+    assert f"Automatic reply :  {message.subject} Back on Monday" in text
     assert f"Bounced for now :  {message.subject}" in text
     assert "Bounced several times in a row: the address is blocked" in text
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from journeys.errors import Conflict, NotFound
-from models import Audit, StoppedAccount
+from models import Audit, SendingLevel, StoppedAccount
 from storage import sending_counts
 from storage.sending_counts import Sent
 from workspace import sending_rates, settings, stopped_accounts
@@ -124,3 +124,13 @@ def test_limits_that_stop_before_they_warn_are_refused(session: Session, now: da
     settings.put(session, "sending_limits", {"least": 100, "bounces_stop": 30, "bounces_warn": 30}, "member:ada", now)
     sends(session, now, 100, 3)
     assert level(session, now) == "stop"
+
+
+def test_many_stopped_accounts_are_written_of_once(session: Session, now: datetime) -> None:
+    """More than any page shows."""
+    for number in range(stopped_accounts.MOST + 1):
+        session.add(SendingLevel(account=f"smtp.{number}", level="stop", why="bounces", since=now, next_at=now))
+    session.flush()
+    assert sending_rates.needs_applying(session, now)
+    sending_rates.apply(session, now)
+    assert not sending_rates.needs_applying(session, now)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from temporalio.exceptions import ApplicationError
 
 from activities.providers.provider import (
@@ -22,7 +22,7 @@ from activities.providers.provider import (
     Unreachable,
 )
 from activities.sending import breakers as rules
-from activities.sending.breakers import Breakers
+from activities.sending.breakers import RECIPIENTS, Breakers, Turn
 from activities.sending.effect import Effects
 from activities.sending.gate import Pass, Refuse
 from activities.sending.messages import MessageHandler, MessageSettings
@@ -31,7 +31,7 @@ from activities.team.handler import TeamHandler
 from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
 from locales import translator
-from models import Audit, Member, NoticeDelivery
+from models import Audit, ChannelAccount, Member, NoticeDelivery, ProviderAccount
 from tests.engine.conftest import StoryClock
 from workspace import settings, stopped_accounts
 
@@ -371,3 +371,29 @@ def test_nobody_is_told_by_the_account_that_is_stopped(town):
     assert town.mail.sent == []
     with town.world.db.read() as session:
         assert session.scalars(select(NoticeDelivery.route)).all() == ["webhook"]
+
+
+def test_an_account_that_recipients_refuse_works_again_only_once_a_message_has_gone(town):
+    """Its login was good all the time. Where it carries nothing any more, no message will ever tell."""
+    town.mail.broken = False
+    with town.world.db.write() as session:
+        stopped_accounts.works(session, "smtp.default")
+        session.add(
+            ProviderAccount(account="smtp.default", provider="smtp", origin="person", created_at=town.world.now, updated_at=town.world.now)
+        )
+        session.add(ChannelAccount(channel="email", account="smtp.default", decided_at=town.world.now))
+    breakers = town.effects.breakers
+    for number in range(RECIPIENTS):
+        breakers.suspects(Turn("smtp.default"), "smtp_550_5.7.1", f"{number}@example.org", 1)
+    town.world.later(minutes=1)
+    watch(town.effects)
+    probe = breakers.turn("smtp.default", 5)
+    assert probe.held is not None, "the next message is the probe"
+    breakers.suspects(probe, "smtp_550_5.7.1", "0@example.org", 1)
+    town.world.later(minutes=1)
+    watch(town.effects)
+    assert (town.row().probes, town.row().by_policy) == (1, True)
+    with town.world.db.write() as session:
+        session.execute(delete(ChannelAccount))
+    watch(town.effects)
+    assert town.row() is None

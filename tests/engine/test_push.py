@@ -34,10 +34,12 @@ from activities.sending.breakers import RECIPIENTS, Breakers, Turn
 from activities.sending.effect import Effects
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.sending.reconcile import settle
+from activities.sending.resend import send_due
 from activities.templates import library
 from activities.tracking import Tracking
 from activities.webhooks.address_guard import Guard
 from crm.people import devices
+from crm.uncertain import decide
 from engine.engine import Engine
 from engine.interpreter.gate import Limits, Pass, Refuse
 from engine.interpreter.simulated_gate import SimulatedGate
@@ -47,7 +49,7 @@ from journeys.document import Settings
 from journeys.errors import Invalid
 from journeys.rules.dict_facts import DictFacts
 from journeys.values import Call
-from models import Contact, Database, Suppression
+from models import Contact, Database, Message, Suppression
 from storage import sending_counts
 from tests.activities.providers.push_service import Browser, PushService
 from tests.activities.providers.test_fcm import FILE
@@ -231,6 +233,24 @@ def test_a_death_between_any_two_lines_replaces_a_notification_and_never_adds_on
     assert (calls, len(undisturbed.sends)) == (3, 3)
     repeats = [tell(town, fatal)[1] - calls for fatal in range(1, undisturbed.passed + 1)]
     assert 0 < max(repeats) <= 3, "some deaths repeat a call, and none more than all of them"
+
+
+def test_what_is_sent_again_lives_as_long_and_takes_the_same_place(town: Town) -> None:
+    said = {"kind": "send_push", "template": "hello", "valid_for": "PT2H", "urgency": "high", "replaces": "offer"}
+    town.world.publish({**JOURNEY, "nodes": {**JOURNEY["nodes"], "hello": said}})
+    contact = town.world.contact()
+    town.registers(contact, "phone")
+    assert town.sends(contact) == ("sent", "")
+    with town.world.db.write() as session:
+        message = session.scalars(select(Message)).one()
+        message.status, message.reason, message.provider_id = "uncertain", "no_answer", ""
+        session.flush()
+        decide(session, message.id, "again", message.attempts, "member:m1", town.world.now)
+    town.world.engine.clock = StoryClock(town.world)
+    send_due(town.world.effects)
+    first, again = ({name: taken.headers[name] for name in ("TTL", "Urgency", "Topic")} for taken in town.service.taken)
+    assert (first["TTL"], first["Urgency"]) == ("7200", "high")
+    assert again == first
 
 
 # Two accounts for one channel

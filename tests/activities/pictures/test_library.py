@@ -87,3 +87,11 @@ def test_a_full_library_takes_nothing_more(db: Database, picture: Picture, now: 
         session.get_one(Picture, picture.id).bytes = library.MOST_BYTES
     with pytest.raises(TooLarge, match="full"):
         library.add(db, photo(33, 33), "next.jpg", "member:1", now)
+
+
+def test_the_mark_of_uses_changes_with_every_draft_and_reads_none(db: Database, picture: Picture, now: datetime) -> None:
+    mail(db, library.path(picture, 600), now)
+    with db.write() as session:
+        before = library.uses_mark(session)
+        templates.save_draft(session, "welcome", {"default": {"subject": "", "mjml": ""}}, 1, now)
+        assert library.uses_mark(session) != before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -26,13 +27,18 @@ RECIPIENTS = {
 """Channel -> whom a message is for, where that is no e-mail address."""
 
 
+APPROVED = {"whatsapp": {"content_sid": "HX" + "c3" * 16, "content_variables": 'Ada\nA-1 "x"'}}
+"""Channel -> the parts of a message that is an approved template with two values, for channels that know them."""
+
+
 @dataclass(frozen=True)
 class Arrived:
-    """A message as the other side read it, by its own means."""
+    """A message as the other side read it, by its own means. `template`: the approved one that it names, with its values."""
 
     recipient: str
     subject: str
     text: str
+    template: tuple[str, Mapping[str, str]] | None = None
 
 
 class Wire(Protocol):
@@ -71,7 +77,9 @@ def outgoing(once_key: str = "run1:welcome:1", **changes: object) -> Outgoing:
 
 class Conformance:
     channel: ClassVar[str] = "email"
-    """The one that all but one of the tests use."""
+    """The one that nearly all tests use."""
+    names_templates: ClassVar[bool] = False
+    """Whether the provider has approved templates, which go by its name for them."""
 
     def message(self, once_key: str = "run1:welcome:1") -> Outgoing:
         return outgoing(once_key, channel=self.channel, recipient=RECIPIENTS.get(self.channel, "anna@example.org"))
@@ -97,6 +105,16 @@ class Conformance:
             message = outgoing(f"run1:{channel}:1", channel=channel, recipient=RECIPIENTS.get(channel, "anna@example.org"))
             assert wire.provider.send(message).status == "sent"
             assert [one.recipient for one in wire.arrived(message.once_key)] == [message.recipient]
+
+    def test_each_channel_carries_an_approved_template(self, wire: Wire) -> None:
+        """Where one goes by the provider's name for it, the values arrive, and the wording is the provider's; elsewhere the text does."""
+        for channel in sorted(wire.provider.channels & APPROVED.keys()):
+            message = outgoing(f"run1:{channel}-approved:1", channel=channel, recipient=RECIPIENTS[channel], parts=APPROVED[channel])
+            assert wire.provider.send(message).status == "sent"
+            [arrived] = wire.arrived(message.once_key)
+            assert arrived.recipient == message.recipient
+            by_name = ("", ("HX" + "c3" * 16, {"1": "Ada", "2": 'A-1 "x"'}))
+            assert (arrived.text, arrived.template) == (by_name if self.names_templates else (message.text, None))
 
     def test_many_threads_send_at_once(self, wire: Wire) -> None:
         messages = [self.message(f"run{number}:send:1") for number in range(24)]

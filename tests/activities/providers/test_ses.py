@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, cast
@@ -19,10 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from activities.providers import InDoubt, MessageDead, PolicyRefused, Provider, ProviderFailure, RetryLater, SenderStopped
+from activities.providers import InDoubt, MessageDead, PolicyRefused, Provider, ProviderFailure, RetryLater, SenderStopped, Surroundings
 from activities.providers.callback import CallbackLater, CallbackRefused, CallbackRequest, CallbackUnreadable, Happening
 from activities.providers.ses import SIGNED, Bucket, Ses, SesConfig, Sns, sort
 from activities.webhooks.address_guard import Guard
+from models import Database
 from tests.activities.providers.conformance import SPOKEN, Arrived, Conformance, outgoing
 
 REGION = "eu-central-1"
@@ -37,6 +39,7 @@ ERRORS: dict[type[ProviderFailure], tuple[int, str, str]] = {
     PolicyRefused: (400, "MessageRejected", f"Email address is not verified. The following identities failed the check: {SPOKEN}"),
 }
 HERE = Guard.allowing(["127.0.0.1"])
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 class Api(ThreadingHTTPServer):
@@ -101,12 +104,21 @@ class Handler(BaseHTTPRequestHandler):
 class SesWire:
     failures: tuple[type[ProviderFailure], ...] = (*ERRORS, InDoubt)
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, db: Database) -> None:
         self.api = api
+        self.around = Surroundings(db, lambda: NOON, account="ses.main")
         self.now = 0.0
         self.waits: list[float] = []
         self.asked: list[str] = []
-        self.provider: Provider = Ses(SesConfig(**CONFIG), HERE, self._elsewhere, wait=self._wait, monotonic=lambda: self.now)
+        self.provider: Provider = Ses(
+            SesConfig(**CONFIG),
+            self.around,
+            HERE,
+            self._elsewhere,
+            wait=self._wait,
+            monotonic=lambda: self.now,
+            now=lambda: NOON + timedelta(seconds=self.now),
+        )
 
     def _elsewhere(self, url: str) -> str:
         parts = urlsplit(url)
@@ -135,10 +147,10 @@ class SesWire:
 
 
 @pytest.fixture
-def wire() -> Iterator[SesWire]:
+def wire(sqlite_db: Database) -> Iterator[SesWire]:
     api = Api()
     threading.Thread(target=api.serve_forever, args=(0.01,), daemon=True).start()
-    wire = SesWire(api)
+    wire = SesWire(api, sqlite_db)
     yield wire
     wire.provider.close()
     wire.go_away()
@@ -163,7 +175,7 @@ def test_the_mail_is_whole_and_names_ids_only(wire: SesWire) -> None:
 def test_it_goes_to_amazon_in_its_region_whatever_the_environment_says(wire: SesWire, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SESV2", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "https://evil.example")
-    other = Ses(SesConfig(**CONFIG), HERE, wire._elsewhere)
+    other = Ses(SesConfig(**CONFIG), wire.around, HERE, wire._elsewhere)
     other.send(outgoing())
     other.close()
     assert set(wire.asked) == {f"https://email.{REGION}.amazonaws.com"}
@@ -278,8 +290,23 @@ def test_the_rate_is_asked_for_again_and_its_absence_stops_nothing(wire: SesWire
     wire.now = 901.0
     wire.provider.send(outgoing("two:a:1"))
     assert (wire.api.asked, len(wire.api.mails)) == (2, 2)
-    bucket = Bucket(lambda: 0.0)
+    bucket = Bucket(wire.around.db, "ses.other", lambda: 0.0, lambda: NOON)
     assert [bucket.take(2.0) for _ in range(4)] == [0.0, 1.0, 2.0, 3.0], "what Amazon allows everybody: one a second"
+
+
+@pytest.mark.parametrize(("rate", "together"), [(4.0, 9), (40.0, 81)])
+def test_several_processes_keep_to_one_rate(sqlite_db: Database, rate: float, together: int) -> None:
+    """Within two seconds; at the higher rate each takes some turns at once."""
+    databases = [Database(sqlite_db.url) for _ in range(2)]
+    buckets = [Bucket(db, "ses.main", lambda: 0.0, lambda: NOON) for db in databases]
+    for bucket in buckets:
+        bucket.learn(rate)
+    with ThreadPoolExecutor(2) as threads:
+        pauses = list(threads.map(lambda number: buckets[number % 2].take(2.0), range(120)))
+    assert len([pause for pause in pauses if pause <= 2.0]) == together
+    assert len({round(pause, 6) for pause in pauses if pause <= 2.0}) == together, "no turn is given away twice"
+    for db in databases:
+        db.close()
 
 
 # moto, which somebody else wrote
@@ -309,12 +336,13 @@ def test_where_amazon_does_not_say_a_domain_is_neither(wire: SesWire) -> None:
         cast(Ses, wire.provider).has_proven("shop.example")
 
 
-def test_an_independent_ses_takes_the_mail() -> None:
+def test_an_independent_ses_takes_the_mail(sqlite_db: Database) -> None:
     server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
-        ses = Ses(SesConfig(**{**CONFIG, "configuration_set": ""}), HERE, lambda url: f"http://{host}:{port}{urlsplit(url).path}")
+        around = Surroundings(sqlite_db, lambda: NOON, account="ses.main")
+        ses = Ses(SesConfig(**{**CONFIG, "configuration_set": ""}), around, HERE, lambda url: f"http://{host}:{port}{urlsplit(url).path}")
         with pytest.raises(SenderStopped, match="ses_not_verified"):
             ses.send(outgoing())
         ses._ses.create_email_identity(EmailIdentity="shop@example.com")

@@ -117,6 +117,10 @@ def message_of(form: dict[str, str]) -> str:
     return parse_qs(urlsplit(form["StatusCallback"]).query)["message"][0]
 
 
+def approved_in(form: dict[str, str]) -> tuple[str, dict[str, str]] | None:
+    return (form["ContentSid"], json.loads(form.get("ContentVariables", "{}"))) if "ContentSid" in form else None
+
+
 class TwilioWire:
     failures: tuple[type[ProviderFailure], ...] = (*CODES, InDoubt)
 
@@ -145,7 +149,7 @@ class TwilioWire:
     def arrived(self, once_key: str) -> list[Arrived]:
         wanted = outgoing(once_key).message_id
         forms = [form for form in self.api.forms if message_of(form) == wanted]
-        return [Arrived(form["To"].removeprefix("whatsapp:"), "", form.get("Body", "")) for form in forms]
+        return [Arrived(form["To"].removeprefix("whatsapp:"), "", form.get("Body", ""), approved_in(form)) for form in forms]
 
     def go_away(self) -> None:
         self.api.shutdown()
@@ -165,6 +169,7 @@ def wire() -> Iterator[TwilioWire]:
 
 class TestConformance(Conformance):
     channel = "sms"
+    names_templates = True
 
 
 def text(**changes: Any) -> Any:

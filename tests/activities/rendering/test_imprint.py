@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from activities.rendering import compile_template, render
+from activities.rendering.imprint import imprinted
 from activities.rendering.render import Marks
 
 SENDER = {
@@ -57,6 +58,29 @@ def test_a_mail_that_shows_neither_gets_both_at_its_end() -> None:
 )
 def test_what_the_template_shows_is_not_shown_twice(body: str) -> None:
     assert counts(mail(body)) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<!-- {} -->",
+        "<img src='https://m.example/x.png' alt='{}' />",
+        '<span title="a > b {}">x</span>',
+        "<span style='display:none'>{}</span>",
+        "<!-- <a href='https://shop.example/legal?a=1&amp;b=2'>x</a> -->",
+    ],
+)
+def test_what_nobody_reads_is_not_shown(hidden: str) -> None:
+    where = "<!doctype html><html><head></head><body>" + hidden.format("Shop &amp; Söhne Musterweg 1 8000 Zürich") + " Hello</body></html>"
+    html, _ = imprinted(where, "", {}, {"sender": SENDER}, "de")
+    end = html.partition("Hello")[2]
+    assert (end.count("Musterweg 1"), end.count(LINK)) == (1, 1)
+
+
+def test_words_for_all_but_outlook_are_read() -> None:
+    shown = f"<!--[if !mso]><!-->Shop &amp; Söhne, Musterweg 1, 8000 Zürich <a {LINK}>x</a><!--<![endif]-->"
+    where = f"<html><body>{shown}</body></html>"
+    assert imprinted(where, "", {}, {"sender": SENDER}, "de")[0] == where
 
 
 def test_a_part_that_does_not_show_them_gets_them_though_the_other_does() -> None:

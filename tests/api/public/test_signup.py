@@ -252,6 +252,19 @@ def test_topics_that_are_offered_are_chosen_by_the_mailbox(
     assert [row.topics for row in rows(engine, OptIn)] == [{}]
 
 
+def test_a_topic_that_the_form_did_not_show_is_not_declined(
+    client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
+) -> None:
+    put(engine, "topics", {"topics": [{"key": "news"}, {"key": "events"}]})
+    put(engine, "signup_forms", {"forms": [{**FORM, "topics": True}]})
+    assert 'name="shown" value="topic.events"' in client.get("/subscribe/footer").text
+    put(engine, "topics", {"topics": [{"key": "news"}, {"key": "events"}, {"key": "tips"}]})
+    client.post("/subscribe/footer", data={**YES, "topic.news": "yes", "shown": ["topic.news", "topic.events"]})
+    look(effects, clock)
+    client.post(link(post), data={"confirm": "yes"})
+    assert topics(engine) == {"news": "granted", "events": "withdrawn"}
+
+
 def test_who_ticks_no_topic_hears_about_everything(client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment) -> None:
     put(engine, "topics", {"topics": [{"key": "news"}, {"key": "events"}]})
     put(engine, "signup_forms", {"forms": [{**FORM, "topics": True}]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import col, select
@@ -124,6 +126,27 @@ def test_one_click_withdraws_the_consent_and_an_objection_leaves_what_is_liked(
     with engine.db.write() as session:
         object_all(session, message.contact_id, engine.clock.now(), source="letter")
     assert said(engine) == {"news": "granted"}
+
+
+def hidden(page: str) -> dict[str, list[str]]:
+    return {"shown": [html.unescape(part.partition('"')[0]) for part in page.split('name="shown" value="')[1:]]}
+
+
+def test_what_happened_since_the_page_was_opened_is_not_answered(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message
+) -> None:
+    """Another topic is offered, and a STOP came in by mail."""
+    address = tracking.preferences_url(message.id)
+    page = client.get(address).text
+    with engine.db.write() as session:
+        settings.put(session, "topics", {"topics": [*TOPICS, {"key": "tips", "english": "Tips"}]}, "test", engine.clock.now())
+    say(engine, message, "email", "marketing", "withdrawn")
+    client.post(address, data={"save": "yes", **EMAIL, "c.topic.news": "on", **hidden(page)})
+    assert said(engine) == {"events": "withdrawn"}
+    assert verdict(engine, message, "") == Refuse("no_consent"), "the box was left as it was"
+    page = client.get(address).text
+    client.post(address, data={"save": "yes", **EMAIL, "c.topic.tips": "on", **hidden(page)})
+    assert said(engine) == {"events": "withdrawn", "news": "withdrawn", "tips": "granted"}
 
 
 def test_a_topic_that_somebody_answered_for_is_archived_and_not_removed(engine: Engine, message: Message) -> None:
