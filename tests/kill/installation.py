@@ -169,7 +169,7 @@ class Installation:
             self._await_ready(name)
 
     def stop(self) -> None:
-        for name in (*self.mortal, *self.receivers):
+        for name in (*self.workers, "web", *self.infrastructure, *self.receivers):
             if name in self._processes:
                 self._processes[name].kill()
         self.db.close()
