@@ -27,7 +27,16 @@ from commands.lifeline import VARIABLE, Lifeline
 from commands.process import Process, Program
 
 ROOT = Path(__file__).parents[1]
-LOADED = ("cli", "api.app", "commands.api_main", "commands.worker_main", "commands.recover", "commands.backup", "tests.kill.lookup_worker")
+LOADED = (
+    "cli",
+    "api.app",
+    "commands.api_main",
+    "commands.worker_main",
+    "commands.recover",
+    "commands.backup",
+    "tests.kill.lookup_worker",
+    "tests.kill.channels_worker",
+)
 POLL_SECONDS = 0.01
 LARGEST_BYTES = 200_000
 """Of a request: the environment of a process."""

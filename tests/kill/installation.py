@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -30,25 +31,27 @@ from tests.forkserver import Forked, ForkServer
 
 HERE = Path(__file__).parent
 NAMESPACE = "pfadwerk"
-FORKED = ("worker", "web")
-MORTAL = ("worker", "web", "temporal", "redis")
 
 
 class Installation:
     """Starts everything on free ports in `folder`; what is down is started again by `look_after`, which the test calls often."""
 
+    infrastructure = ("temporal", "redis")
+    receivers: tuple[str, ...] = ("smtp", "http")
+    workers: tuple[str, ...] = ("worker",)
+    worker_module = "tests.kill.lookup_worker"
+
     def __init__(self, forks: ForkServer, folder: Path, database_url: str, seed: int, keeper_interval: str = "PT1S") -> None:
         self.forks = forks
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.ports = {name: servers.free_port() for name in ("temporal", "redis", "web", "smtp", "http")}
+        self.ports = {name: servers.free_port() for name in (*self.infrastructure, "web", *self.receivers)}
         self.settings = Settings(
             home=folder,
             database_url=database_url,
             temporal_address=f"127.0.0.1:{self.ports['temporal']}",
             redis_url=f"redis://127.0.0.1:{self.ports['redis']}/0",
             port=self.ports["web"],
-            channels={"email": {"provider": "smtp"}, "sms": {"provider": "http_fake"}},
             smtp_host="127.0.0.1",
             smtp_port=self.ports["smtp"],
             smtp_tls="none",
@@ -56,6 +59,7 @@ class Installation:
             keeper_interval=keeper_interval,
             secret_key="k1:" + "k" * 40,
             log_level="warning",
+            **self.sending(),
         )
         self.db = Database(database_url, pool_size=5)
         with self.db.write() as session:
@@ -67,20 +71,27 @@ class Installation:
         self._processes: dict[str, Process] = {}
         self._due: dict[str, float] = {}
 
+    def sending(self) -> dict[str, Any]:
+        """The settings that say who carries the channels."""
+        return {"channels": {"email": {"provider": "smtp"}, "sms": {"provider": "http_fake"}}}
+
+    @property
+    def mortal(self) -> tuple[str, ...]:
+        return (*self.workers, "web", *self.infrastructure)
+
     def _makers(self, seed: int) -> dict[str, Callable[[], Program]]:
         environment = {
             **self.settings.environment(),
-            "PFADWERK_TEST_LOOKUP_PORT": str(self.ports["http"]),
+            "PFADWERK_TEST_RECEIVER_PORT": str(self.ports[self.receivers[-1]]),
             "PYTHONPATH": str(HERE.parents[1]),
         }
         return {
-            "smtp": lambda: self._receiver("smtp", seed),
-            "http": lambda: self._receiver("http", seed),
+            **{name: partial(self._receiver, name, seed) for name in self.receivers},
+            **{name: partial(Program, name, [self.worker_module], environment=environment) for name in self.workers},
             "redis": lambda: servers.redis_program(self._home("redis"), self.ports["redis"], binary=servers.redis_binary()),
             "temporal": lambda: servers.temporal_program(
                 self._home("temporal"), self.ports["temporal"], namespaces=[NAMESPACE], binary=servers.temporal_binary()
             ),
-            "worker": lambda: Program("worker", ["tests.kill.lookup_worker"], environment=environment),
             "web": lambda: Program("web", ["cli", "api"], environment=environment, is_ready=lambda: not servers.is_free(self.ports["web"])),
         }
 
@@ -90,13 +101,15 @@ class Installation:
 
     def _receiver(self, kind: str, seed: int) -> Program:
         port = self.ports[kind]
-        command = python(str(HERE / "receivers.py"), kind, str(port), str(self.folder / f"{kind}.received"), str(seed))
+        command = python(
+            str(HERE / "receivers.py"), kind, str(port), str(self.folder / f"{kind}.received"), str(seed), str(self.ports["web"])
+        )
         return Program(kind, command, is_ready=lambda: not servers.is_free(port))
 
     # --- living and dying ---
 
     def start(self) -> None:
-        for together in (("smtp", "http", "redis", "temporal"), ("worker", "web")):
+        for together in ((*self.receivers, *self.infrastructure), (*self.workers, "web")):
             for name in together:
                 self._start(name)
             for name in together:
@@ -104,7 +117,7 @@ class Installation:
 
     def _start(self, name: str) -> None:
         program, log = self._programs[name](), self.folder / f"{name}.log"
-        self._processes[name] = Forked(self.forks, program, log) if name in FORKED else Process(program, log)
+        self._processes[name] = Forked(self.forks, program, log) if name in (*self.workers, "web") else Process(program, log)
 
     def _await_ready(self, name: str) -> None:
         try:
@@ -118,12 +131,12 @@ class Installation:
         self._processes[name].kill()
         self.kills[name] += 1
         self._due[name] = time.monotonic() + back_after
-        if name == "worker":
+        if name in self.workers:
             self.in_flight += self.claimed()
 
     def look_after(self) -> None:
         """Starts what is due, and what ended by itself (a worker does, where no Temporal answers)."""
-        for name in MORTAL:
+        for name in self.mortal:
             if name not in self._due and not self._processes[name].is_alive():
                 self._processes[name].kill()  # nothing but its descriptors
                 self._due[name] = time.monotonic() + 0.3
@@ -156,13 +169,13 @@ class Installation:
             self._await_ready(name)
 
     def stop(self) -> None:
-        for name in ("web", "worker", "temporal", "redis", "smtp", "http"):
+        for name in (*self.workers, "web", *self.infrastructure, *self.receivers):
             if name in self._processes:
                 self._processes[name].kill()
         self.db.close()
 
     def last_words(self) -> str:
-        return "\n".join(f"{name}:\n{last_lines(self.folder / f'{name}.log', 30)}" for name in ("worker", "web", "temporal"))
+        return "\n".join(f"{name}:\n{last_lines(self.folder / f'{name}.log', 30)}" for name in (*self.workers, "web", "temporal"))
 
     # --- counting ---
 
@@ -184,9 +197,9 @@ class Installation:
             return session.execute(found.where(runs.c.ended_at.is_(None)) if only_open else found).scalar_one()
 
     def received(self, what: str = "got") -> Counter[str]:
-        """What the two receivers wrote down; keys as the ledger writes them."""
+        """What the receivers wrote down; keys as the ledger writes them."""
         count: Counter[str] = Counter()
-        for name in ("smtp", "http"):
+        for name in self.receivers:
             file = self.folder / f"{name}.received"
             for line in file.read_text().splitlines() if file.exists() else ():
                 kind, key = line.split(" ", 1)

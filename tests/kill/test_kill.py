@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from models import Event, Inbox, Journey
 from storage import tally
 from storage.sql import table
 from tests.forkserver import ForkServer
-from tests.kill.installation import MORTAL, Installation, Shop
+from tests.kill.installation import Installation, Shop
 from tests.recount import recounted
 from worker import build_engine
 
@@ -35,13 +34,6 @@ events = table(Event)
 inbox = table(Inbox)
 LAST_SECONDS = 90.0
 """How long the runs may take after the last kill."""
-
-
-@pytest.fixture
-def seed() -> int:
-    number = int(os.environ.get("PFADWERK_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
-    print(f"seed {number}")
-    return number
 
 
 @pytest.fixture
@@ -142,7 +134,7 @@ def customers(installation: Installation, count: int, over_seconds: float) -> Sh
 
 def live_through(installation: Installation, kills: int, mean_seconds: float) -> None:
     """So many kills at random instants; now and then everything at once."""
-    order = victims(installation.random)
+    order = victims(installation)
     next_kill = time.monotonic() + installation.random.expovariate(1 / mean_seconds)
     while sum(installation.kills.values()) < kills:
         installation.look_after()
@@ -164,11 +156,15 @@ def await_send(installation: Installation) -> None:
         time.sleep(0.005)
 
 
-def victims(chance: random.Random) -> Iterator[Sequence[str]]:
-    """Each kind once, then by chance, the worker most often."""
-    yield from ([name] for name in chance.sample(MORTAL, len(MORTAL)))
+WEIGHTS = {"worker": 5, "second": 5, "web": 3, "temporal": 2, "redis": 1}
+
+
+def victims(installation: Installation) -> Iterator[Sequence[str]]:
+    """Each of them once, then by chance, workers most often, and now and then all at once."""
+    chance, mortal = installation.random, installation.mortal
+    yield from ([name] for name in chance.sample(mortal, len(mortal)))
     while True:
-        yield chance.choices((["worker"], ["web"], ["temporal"], ["redis"], MORTAL), (5, 3, 2, 1, 1))[0]
+        yield chance.choices([*([name] for name in mortal), mortal], [*(WEIGHTS[name] for name in mortal), 1])[0]
 
 
 def await_true(installation: Installation, what: str, done: Callable[[], bool], seconds: float = LAST_SECONDS) -> None:
@@ -254,19 +250,8 @@ def verify(installation: Installation, shop: Shop, count: int) -> dict[str, int]
         "stuck": sum(run.status == "stuck" for run in found.values()),
         "quarantined": sum(run.status == "quarantined" for run in found.values()),
         "kills": installation.kills.total(),
-        **{f"kills_{name}": installation.kills[name] for name in MORTAL},
+        **{f"kills_{name}": installation.kills[name] for name in installation.mortal},
     }
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[Mapping[str, object]], None]:
-    """Prints one line of JSON, also when the test passes."""
-
-    def print_line(counts: Mapping[str, object]) -> None:
-        with capsys.disabled():
-            print(f"\n{json.dumps(counts)}")
-
-    return print_line
 
 
 def survive(installation: Installation, count: int, over_seconds: float, kills: int, mean_seconds: float) -> dict[str, object]:
