@@ -105,8 +105,11 @@ def editor(writing: Writing) -> Element:
     form = Form(t, asked.lookups, "block", {"rule": asked.rule}, edit, asked.moved, writing.editable)
     return html.dialog(
         {"className": "tpl-rule", "aria-labelledby": "tpl-rule-title"},  # the block editor, which asked, makes it modal
-        html.h2({"id": "tpl-rule-title"}, t("Show the block to whom this rule holds for")),
-        html.p({"className": "quiet"}, t("It is asked of each contact when the message is filled in.")),
+        html.h2({"id": "tpl-rule-title"}, t("Who sees this block")),
+        html.p(
+            {"className": "quiet"},
+            t("Contacts for whom this rule holds when the message is sent. Everyone else gets the message without the block."),
+        ),
         offers(t, asked.lookups),
         rule_field(form, PLACE, False),
         _problems(t, asked.issues),

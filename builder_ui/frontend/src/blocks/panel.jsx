@@ -260,7 +260,7 @@ function Group({ api, node }) {
       {list !== null && list !== undefined ? <Products api={api} node={node} list={list} /> : null}
       {rule ? (
         <div className="blk-rule">
-          <b>{t("Shown only to whom the rule holds for")}</b>
+          <b>{t("Shown only to these contacts:")}</b>
           <p>{rule.said}</p>
           {rule.holds === null ? null : <small>{t(rule.holds ? "Shown in the preview." : "Not shown in the preview.")}</small>}
         </div>
