@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities.rendering import CompiledTemplate, Renderer, RenderFailed
+from activities.rendering import CompiledTemplate, Renderer, RenderFailed, answered
 from activities.rendering.forms import in_form, is_free_text
 from activities.sending.messages import SHOWN
 from activities.templates import library
@@ -22,6 +22,7 @@ from engine.interpreter.simulate import Written
 from journeys.channels import CHANNELS
 from journeys.compile import Program
 from journeys.errors import NotFound
+from journeys.rules.facts import Facts
 from journeys.values import Call
 from workspace import brand
 from workspace.imprint import sender_values
@@ -43,7 +44,7 @@ class Rehearsal:
     brand: Mapping[str, str]
     compiled: Mapping[str, CompiledTemplate]
 
-    def __call__(self, call: Call, values: Mapping[str, Any], replied_at: datetime | None) -> Written:
+    def __call__(self, call: Call, values: Mapping[str, Any], replied_at: datetime | None, facts: Facts) -> Written:
         """How a real message would come out. Raises: RenderBusy."""
         contact = {**dict.fromkeys(SHOWN), **values["contact"]}  # a real contact has every column, if only with nothing in it
         whole = {**values, "contact": contact, "sender": dict(self.sender), "brand": self.brand, **self.tracking.urls(NOBODY)}
@@ -56,6 +57,7 @@ class Rehearsal:
             if template is not None:
                 kind = message_class(call.input, self.program.settings)
                 formed = in_form(template, window is None or is_open(replied_at, window, values["now"]))
+                whole |= answered(formed, languages, facts, values["now"])
                 rendered = self.renderer.render(formed, languages, whole, message_class=kind, zone=zone)
                 return Written(reply_window=window if window and is_free_text(template.kind, rendered.parts) else None)
             if text := call.input.get("text"):

@@ -51,6 +51,10 @@ class Catalogue:
     fields: Mapping[str, FieldSpec]
     events: Mapping[str, EventSpec]
 
+    def __hash__(self) -> int:
+        """By the names: whatever else differs, equality tells."""
+        return hash((frozenset(self.fields), frozenset(self.events)))
+
     @staticmethod
     def built_in() -> Catalogue:
         """What every workspace knows from the start."""

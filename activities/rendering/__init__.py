@@ -10,7 +10,7 @@ from activities.rendering.kinds import Kind
 from activities.rendering.links import link_digest
 from activities.rendering.partials import NO_PARTIALS, Library, Partial
 from activities.rendering.pool import RenderLimits, RenderPool
-from activities.rendering.render import UNTRACKED, Marks, Rendered, choose, render, render_text
+from activities.rendering.render import UNTRACKED, Marks, Rendered, answered, choose, render, render_text
 from activities.rendering.renderer import INLINE, RenderBusy, Renderer
 from activities.rendering.sms import Segments, segments
 
@@ -31,6 +31,7 @@ __all__ = [
     "Renderer",
     "Segments",
     "Variant",
+    "answered",
     "choose",
     "compile_template",
     "digest",

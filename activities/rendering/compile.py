@@ -36,7 +36,8 @@ CLIPPED_BYTES = 90_000
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One language: Jinja templates for each part, link targets as written, and the fields that are read. `parts`: those that have no field here."""
+    """One language: Jinja templates for each part, link targets as written, and the fields that are read. `parts`: those that have no field here; `rules`: key ->
+    JSON text of each rule that is asked (`rules`)."""
 
     subject: str = ""
     html: str = ""
@@ -44,6 +45,7 @@ class Variant:
     links: list[str] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)
     parts: dict[str, str] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -232,7 +234,7 @@ class _Compiler:
         self._parts = {name: (parts.get(name) or "").replace("\r\n", "\n") for name in PARTS[kind]}
         self._kind = kind
         self._message_class = message_class
-        self._pools = library.pools
+        self._pools, self._catalogue = library.pools, library.catalogue
         self._issues: list[Issue] = []
         self._mail: Expanded | None = None
         if "mjml" in self._parts:
@@ -277,11 +279,11 @@ class _Compiler:
     def _jinja_faults(self, part: Part | None, swapped: Swapped, text: str, lines: Lines) -> Iterator[Fault]:
         approved = KINDS[self._kind].approved
         if part is not None and part.format == "values":
-            yield from values_faults(text, self._pools)
+            yield from values_faults(text, self._pools, self._catalogue)
         elif part is not None and part.format == "numbered" and approved is not None:
             yield from numbered_faults(swapped, len(lines_of(self._parts[approved.values])))
         else:
-            yield from jinja.faults(swapped, text, lines, self._pools)
+            yield from jinja.faults(swapped, text, lines, self._pools, self._catalogue)
 
     def _lent(self, fault: Fault) -> Fault:
         """A name that a partial does not know itself may come from where it is included."""
@@ -304,7 +306,7 @@ class _Compiler:
             return None
         self._warn(compiled.html, compiled.root, mjml, lines)
         text = self._parts.get("text") or compiled.text
-        return Variant(self._parts.get("subject", ""), compiled.html, text, compiled.links, self._fields())
+        return Variant(self._parts.get("subject", ""), compiled.html, text, compiled.links, self._fields(), rules=self._rules())
 
     def _text(self) -> Variant:
         further = {part.name: (part, self._parts[part.name].strip()) for part in further_parts(self._kind)}
@@ -313,7 +315,7 @@ class _Compiler:
         if (approved := KINDS[self._kind].approved) is not None:
             parts |= as_filled(parts, approved)
         front = "".join(self._parts[part.name] for part in KINDS[self._kind].parts if part.format == "card")
-        return Variant(self._parts.get("subject", ""), front, self._parts.get("text", ""), links, self._fields(), parts)
+        return Variant(self._parts.get("subject", ""), front, self._parts.get("text", ""), links, self._fields(), parts, self._rules())
 
     def _runs(self, source: str, *, html: bool) -> bool:
         """Whether the Jinja is still whole after the compiler moved it; it was whole before."""
@@ -328,6 +330,9 @@ class _Compiler:
 
     def _fields(self) -> list[str]:
         return sorted({name for text in self._parts.values() if text for name in jinja.fields(text)})
+
+    def _rules(self) -> dict[str, str]:
+        return jinja.rules_of(text for text in self._parts.values() if text)
 
     def _warn(self, html: str, root: Element, mjml: Swapped, lines: Lines) -> None:
         if len(html.encode()) > CLIPPED_BYTES:

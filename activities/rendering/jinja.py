@@ -5,7 +5,7 @@ Works on the author's text, so every fault has its place. Runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
@@ -14,10 +14,11 @@ from typing import Any
 from jinja2 import TemplateSyntaxError, meta, nodes
 from jinja2.environment import Template
 
-from activities.rendering import filters
-from activities.rendering.faults import Fault, Lines
+from activities.rendering import filters, rules
+from activities.rendering.faults import Fault, Lines, Remark
 from activities.rendering.sandbox import TAGS, Sandbox
 from activities.rendering.tokens import Swapped
+from journeys.catalogue import Catalogue
 
 HTML = Sandbox(autoescape=True, filters=filters.ALL)
 TEXT = Sandbox(autoescape=False, filters=filters.ALL)
@@ -40,7 +41,9 @@ NAMES = frozenset(
 )
 """What a template may read."""
 COUPON = "coupon"
-"""The one function of templates: `coupon("POOL")`, a code for this message alone."""
+"""`coupon("POOL")`: a code for this message alone."""
+FUNCTIONS = frozenset({COUPON, rules.RULE})
+"""What a template may call."""
 MAX_LOOP_DEPTH = 3
 MAX_ASSIGNMENTS = 100
 MAX_PROBLEMS = 100
@@ -53,8 +56,11 @@ def compiled(source: str, html: bool) -> Template:
     return (HTML if html else TEXT).from_string(source)
 
 
-def faults(swapped: Swapped, source: str, lines: Lines, pools: Collection[str] | None = None) -> Iterator[Fault]:
-    """Every fault of the Jinja in `source`, or only the first where it cannot be parsed. `pools`: the coupon pools that there are; None: not known."""
+def faults(
+    swapped: Swapped, source: str, lines: Lines, pools: Collection[str] | None = None, catalogue: Catalogue | None = None
+) -> Iterator[Fault]:
+    """Every fault of the Jinja in `source`, or only the first where it cannot be parsed. `pools`: the coupon pools that there are, `catalogue`: the fields
+    and events that rules may ask for; None: not known."""
     try:
         tree = TEXT.parse(source)
     except TemplateSyntaxError as error:
@@ -68,6 +74,13 @@ def faults(swapped: Swapped, source: str, lines: Lines, pools: Collection[str] |
     )  # names are only found in a tree whose filters exist
     for node, code, text, values in problems[:MAX_PROBLEMS]:
         yield Fault(_place(swapped, lines, node.lineno, str(next(iter(values.values()), ""))), code, text, **values)
+    for call, issue in islice(rules.problems(tree, catalogue) if rules.RULE in source else (), MAX_PROBLEMS):
+        kind = Fault if issue.severity == "error" else Remark
+        place = _place(swapped, lines, call.lineno, str(issue.values.get("name") or rules.RULE))
+        where = (issue.field or "").strip(".")
+        yield kind(
+            place, issue.code, "In the rule at “{where}”: {problem}" if where else "In the rule: {problem}", where=where, problem=issue
+        )
 
 
 Problem = tuple[nodes.Node, str, str, dict[str, Any]]
@@ -129,7 +142,7 @@ def _unknown(node: nodes.Node, what: str, name: str, known: set[str]) -> Problem
 
 
 def _names(tree: nodes.Template) -> Iterator[Problem]:
-    unknown = meta.find_undeclared_variables(tree) - NAMES - {COUPON} - set(TEXT.globals)
+    unknown = meta.find_undeclared_variables(tree) - NAMES - FUNCTIONS - set(TEXT.globals)
     for name in sorted(unknown):
         node = next((n for n in tree.find_all(nodes.Name) if n.name == name), tree)
         yield _unknown(node, "value", name, set(NAMES))
@@ -189,10 +202,20 @@ def fields(source: str) -> set[str]:
 def lent(source: str) -> set[str]:
     """Dotted names that a source reads and that are neither values of templates nor set in it: whoever includes a partial sets them."""
     tree = TEXT.parse(source)
-    loose = {name for name in meta.find_undeclared_variables(tree) - NAMES - {COUPON} - set(TEXT.globals) if not name.startswith("_")}
+    loose = {name for name in meta.find_undeclared_variables(tree) - NAMES - FUNCTIONS - set(TEXT.globals) if not name.startswith("_")}
     inner: set[int] = set()
     paths = {_path(node, inner) for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)) if id(node) not in inner}
     return {path for path in paths if path.split(".")[0] in loose}
+
+
+def rules_of(sources: Iterable[str]) -> dict[str, str]:
+    """Key -> JSON text of every rule that some texts ask."""
+    return rules.gathered(TEXT.parse(source) for source in sources if rules.RULE in source)
+
+
+def rule_in(condition: str) -> Any:
+    """The JSON of a rule out of a condition that is one rule and nothing else (`rule({...})`); None if it is something else."""
+    return rules.read(condition, TEXT.parse)
 
 
 def _path(node: nodes.Node, inner: set[int]) -> str:

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 from markupsafe import Markup, escape
 
-from activities.rendering import jinja
+from activities.rendering import jinja, rules
 from activities.rendering.allowed import has_host, scheme
 from activities.rendering.budget import State, state
 from activities.rendering.compile import MAX_URL, CompiledTemplate, Variant
@@ -28,6 +29,7 @@ from activities.rendering.links import hosts_in
 from activities.rendering.plain import tidy
 from activities.rendering.sandbox import generate
 from journeys.channels import Part
+from journeys.rules.facts import Facts
 from locales import translator
 
 MAX_SUBJECT = 900
@@ -93,7 +95,7 @@ def render(
     """The message in the first language of `locales` that the template has (`de-CH` falls back to `de`, then to `default`).
 
     `values` are plain (dict, list, str, numbers, dates): contact, trigger, run, sender, unsubscribe_url, preferences_url, view_url, now; `coupons`, pool ->
-    code, where codes are reserved for the message: of other pools a `SAMPLE` is shown.
+    code, where codes are reserved for the message: of other pools a `SAMPLE` is shown; `rules`, which rules of the text hold (`rules.answers`).
     Marketing mail gets the List-Unsubscribe headers of RFC 8058 when `unsubscribe_url` is there. `zone` is the contact's, for dates.
 
     Raises:
@@ -114,6 +116,16 @@ def chosen(compiled: CompiledTemplate, locales: Iterable[str]) -> tuple[str, Var
     return locale if locale != "default" else (chain[0] if chain else "en"), variant
 
 
+def answered(compiled: CompiledTemplate, locales: Iterable[str], facts: Facts, as_of: datetime) -> dict[str, Any]:
+    """What `values` hold besides, where the variant that serves `locales` asks rules: which of them hold for the contact of `facts`. Nobody is asked for
+    nothing.
+
+    Raises:
+        RenderFailed: the template has no variant at all, or a rule that nobody can read.
+    """
+    return rules.answers(choose(compiled, locales)[1].rules, facts, as_of)
+
+
 def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Marks, zone: str) -> Filled:
     """All of `render` that a template or a value can make long: this part runs in a process of the pool.
 
@@ -124,6 +136,8 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
     current = State(language, zone, click=marks.click, own=_own_addresses(values), hosts=hosts, domains=marks.domains)
     asked: set[str] = set()
     values = {**values, jinja.COUPON: _handing_out(values.get("coupons") or {}, asked)}
+    if rules.ANSWERS in values:
+        values = {**values, rules.RULE: rules.answering(values[rules.ANSWERS])}
     with _rendering(current):
         subject = one_line(_filled(variant.subject, values, language))
         html = _html(variant, values, language, subject, marks.pixel_url)

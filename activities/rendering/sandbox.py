@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
+from activities.rendering import rules
 from activities.rendering.budget import CHARACTERS, MAX_ITERATIONS, MAX_NAME, MAX_OUTPUT, bounded, charged, counted, state, weigh
 from activities.rendering.faults import RenderFailed
 
@@ -118,6 +119,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             tag = "recursive" if isinstance(node, nodes.For) and node.recursive else TAGS.get(type(node))
             if tag:
                 raise TemplateSyntaxError(f"{tag} is not available in templates", node.lineno)
+        rules.keyed(source)
         return super()._generate(source, name, filename, defer_init)
 
 
@@ -136,6 +138,12 @@ class _Guards(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:
         self.generic_visit(node)
         return self._filter(nodes.List(node.nodes, lineno=node.lineno), "_concat")
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Call:
+        """What a rule writes out is looked up by its key, and weighs nothing."""
+        if not (isinstance(node.node, nodes.Name) and node.node.name == rules.RULE and rules.data_of(node) is not None):
+            self.generic_visit(node)
+        return node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
         self.generic_visit(node)

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, Outgoing, ProviderFailure, RetryLater
-from activities.rendering import CompiledTemplate, RenderBusy, Rendered, RenderFailed, compile_template
+from activities.rendering import CompiledTemplate, RenderBusy, Rendered, RenderFailed, answered, compile_template
 from activities.sending import gate, ledger
 from activities.sending.attempt import attempt
 from activities.sending.breakers import Stopped, Turn
@@ -34,6 +34,7 @@ from activities.sending.ledger import messages
 from activities.sending.messages import MADE_UP, MessageHandler, contact_values
 from activities.templates.library import NOBODY
 from crm.consent import double_opt_in, suppression
+from crm.rules.sql_facts import SqlFacts
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import where
 from models import OPEN_MESSAGE, Body, Contact, OptIn, Template, TemplateVersion
@@ -337,8 +338,9 @@ def _draft(effects: Effects, performer: MessageHandler, opt_in_id: str) -> _Draf
         if row is None or contact is None:
             return None
         key, version, compiled = _chosen(session)
-        values = _values(session, performer, row, contact, effects.engine.clock.now())
-    languages, zone = [row.language, performer.messaging.language], contact.timezone or performer.messaging.zone
+        now, languages = effects.engine.clock.now(), [row.language, performer.messaging.language]
+        values = {**_values(session, performer, row, contact, now), **_answered(session, compiled, languages, contact.id, now)}
+    zone = contact.timezone or performer.messaging.zone
     fill = partial(performer.messaging.renderer.render, locales=languages, message_class=TRANSACTIONAL, zone=zone)
     inert = {**values, "confirm_url": performer.messaging.tracking.confirm_url(ledger.message_id_of(once_key_of(row)), NOBODY)}
     number = row.sent + 1
@@ -349,6 +351,13 @@ def _draft(effects: Effects, performer: MessageHandler, opt_in_id: str) -> _Draf
     except RenderFailed as error:
         log.warning("the template %s cannot ask for a confirmation (%s); the one that is built in does", key, error.code)
         return _Draft(number, fill(built_in(), values=values), fill(built_in(), values=inert))
+
+
+def _answered(session: Session, compiled: CompiledTemplate, languages: Sequence[str], contact_id: str, now: datetime) -> Mapping[str, Any]:
+    try:
+        return answered(compiled, languages, SqlFacts(session, contact_id, as_of=now), now)
+    except RenderFailed:  # filling in fails for the same reason, and says so
+        return {}
 
 
 def _values(session: Session, performer: MessageHandler, row: OptIn, contact: Contact, now: datetime) -> Mapping[str, Any]:

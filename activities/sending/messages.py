@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from activities.providers.provider import Answer, DeliveryCheck, MessageDead, Outgoing, Printer, Provider, RetryLater
-from activities.rendering import INLINE, CompiledTemplate, RenderBusy, Rendered, Renderer, RenderFailed
+from activities.rendering import INLINE, CompiledTemplate, RenderBusy, Rendered, Renderer, RenderFailed, answered
 from activities.rendering.cards import A6, Card
 from activities.rendering.forms import in_form, is_free_text
 from activities.rendering.kinds import KINDS
@@ -26,6 +26,7 @@ from crm.consent import suppression
 from crm.consent.opt_out import opt_out
 from crm.coupons import reservations
 from crm.people.devices import kinds_of
+from crm.rules.sql_facts import SqlFacts
 from engine.interpreter.gate import is_open, message_class, wanted
 from journeys.channels import CHANNELS, address_of
 from models import Body, Contact, TemplateVersion, Version, new_id
@@ -283,6 +284,7 @@ class MessageHandler(Carried):
         languages = [name for name in (contact.locale, self.messaging.language) if name]
         kind = message_class(job.call.input, job.program.settings)
         fill = partial(self.messaging.renderer.render, template, languages, marks=marks, message_class=kind, zone=zone)
+        values = {**values, **answered(template, languages, SqlFacts(session, contact.id, as_of=job.as_of), job.as_of)}
         return self._with_coupons(job, fill, values, fill(values))
 
     def _with_coupons(

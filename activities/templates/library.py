@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, ProviderFailure
-from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, digest
+from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, answered, digest
 from activities.rendering.compile import most_characters
 from activities.rendering.kinds import KINDS, PARTIAL, further_parts
 from activities.sending.cards import card_of
@@ -25,8 +25,11 @@ from activities.sending.ledger import message_id_of
 from activities.sending.messages import MessageSettings, contact_values
 from activities.templates import partials
 from activities.templates.samples import CONTACT, lent
+from crm.rules.sql_facts import SqlFacts
 from journeys.channels import DEFAULT
 from journeys.errors import Conflict, Invalid, Issue, NotFound
+from journeys.rules import DictFacts
+from journeys.rules.facts import Facts
 from models import Body, Contact, Database, Member, Message, Template, TemplateVersion, new_id
 from storage import freshness
 from storage.locks import person_of
@@ -254,6 +257,7 @@ def preview(
     languages = [name for name in (locale, contact.get("locale"), messaging.language) if name]
     try:
         zone = str(contact.get("timezone") or messaging.zone)
+        values |= answered(compiled, languages, facts_of(session, contact_id, sample, now), now)
         rendered = messaging.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
         if KINDS[compiled.kind].is_card:
             messaging.renderer.card("show", card_of(session, rendered))
@@ -262,6 +266,11 @@ def preview(
         text = _SAID.get(error.code, "The template cannot be rendered: {code} {name}.")
         problem = Issue(code=f"render_{error.code}", text=text, values={"name": error.name, "code": error.code})
         raise Invalid("{problem}", [problem], problem=problem) from None
+
+
+def facts_of(session: Session, contact_id: str | None, sample: Mapping[str, Any], now: datetime) -> Facts:
+    """What rules ask of the contact that a text is shown for: of the made-up one (None) only its fields are known."""
+    return DictFacts(sample) if contact_id is None else SqlFacts(session, person_of(session, contact_id), as_of=now)
 
 
 _SAID: Mapping[str, str] = {

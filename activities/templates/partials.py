@@ -20,7 +20,10 @@ from sqlmodel import col, select
 from activities.rendering import INLINE, Library, Partial, RenderBusy, Renderer, digest
 from activities.rendering.jinja import COUPON
 from activities.rendering.partials import MAX_DEPTH, mentioned, sources_of
+from activities.rendering.rules import RULE
+from crm.catalogue import load_catalogue
 from crm.coupons import pools
+from journeys.catalogue import Catalogue
 from journeys.errors import Invalid, Issue
 from models import Database, Template, TemplateVersion
 from storage import freshness
@@ -72,7 +75,7 @@ def library(session: Session, variants: Mapping[str, Any], own: str = "", fresh:
     fresh = fresh or {}
     wanted = mentioned(_sources(variants))
     if not wanted:
-        return Library(own=own, pools=_pools(session, variants))
+        return Library(own=own, pools=_pools(session, variants), catalogue=_catalogue(session, variants))
     known = set(session.scalars(select(Template.key).where(Template.kind == "partial"))) | fresh.keys()
     found: dict[str, Partial] = {}
     for _ in range(MAX_DEPTH + 1):
@@ -83,18 +86,32 @@ def library(session: Session, variants: Mapping[str, Any], own: str = "", fresh:
         found |= {one.key: one for one in new}
         wanted = mentioned(source for one in new for _, source in one.sources)
     sources = [source for one in found.values() for _, source in one.sources]
-    return Library(tuple(found[key] for key in sorted(found)), tuple(sorted(known)), own, _pools(session, variants, sources))
+    return Library(
+        tuple(found[key] for key in sorted(found)),
+        tuple(sorted(known)),
+        own,
+        _pools(session, variants, sources),
+        _catalogue(session, variants, sources),
+    )
 
 
 def _pools(session: Session, variants: Mapping[str, Any], included: Iterable[str] = ()) -> tuple[str, ...] | None:
     """The coupon pools there are, where a text may take a code of one."""
+    return pools.names(session) if _says(COUPON, variants, included) else None
+
+
+def _catalogue(session: Session, variants: Mapping[str, Any], included: Iterable[str] = ()) -> Catalogue | None:
+    """What rules may ask for, where a text asks one."""
+    return load_catalogue(session) if _says(RULE, variants, included) else None
+
+
+def _says(word: str, variants: Mapping[str, Any], included: Iterable[str]) -> bool:
     own = (
         (text for parts in variants.values() if isinstance(parts, Mapping) for text in parts.values())
         if isinstance(variants, Mapping)
         else ()
     )
-    takes = any(isinstance(text, str) and COUPON in text for text in (*own, *included))
-    return pools.names(session) if takes else None
+    return any(isinstance(text, str) and word in text for text in (*own, *included))
 
 
 def _sources(variants: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,19 @@ from typing import Any
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from activities.rendering import NO_PARTIALS, CompiledTemplate, Kind, Library, RenderBusy, Rendered, Renderer, Segments, Variant, segments
+from activities.rendering import (
+    NO_PARTIALS,
+    CompiledTemplate,
+    Kind,
+    Library,
+    RenderBusy,
+    Rendered,
+    Renderer,
+    Segments,
+    Variant,
+    rules,
+    segments,
+)
 from activities.rendering.faults import Fault, Lines
 from activities.rendering.hints import LinkSeen, hints, links
 from activities.rendering.kinds import KINDS, PARTIAL, PARTS
@@ -69,6 +81,8 @@ class Proof:
     """None: the template reads nothing of it."""
     invented: list[str] = field(default_factory=list)
     """The values that were made up for this look, by the names under which the template reads them."""
+    answers: Mapping[str, bool] = field(default_factory=dict)
+    """Key of each rule that the text asks (`rendering.rules`) -> whether it holds for this contact."""
 
 
 def invented(fields: Iterable[str], contact_id: str | None, trigger: Trigger) -> list[str]:
@@ -134,7 +148,16 @@ def proof(
         segments(rendered.text) if rendered and KINDS[kind].segments else None,
         trigger if any(name.startswith("trigger.") for name in fields) else None,
         invented(fields, contact_id, trigger),
+        _answers(session, compiled.get(locale), contact_id, now) if rendered else {},
     )
+
+
+def _answers(session: Session, variant: Variant | None, contact_id: str | None, now: datetime) -> Mapping[str, bool]:
+    if variant is None or not variant.rules:
+        return {}
+    facts = templates.facts_of(session, contact_id, samples.CONTACT, now)
+    found: Mapping[str, bool] = rules.answers(variant.rules, facts, now)[rules.ANSWERS]
+    return found
 
 
 def saved(

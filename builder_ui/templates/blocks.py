@@ -53,6 +53,7 @@ WORDS = (
     "This is the saved block “{name}”. It is changed in one place, for every mail that uses it.", "Change the saved block", "Link {number}",
     "Network", "Remove the link", "Add a link", "Repeated for (Jinja)", "Condition (Jinja)", "There is an “else” in here; see the source.",
     "Always shown", "Show it once", "Always show it", "List in the event", "Name", "Price", "Currency",
+    "by a rule …", "Change the rule", "Edit as a rule", "Shown only to these contacts:", "Shown in the preview.", "Not shown in the preview.", "The block is not there any more.",
     "Shown only if …", "Shown only if a condition holds", "Show this block", "always", "if a value is there", "Picture library", "Picture chosen",
     "Add pictures to the library",
     "Source of this block", "This does not fit together: each tag and each {% if %} has to end.", "Look of the text", "Italic", "Bullet list",

@@ -12,7 +12,7 @@ from activities.rendering.kinds import KINDS
 from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, use_effect, use_ref
-from builder_ui.templates import bundle
+from builder_ui.templates import block_rules, bundle
 from builder_ui.templates.head import head
 from builder_ui.templates.label import label
 from builder_ui.templates.languages import tabs
@@ -54,6 +54,7 @@ def editor(opening: Opening) -> Element:
             html.section({"className": "tpl-left", "aria-label": writing.t("Text")}, tabs(writing), source(writing), wire(writing)),
             html.section({"className": "tpl-right", "aria-label": writing.t("Preview")}, right(writing)),
         ),
+        block_rules.editor(writing),
     )
 
 

@@ -39,6 +39,13 @@ class KeepBlock(Message):
     text: Text
 
 
+class AskRule(Message):
+    """The rule by which a block is shown is to be edited. `condition` is what stands there now, empty for a block that is always shown."""
+
+    type: Literal["rule"]
+    condition: Text
+
+
 class Face(Message):
     """How this person likes to edit mails, from a page that remembers it."""
 
@@ -46,7 +53,7 @@ class Face(Message):
     face: Literal["blocks", "source"]
 
 
-Spoken = Texts | Resync | KeepBlock | Face | Save | Ping | Piece
+Spoken = Texts | Resync | KeepBlock | AskRule | Face | Save | Ping | Piece
 _messages: TypeAdapter[Spoken] = TypeAdapter(Annotated[Spoken, Field(discriminator="type")])
 
 

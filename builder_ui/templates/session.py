@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -32,8 +32,8 @@ from builder_ui.kit import template_frames
 from builder_ui.kit.actor_names import called
 from builder_ui.kit.autosaving import AutosavingEditor, status_of
 from builder_ui.kit.context import PageContext
-from builder_ui.templates import blocks, frames
-from builder_ui.templates.protocol import Face, KeepBlock, Resync, Texts, parse
+from builder_ui.templates import block_rules, blocks, frames
+from builder_ui.templates.protocol import AskRule, Face, KeepBlock, Resync, Texts, parse
 from crm.catalogue import load_catalogue
 from crm.people import contacts
 from engine.versions import publish
@@ -51,6 +51,7 @@ MOST_PEOPLE = 8
 MOST_VERSIONS = 50
 LOOKS = ("desktop", "phone", "dark", "text")
 Variants = dict[str, dict[str, str]]
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Stored:
 
 
 class Writing(AutosavingEditor):
-    """Topics: head, tabs, source, approved, feed, proof, side, person. `status`: saved, unsaved, conflict, denied, out, gone or failed."""
+    """Topics: head, tabs, source, approved, feed, proof, side, person, rule. `status`: saved, unsaved, conflict, denied, out, gone or failed."""
 
     called = "the template editor"
     stuck_in = frozenset({"conflict", "denied", "gone"})
@@ -135,6 +136,10 @@ class Writing(AutosavingEditor):
         self.approved: list[ApprovedTemplate] | None = None
         """What the account may send at any time; None: nobody has asked."""
         self.approved_problem = ""
+        self.asked: block_rules.Asked | None = None
+        """The rule of a block that is being edited."""
+        self.ruled: dict[str, dict[str, Any]] = {}
+        """What the block editor says of the rules in the open mail."""
 
     # What the page shows
 
@@ -168,6 +173,7 @@ class Writing(AutosavingEditor):
             "wrong": wrong,
             "act": self._act,
             "face": self.face,
+            "rules": self.ruled,
         }
 
     @property
@@ -207,6 +213,8 @@ class Writing(AutosavingEditor):
                 self.spawn(self.save)
             elif isinstance(message, KeepBlock):
                 self.spawn(self.keep_block, message)
+            elif isinstance(message, AskRule):
+                self.spawn(self.ask_rule, message.condition)
         except ValueError as error:
             log.warning("a message of the template editor was refused (%s)", type(error).__name__)
             self._set_texts()
@@ -241,8 +249,8 @@ class Writing(AutosavingEditor):
     def turn_face(self, face: str) -> None:
         """Shows the same mail as blocks or as source."""
         if face != self.face and self.stored.kind in HTML:
-            self.face = face
-            self.tell("source", "feed")
+            self.face, self.asked = face, None
+            self.tell("source", "feed", "rule")
 
     async def keep_block(self, wanted: KeepBlock) -> None:
         """Makes a block a partial; where it stood, the mail then includes it."""
@@ -264,14 +272,41 @@ class Writing(AutosavingEditor):
         self._act = {"id": f"{self.id}.{self._acts}", "place": f"{self.locale}/mjml", "include": included}
         return {"name": piece.name}
 
+    # The rule by which a block is shown
+
+    async def ask_rule(self, condition: str) -> None:
+        """Opens the rule editor for a block."""
+        try:
+            self.asked = await asyncio.to_thread(self._with_role, lambda: block_rules.ask(self.context, condition))
+        except (NotAllowed, Unauthorized) as error:
+            self.status = status_of(error)
+            self.tell("head")
+        self.tell("rule")
+
+    def use_rule(self) -> None:
+        """Puts the rule that was edited where it was asked for; one that is wrong stays open, with what is wrong."""
+        asked = self.asked
+        if asked is None or not self.editable:
+            return
+        asked.issues = asked.wrong()
+        if not asked.issues:
+            self.asked = None
+            self.ask(place=f"{self.locale}/mjml", rule=asked.condition)
+        self.tell("rule")
+
+    def drop_rule(self) -> None:
+        """Closes the rule editor; the block stays as it was."""
+        self.asked = None
+        self.tell("rule")
+
     # Languages
 
     def open(self, locale: str) -> None:
         """Turns to another language."""
         if locale in self.variants and locale != self.locale:
             self.locale = locale
-            self.proof = None
-            self.tell("tabs", "source", "proof")
+            self.proof = self.asked = None
+            self.tell("tabs", "source", "proof", "rule")
             self.work_soon(0)
 
     def add_language(self, locale: str, origin: str) -> None:
@@ -409,6 +444,7 @@ class Writing(AutosavingEditor):
             return
         if locale == self.locale:
             self.proof = found
+            self.ruled = block_rules.said(self.t, str(self.variants[locale].get("mjml") or ""), found.answers)
             if found.rendered is not None and self.is_stored:
                 self.good[locale] = revision
 
@@ -468,7 +504,7 @@ class Writing(AutosavingEditor):
         except PfadwerkError as error:
             self.notice = (error.say(self.t.translate), False)
 
-    def _with_role(self, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _with_role(self, do: Callable[[], Done]) -> Done:
         allowed(self.context, "template.change")
         return do()
 

@@ -41,6 +41,10 @@ def groups(
     ]
     blocks = [
         Snippet(t("Only if a field has a value"), '{% if contact.first_name|default("") %}\n  {{ contact.first_name }}\n{% endif %}\n'),
+        Snippet(
+            t("Only if a rule holds"),
+            '{% if rule({"field": "lifecycle_stage", "operator": "=", "value": "customer"}) %}\n  …\n{% endif %}\n',
+        ),
         Snippet(t("If / else"), '{% if contact.lifecycle_stage|default("") == "customer" %}\n  …\n{% else %}\n  …\n{% endif %}\n'),
         Snippet(
             t("For each product of the trigger"),

@@ -24,7 +24,7 @@ from journeys.compile import Program
 from journeys.errors import Invalid, Issue
 from journeys.graph import unknown_outlet
 from journeys.rules import DictFacts, explain, holds, normalise_deep
-from journeys.rules.facts import Calendar
+from journeys.rules.facts import Calendar, Facts
 from journeys.runkeys import run_key
 from journeys.types import Span
 from journeys.values import Call, Do, End, Performed, Received, RunInfo
@@ -117,11 +117,12 @@ class Written:
     reply_window: timedelta | None = None
 
 
-Fill = Callable[[Call, Mapping[str, Any], datetime | None], Written]
-"""A message's call, what its template may read (`contact`, `trigger`, `run`, `steps`, `now`), and when the contact last wrote on its channel."""
+Fill = Callable[[Call, Mapping[str, Any], datetime | None, Facts], Written]
+"""A message's call, what its template may read (`contact`, `trigger`, `run`, `steps`, `now`), when the contact last wrote on its
+channel, and what its rules may ask."""
 
 
-def always_fills(_call: Call, _values: Mapping[str, Any], _replied_at: datetime | None) -> Written:
+def always_fills(_call: Call, _values: Mapping[str, Any], _replied_at: datetime | None, _facts: Facts) -> Written:
     """Every message can be written, and leave at any time."""
     return Written()
 
@@ -256,7 +257,7 @@ class _Simulation:
     def _asked(self, advanced: Advanced, call: Call) -> Verdict:
         """As a real send: first the message is written, then the gate is asked."""
         replied_at = self.gate.replied_at(self.overlay, call.channel, self.now)
-        written = self.fill(call, self._values(advanced.state), replied_at)
+        written = self.fill(call, self._values(advanced.state), replied_at, self.overlay)
         if written.cannot:
             return Refuse(written.cannot)
         message_id = f"{advanced.state.node}:{advanced.state.visit}"

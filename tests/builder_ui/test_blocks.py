@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, Route
 
+from activities.rendering import jinja, rules
 from activities.rendering.partials import MAX_SOURCE
 from activities.templates.layouts import layouts
 from builder_ui.templates import blocks
@@ -129,6 +131,61 @@ def test_an_edit_of_one_block_leaves_every_byte_outside_of_it(sources: Page, mad
         [made, value, pick],
     )
     assert found == [[True, True, "", True, True, True]] * len(made)
+
+
+SCALAR = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9, allow_nan=False), st.text(st.characters(codec="utf-8"), max_size=12),
+    st.sampled_from(["%}", "{% endif %}", "{{ x }}", "#}", "</mj-text>", "<b a='1'>", "\\", '\\"', "'", "jx0001xj", "\u2028\x00\r\n"]),
+)  # fmt: skip
+LEAF = st.fixed_dictionaries(
+    {
+        "field": st.text(min_size=1, max_size=8),
+        "operator": st.sampled_from(["=", "in"]),
+        "value": st.one_of(SCALAR, st.lists(SCALAR, max_size=3)),
+    }
+)
+ASKED = st.recursive(
+    st.one_of(LEAF, st.fixed_dictionaries({"tag": st.text(max_size=8)})),
+    lambda inner: st.fixed_dictionaries(
+        {"combinator": st.sampled_from(["and", "or"]), "not": st.booleans(), "rules": st.lists(inner, max_size=3)}
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(made=st.lists(st.tuples(ASKED, ASKED), min_size=5, max_size=15))
+def test_a_block_keeps_its_rule_from_the_editor_to_the_source_and_back(sources: Page, made: list[tuple[Any, Any]]) -> None:
+    """Whatever a rule says: put around a block, read from the source, changed for another, taken away again."""
+    told = sources.evaluate(
+        """([source, made]) => made.map(([first, second]) => {
+          const group = (text) => [...tree.walk(tree.parse(text))].find((one) => one.type === "group" && one.condition.startsWith("rule("));
+          const wrapped = edit.wrap(source, named(source, "mj-button"), `{% if ${first} %}`, "{% endif %}").source;
+          const changed = edit.setCondition(wrapped, group(wrapped), second).source;
+          return {
+            read: group(wrapped).condition, again: group(changed).condition, changed, printed: tree.print(tree.parse(changed), changed),
+            back: edit.unwrap(changed, group(changed)).source,
+          };
+        })""",
+        [MAIL, [[rules.written(first), rules.written(second)] for first, second in made]],
+    )
+    for (first, second), one in zip(made, told, strict=True):
+        assert rules.text_of(jinja.rule_in(one["read"])) == rules.text_of(first)
+        assert rules.text_of(jinja.rule_in(one["again"])) == rules.text_of(second)
+        assert one["printed"] == one["changed"]
+        assert one["back"] == MAIL
+        assert jinja.rules_of([one["changed"]]) == {rules.key_of(rules.text_of(second)): rules.text_of(second)}
+
+
+def test_a_condition_that_would_end_early_is_not_put_in(sources: Page) -> None:
+    told = sources.evaluate(
+        """(source) => {
+          const group = [...tree.walk(tree.parse(source))].find((one) => one.type === "group");
+          return ["a %}b", "{% x %}", "'", "{{ x }}", 'a == "%}"'].map((condition) => edit.setCondition(source, group, condition)?.source.includes(`{% if ${condition} %}`) ?? null);
+        }""",
+        MAIL,
+    )
+    assert told == [None, None, None, True, True]
 
 
 MAIL = """<mjml>

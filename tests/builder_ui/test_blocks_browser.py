@@ -119,3 +119,60 @@ def test_a_mail_from_nothing_by_mouse_is_the_mail_written_by_hand(served: None, 
     expect(kept_again).to_have_attribute("data-kept", "true")
     assert stored(town, "by-mouse").variants["default"]["mjml"] == WRITTEN
     assert heard == []
+
+
+def show_for(page: Page, name: str) -> None:
+    page.locator(".tpl-person summary").click()
+    page.get_by_label("Search by name or e-mail").fill("")
+    page.get_by_label("Search by name or e-mail").press_sequentially(name)
+    page.get_by_role("button", name=re.compile(f"^{name}")).click()
+
+
+def test_a_rule_set_by_mouse_shows_its_block_to_whom_it_holds_for(served: None, enter: Enter, town: Any) -> None:
+    page = enter("marketer")
+    heard = complaints(page)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    begin(page, "Blank e-mail", "by-rule")
+    page.get_by_label("Subject").fill("Boots")
+    new(page, "text").click()
+    page.get_by_label("Show this block").select_option("rule")
+    editor = page.get_by_role("dialog")
+    editor.get_by_role("button", name="Use the rule").click()
+    expect(editor.get_by_role("alert")).to_be_visible()
+    editor.get_by_role("button", name="Add a condition: Field").click()
+    editor.get_by_label("Field", exact=True).fill("first_name")
+    editor.get_by_label("Value", exact=True).fill('Ca"rla')
+    editor.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Show this block")).to_be_visible()
+
+    page.get_by_label("Show this block").select_option("rule")
+    editor.get_by_role("button", name="Add a condition: Field").click()
+    editor.get_by_label("Field", exact=True).fill("first_name")
+    editor.get_by_label("Value", exact=True).fill("Carla")
+    editor.get_by_role("button", name="Use the rule").click()
+    expect(editor).to_have_count(0)
+    said = page.locator(".blk-rule")
+    expect(said).to_contain_text("Carla")
+    words = mail(page).get_by_text("Write your text here")
+    show_for(page, "Carla")
+    expect(said).to_contain_text("Shown in the preview.")
+    expect(words).to_be_visible()
+    show_for(page, "Anna")
+    expect(said).to_contain_text("Not shown in the preview.")
+    expect(words).to_have_count(0)
+
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".tpl-notice.good")).to_have_text("Saved as version 2.")
+    mjml = stored(town, "by-rule").variants["default"]["mjml"]
+    assert '{% if rule({"combinator": "and", "rules": [{"field": "first_name", "operator": "=", "value": "Carla"}]}) %}' in mjml
+    source(page)
+    page.get_by_role("button", name="Building blocks", exact=True).click()
+    page.locator(".blk-one.group").first.click(position={"x": 5, "y": 5})
+    page.get_by_role("button", name="Change the rule").click()
+    expect(editor.get_by_label("Value", exact=True)).to_have_value("Carla")
+    page.keyboard.press("Escape")
+    expect(editor).to_have_count(0)
+    assert stored(town, "by-rule").variants["default"]["mjml"] == mjml
+    page.get_by_role("button", name="Always show it").click()
+    expect(words).to_be_visible()
+    assert heard == []

@@ -120,7 +120,7 @@ def test_a_message_that_cannot_be_written_is_skipped_before_the_gate_is_asked() 
     """What the template may read is what a real one reads; a refusal uses no cap up."""
     seen: list[dict[str, Any]] = []
 
-    def fill(call: Any, values: Any, _replied_at: Any) -> Written:
+    def fill(call: Any, values: Any, _replied_at: Any, _facts: Any) -> Written:
         seen.append(dict(values))
         return Written("render_missing_value" if call.input["template"] == "one" else "")
 

@@ -18,11 +18,13 @@ from typing import Any
 
 import pytest
 
-from activities.rendering import INLINE, Marks, RenderBusy, RenderFailed, RenderLimits, RenderPool, link_digest
+from activities.rendering import INLINE, Library, Marks, RenderBusy, RenderFailed, RenderLimits, RenderPool, answered, link_digest
 from activities.rendering.pool import ATTEMPTS, KEPT
 from activities.templates.layouts import layouts
 from activities.templates.samples import CONTACT, EVENT, made_up
+from journeys.catalogue import Catalogue
 from journeys.errors import Invalid
+from journeys.rules import DictFacts
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -55,6 +57,18 @@ def all_started(pool: RenderPool) -> list[int]:
             for pid in stopped:
                 os.kill(pid, signal.SIGCONT)
     return pool.pids
+
+
+def test_rules_are_read_and_answered_as_they_are_here(pool: RenderPool) -> None:
+    known, texts = Library(catalogue=Catalogue.built_in()), {"en": {"text": "{% if rule({'tag': 'vip'}) %}vip{% endif %}"}}
+    found = pool.compile_template(texts, "sms", library=known)
+    assert found.to_json() == INLINE.compile_template(texts, "sms", library=known).to_json()
+    for tags, text in ((["vip"], "vip"), ([], "")):
+        assert pool.render(found, ["en"], answered(found, ["en"], DictFacts({}, tags), NOW)).text == text
+    wrong = {"en": {"text": "{% if rule({'field': 'lifecycle_stge', 'operator': 'null'}) %}vip{% endif %}"}}
+    with pytest.raises(Invalid) as caught:
+        pool.compile_template(wrong, "sms", library=known)
+    assert "Did you mean “lifecycle_stage”?" in caught.value.issues[0].message
 
 
 def test_every_layout_is_filled_in_as_it_is_here(pool: RenderPool) -> None:

@@ -259,11 +259,13 @@ function Include({ see, node }) {
 }
 
 function Group({ see, node }) {
-  const { t, titles } = see.api;
-  const of = named(node.condition, titles);
+  const { api } = see;
+  const { t, titles } = api;
+  const rule = node.tag === "if" ? api.rules[node.condition] : null;
+  const of = rule?.said ?? named(node.condition, titles);
   return (
     <>
-      <p className={`blk-when ${node.tag}`}><Icon path={node.tag === "for" ? ICONS.redo : ICONS.eye} />{t(node.tag === "for" ? "For each: {of}" : node.tag === "if" ? "Only if: {of}" : "{of}", { of })}</p>
+      <p className={`blk-when ${node.tag}`}><Icon path={node.tag === "for" ? ICONS.redo : ICONS.eye} />{t(node.tag === "for" ? "For each: {of}" : node.tag === "if" ? "Only if: {of}" : "{of}", { of })}{rule && rule.holds !== null ? <small>{t(rule.holds ? "Shown in the preview." : "Not shown in the preview.")}</small> : null}</p>
       {node.torn ? <Opaque see={see} node={node} /> : <Holder see={see} node={node} className="blk-inside" />}
     </>
   );

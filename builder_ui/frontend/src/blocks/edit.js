@@ -1,6 +1,6 @@
 // Edits of a source, one place at a time: each takes the source and a node of its tree and gives the new source; all else keeps its bytes.
 // An answer is {source, at}: `at` is where the node concerned begins now.
-import { escaped } from "./tree.js";
+import { Unreadable, escaped, jinjaIn } from "./tree.js";
 
 const put = (source, from, to, text) => source.slice(0, from) + text + source.slice(to);
 
@@ -114,6 +114,23 @@ export function wrap(source, node, open, close) {
   const gap = own ? `\n${indent}` : "";
   const text = source.slice(node.start, node.end);
   return { source: put(source, node.start, node.end, `${open}${gap}${text}${gap}${close}`), at: node.start };
+}
+
+/** Replaces what a condition asks or a loop runs over; null if that would not be one piece of Jinja any more. */
+export function setCondition(source, group, condition) {
+  const open = source.slice(group.start, group.inner).replace(group.condition, () => condition);
+  const inside = jinjaWhole(open);
+  return inside ? { source: put(source, group.start, group.inner, open), at: group.start } : null;
+}
+
+function jinjaWhole(text) {
+  try {
+    const [one] = jinjaIn(text);
+    return one?.start === 0 && one.end === text.length;
+  } catch (error) {
+    if (error instanceof Unreadable) return false;
+    throw error;
+  }
 }
 
 /** Takes the condition or the loop around its content away. */

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { Canvas } from "./canvas.jsx";
 import { follow } from "./drag.js";
-import { replace } from "./edit.js";
+import { replace, setCondition, wrap } from "./edit.js";
 import { Icon, ICONS } from "./icons.jsx";
 import { PALETTE, defaultsIn, titleOf } from "./kinds.js";
 import { Panel } from "./panel.jsx";
@@ -129,6 +129,42 @@ export function include(api, key, name, level) {
   const node = [...nodes(store.tree)].find((one) => store.source.slice(one.start, one.end) === text);
   if (node) store.edit(replace(store.source, node, `<mj-include path="partial:${key}" />`), "", t("Saved as “{name}”", { name }));
   else store.tell();
+}
+
+/** Has the server's rule editor ask by which rule a block, or a condition around some, is shown. */
+export function askRule(api, node) {
+  api.ruling = { start: node.start, text: api.store.source.slice(node.start, node.end) };
+  api.awaited?.disconnect();
+  api.awaited = new MutationObserver(() => openDialog(api));
+  api.awaited.observe(document.querySelector(".tpl"), { childList: true });
+  api.send({ type: "rule", condition: node.type === "group" ? node.condition : "" });
+}
+
+/** The server draws the rule editor; what a modal dialog does (focus, Esc, nothing behind it) is the browser's. */
+function openDialog(api) {
+  const dialog = document.querySelector("dialog.tpl-rule");
+  if (!dialog) return;
+  api.awaited.disconnect();
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    dialog.querySelector(".cancel").click();
+  });
+  if (!dialog.open) dialog.showModal();
+}
+
+/** What came of it: the condition stands around the block that asked. */
+export function rule(api, condition) {
+  const { store, t, ruling } = api;
+  api.ruling = null;
+  const asked = store.tree && ruling ? [...nodes(store.tree)].filter((one) => store.source.slice(one.start, one.end) === ruling.text) : [];
+  const node = asked.find(({ start }) => start === ruling.start) ?? asked[0];
+  if (!node) {
+    store.said = t("The block is not there any more.");
+    store.tell();
+    return;
+  }
+  const next = node.type === "group" ? setCondition(store.source, node, condition) : wrap(store.source, node, `{% if ${condition} %}`, "{% endif %}");
+  if (next) store.edit(next, "", t("Shown only if a condition holds"));
 }
 
 function* nodes(node) {

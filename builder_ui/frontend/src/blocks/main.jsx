@@ -1,14 +1,16 @@
 // What the template page loads when somebody opens a mail as blocks: one function that takes a place on the page.
 import { createRoot } from "react-dom/client";
-import { Editor, include, keepBlock } from "./editor.jsx";
+import { Editor, askRule, include, keepBlock, rule } from "./editor.jsx";
 import { Store } from "./store.js";
 import { wayTo } from "./tree.js";
 
-/** `given`: {source, past, editable, texts (JSON: words, own, groups, partials, pictures), changed, flush, save, send}. */
+/** `given`: {source, past, editable, rules (condition -> {said, holds}), texts (JSON: words, own, groups, partials, pictures), changed, flush, save, send}. */
 export function mount(node, given) {
   const store = new Store(given.source, given.past, given.changed);
-  const api = { store, writing: null, asked: null, flush: given.flush, save: given.save, send: given.send };
+  const api = { store, writing: null, asked: null, ruling: null, awaited: null, flush: given.flush, save: given.save, send: given.send };
   api.keepBlock = (one) => keepBlock(api, one);
+  api.askRule = (one) => askRule(api, one);
+  api.rules = given.rules;
   api.holderAt = (start) => (start === 0 && store.body().type === "root" ? store.tree : wayTo(store.tree, start).at(-1));
   const read = ({ texts, editable }) => {
     const { words, own, groups, partials, pictures } = JSON.parse(texts);
@@ -30,7 +32,9 @@ export function mount(node, given) {
       if (found) store.select(found.start);
     },
     include: (key, name, level) => include(api, key, name, level),
-    destroy: () => root.unmount(),
+    rule: (condition) => rule(api, condition),
+    rules: (rules) => { api.rules = rules; store.tell(); },
+    destroy: () => { api.awaited?.disconnect(); root.unmount(); },
   };
 }
 

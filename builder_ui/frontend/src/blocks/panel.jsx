@@ -1,6 +1,6 @@
 // The settings of what is selected.
 import { useEffect, useId, useRef, useState } from "react";
-import { duplicate, insert, remove, replace, setAttribute, unwrap, wrap } from "./edit.js";
+import { duplicate, insert, remove, replace, setAttribute, setCondition, unwrap, wrap } from "./edit.js";
 import { NETWORKS, SETTINGS, inForce, padding, sides, titleOf, PRODUCT_FIELDS } from "./kinds.js";
 import { Icon, ICONS } from "./icons.jsx";
 import { Picker } from "./picker.jsx";
@@ -251,15 +251,24 @@ function Group({ api, node }) {
   const list = node.tag === "for" ? node.condition.match(/^item in trigger\.([\w.]+)\|default\(\[\]\)$/)?.[1] : null;
   const set = (condition) => {
     const now = store.node();
-    const open = `{% ${now.tag} ${condition.replace(/[%{}]/g, "")} %}`;
-    store.edit({ source: store.source.slice(0, now.start) + open + store.source.slice(now.inner), at: now.start }, `${now.start}/condition`);
+    const next = setCondition(store.source, now, condition);
+    if (next) store.edit(next, `${now.start}/condition`);
   };
+  const rule = node.tag === "if" ? api.rules[node.condition] : null;
   return (
     <>
       {list !== null && list !== undefined ? <Products api={api} node={node} list={list} /> : null}
-      <div className="blk-field wide"><span>{t(node.tag === "for" ? "Repeated for (Jinja)" : "Condition (Jinja)")}</span>
+      {rule ? (
+        <div className="blk-rule">
+          <b>{t("Shown only to these contacts:")}</b>
+          <p>{rule.said}</p>
+          {rule.holds === null ? null : <small>{t(rule.holds ? "Shown in the preview." : "Not shown in the preview.")}</small>}
+        </div>
+      ) : null}
+      {node.tag === "if" && api.editable ? <button type="button" className="button" onClick={() => api.askRule(node)}>{t(rule ? "Change the rule" : "Edit as a rule")}</button> : null}
+      {rule ? null : <div className="blk-field wide"><span>{t(node.tag === "for" ? "Repeated for (Jinja)" : "Condition (Jinja)")}</span>
         <Typed aria-label={t(node.tag === "for" ? "Repeated for (Jinja)" : "Condition (Jinja)")} value={node.condition} set={(text) => text.trim() && set(text)} spellCheck={false} />
-      </div>
+      </div>}
       {node.branches ? <p className="blk-note">{t("There is an “else” in here; see the source.")}</p> : (
         <button type="button" className="button" onClick={() => store.edit(unwrap(store.source, node), "", t("Always shown"))}>{t(node.tag === "for" ? "Show it once" : "Always show it")}</button>
       )}
@@ -299,17 +308,20 @@ function Products({ api, node, list }) {
   );
 }
 
+const RULE = "rule";
+
 /** Makes a block depend on a condition. */
 function Condition({ api, node }) {
   const { store, t, groups } = api;
   const id = useId();
   const above = store.way().at(-2);
   if (above?.type === "group" && above.tag === "if") return <button type="button" className="button" onClick={() => store.select(above.start)}>{t("Shown only if …")}</button>;
-  const add = (condition) => condition && store.edit(wrap(store.source, node, `{% if ${condition} %}`, "{% endif %}"), "", t("Shown only if a condition holds"));
+  const add = (condition) => condition === RULE ? api.askRule(node) : condition && store.edit(wrap(store.source, node, `{% if ${condition} %}`, "{% endif %}"), "", t("Shown only if a condition holds"));
   return (
     <div className="blk-field wide"><label htmlFor={id}>{t("Show this block")}</label>
       <select id={id} value="" onChange={({ target }) => add(target.value)}>
         <option value="">{t("always")}</option>
+        <option value={RULE}>{t("by a rule …")}</option>
         <optgroup label={t("if a value is there")}>
           {groups.slice(0, 1).flatMap(([, entries]) => entries).map(([path, name]) => <option key={path} value={`${path}|default("")`}>{name}</option>)}
         </optgroup>

@@ -34,7 +34,7 @@ export class Blocks extends Field {
     this.host.replaceChildren(inside);
     if (!desk.pasts.has(place)) desk.pasts.set(place, { undo: [], redo: [], what: "", when: 0 });
     this.shown = module.mount(inside, {
-      source: this.text(), past: desk.pasts.get(place), editable: this.props.editable, texts: this.props.texts,
+      source: this.text(), past: desk.pasts.get(place), editable: this.props.editable, texts: this.props.texts, rules: desk.rules,
       changed: (text) => { desk.last = place; desk.change(place, text); },
       flush: () => desk.flush(),
       save: () => desk.save(),
@@ -69,6 +69,8 @@ export class Blocks extends Field {
   insert(text) { this.do((shown) => shown.insert(text)); }
   jump(line, column) { this.do((shown) => shown.jump(line, column)); }
   include({ key, name, level }) { this.do((shown) => shown.include(key, name, level)); }
+  rule(condition) { this.do((shown) => shown.rule(condition)); }
+  markRules(rules) { this.do((shown) => shown.rules(rules)); }
   markWrong() {}
 
   destroy() {

@@ -27,6 +27,7 @@ class Desk {
     this.last = ""; // where the cursor was
     this.act = "";
     this.wrong = {}; // place -> lines with problems
+    this.rules = {}; // condition of the open mail -> what it says
     this.waiting = null;
     this.timer = 0;
     window.addEventListener("beforeunload", (event) => {
@@ -81,6 +82,10 @@ class Desk {
     this.look(feed.face, again || !this.face);
     this.wrong = feed.wrong;
     for (const field of this.fields.values()) field.markWrong();
+    if (JSON.stringify(feed.rules) !== JSON.stringify(this.rules)) {
+      this.rules = feed.rules;
+      for (const field of this.fields.values()) field.markRules?.(this.rules);
+    }
     this.mark();
     if (feed.act && feed.act.id !== this.act) {
       this.act = feed.act.id;
@@ -118,9 +123,10 @@ class Desk {
     if (!this.waiting) return;
     const field = this.fields.get(this.waiting.place || this.last) ?? (this.waiting.place ? null : this.fields.values().next().value);
     if (!field) return;
-    const { line, column, text, include } = this.waiting;
+    const { line, column, text, include, rule } = this.waiting;
     this.waiting = null;
     if (include !== undefined) field.include?.(include);
+    else if (rule !== undefined) field.rule?.(rule);
     else if (text !== undefined) field.insert(text);
     else field.jump(line, column);
   }
