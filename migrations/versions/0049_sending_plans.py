@@ -1,6 +1,6 @@
 """Daily limits and warm-up plans of accounts and sending domains; bounces and complaints are counted for domains, too
 
-Revision 0048, after 0047. Nothing is limited until somebody says so. Names have room for a domain.
+Revision 0049, after 0048. Nothing is limited until somebody says so. Names have room for a domain.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0048"
-down_revision = "0047"
+revision = "0049"
+down_revision = "0048"
 branch_labels = None
 depends_on = None
 
