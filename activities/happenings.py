@@ -17,6 +17,7 @@ from sqlmodel import col, select
 
 from activities.providers.callback import Happening
 from activities.sending import ledger
+from activities.sending.identity import sender_of_body
 from activities.tracking import Level, record_read
 from crm import uncertain
 from crm.consent import consent, suppression
@@ -104,7 +105,8 @@ def record(
         return "known", (), ()
     woken = _write(session, message, happening, now) if goes_on else ()
     if happening.kind in RATES and (goes_on or happening.kind == "complained"):
-        sending_counts.note(session, message.account, RATES[happening.kind], now)
+        for name in (message.account, sender_of_body(session, message.channel, message.body_id)):
+            sending_counts.note(session, name, RATES[happening.kind], now)
     bounce = {"bounced": "hard", "soft_bounced": "soft"}.get(happening.kind, "")
     if happening.kind in STOPS:
         _suppress(session, keys, account, message, STOPS[happening.kind], now)

@@ -55,7 +55,7 @@ from models.picture import Picture, PictureFile
 from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
-from models.sending import SendingDay, SendingDelta, SendingLevel
+from models.sending import SendingDay, SendingDelta, SendingLevel, SendingPlan, SendingPlanDay
 from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
 
@@ -137,6 +137,8 @@ __all__ = [
     "SendingDelta",
     "SendingDomain",
     "SendingLevel",
+    "SendingPlan",
+    "SendingPlanDay",
     "Stamp",
     "StoppedAccount",
     "Subscription",

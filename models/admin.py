@@ -269,8 +269,8 @@ class StoppedAccount(SQLModel, table=True):
 
     __tablename__ = "stopped_account"
 
-    account: str = Field(primary_key=True, max_length=130)
-    """`provider.account`, such as `smtp.default`."""
+    account: str = Field(primary_key=True, max_length=260)
+    """`provider.account`, such as `smtp.default`; a sending domain, such as `@shop.example`, which only its rates stop."""
     code: str = Field(max_length=64)
     """What the last try heard."""
     since: datetime

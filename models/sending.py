@@ -1,4 +1,8 @@
-"""How many messages provider accounts sent, and how many came to nothing; where that stops or slows an account."""
+"""How many messages provider accounts and sending domains sent, and how many came to nothing; where that stops or slows them, and how many they may
+send on a day.
+
+`account` is the name of an account such as `smtp.main`, or a domain with an @ before it, such as `@shop.example`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class SendingDelta(SQLModel, table=True):
     __tablename__ = "sending_delta"
 
     id: int | None = big_id()
-    account: str = Field(max_length=130)
+    account: str = Field(max_length=260)
     day: date
     what: str = Field(max_length=16)
     """tried, bounced (for good) or complained."""
@@ -26,7 +30,7 @@ class SendingDay(SQLModel, table=True):
 
     __tablename__ = "sending_day"
 
-    account: str = Field(primary_key=True, max_length=130)
+    account: str = Field(primary_key=True, max_length=260)
     day: date = Field(primary_key=True)
     what: str = Field(primary_key=True, max_length=16)
     count: int = 0
@@ -37,7 +41,7 @@ class SendingLevel(SQLModel, table=True):
 
     __tablename__ = "sending_level"
 
-    account: str = Field(primary_key=True, max_length=130)
+    account: str = Field(primary_key=True, max_length=260)
     level: str = Field(default="", max_length=8)
     """Empty, warn, slow or stop."""
     why: str = Field(default="", max_length=16)
@@ -51,3 +55,32 @@ class SendingLevel(SQLModel, table=True):
     """What had been counted on that day by then."""
     next_at: datetime
     """Slow: when the next marketing message may leave."""
+
+
+class SendingPlan(SQLModel, table=True):
+    """How many messages may leave on a day (UTC); while it warms up fewer, each day more. Real time."""
+
+    __tablename__ = "sending_plan"
+
+    account: str = Field(primary_key=True, max_length=260)
+    a_day: int
+    """At most so many."""
+    warm_up_from: date | None = None
+    """The first day of the warm-up; None: there is none."""
+    warm_up_first: int = 0
+    """How many on that day."""
+    warm_up_growth: int = 0
+    """By how many percent more on each further day."""
+    updated_at: datetime
+    updated_by: str = Field(default="", max_length=120)
+
+
+class SendingPlanDay(SQLModel, table=True):
+    """What was taken of a day's messages, and how many that had no room before shall leave on it."""
+
+    __tablename__ = "sending_plan_day"
+
+    account: str = Field(primary_key=True, max_length=260)
+    day: date = Field(primary_key=True)
+    taken: int = 0
+    planned: int = 0

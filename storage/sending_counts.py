@@ -50,7 +50,7 @@ class Sent:
 
 
 def note(session: Session, account: str, what: What, now: datetime) -> None:
-    """Counts one message of an account, in the transaction that makes it so. Nothing where no account has a name."""
+    """Counts one message of an account, or of a domain as its sender (`@shop.example`), in the transaction that makes it so. Nothing without a name."""
     if account:
         on(session).execute(_append, {"account": account, "day": day_of(now), "what": what})
 

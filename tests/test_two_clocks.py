@@ -9,10 +9,10 @@ import pytest
 from tests.test_circles import modules
 
 REAL = {
-    "api.admin.accounts", "api.admin.notices", "api.admin.sending_domains", "api.admin.team", "api.auth.access", "api.auth.login", "api.http.errors",
+    "api.admin.accounts", "api.admin.notices", "api.admin.sending_domains", "api.admin.sending_plans", "api.admin.team", "api.auth.access", "api.auth.login", "api.http.errors",
     "builder_ui.builder.others", "builder_ui.settings.account", "builder_ui.settings.keys", "builder_ui.settings.notices",
     "builder_ui.settings.provider_account", "builder_ui.settings.provider_accounts", "builder_ui.settings.second_factor", "builder_ui.settings.sending_domains",
-    "builder_ui.settings.sending_rates", "builder_ui.settings.stopped_accounts", "builder_ui.settings.user", "commands.start", "engine.presence", "engine.takeover",
+    "builder_ui.settings.sending_plan", "builder_ui.settings.sending_rates", "builder_ui.settings.stopped_accounts", "builder_ui.settings.user", "commands.start", "engine.presence", "engine.takeover",
 }  # fmt: skip
 """They ask for real time alone: who may come in, which process is alive, which account takes messages, what people do with them."""
 BOTH = {
@@ -21,7 +21,7 @@ BOTH = {
 }  # fmt: skip
 """They serve both: each call says which."""
 WALL = {
-    "activities.providers.outbox", "activities.providers.ses", "activities.providers.site_inbox", "activities.providers.smtp", "activities.sending.breakers", "commands.backup", "commands.doctor",
+    "activities.providers.outbox", "activities.providers.ses", "activities.providers.site_inbox", "activities.providers.smtp", "activities.sending.breakers", "activities.sending.quotas", "commands.backup", "commands.doctor",
     "commands.simulate", "engine.clock", "engine.presence", "engine.stamp", "workspace.audit",
 }  # fmt: skip
 """They read the clock of the machine themselves: the clock, what works without an engine, and what is given another one in tests."""

@@ -90,7 +90,7 @@ def _begin(
 
 def account_stopped(session: Session, account: str, code: str, since: datetime, now: datetime) -> None:
     """Tells at once that a provider account takes nothing."""
-    _begin(session, STOPPED, account, now, now, {"code": code, "since": since.isoformat()})
+    _begin(session, STOPPED, account[:130], now, now, {"code": code, "since": since.isoformat()})
 
 
 def coupons_low(session: Session, pool: str, left: int, now: datetime) -> None:

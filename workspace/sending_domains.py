@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from email.utils import parseaddr
 from typing import Literal
 
 from sqlalchemy import select
@@ -31,6 +32,12 @@ def domain_of(address: str) -> str:
         return address.rpartition("@")[2].strip().lower().encode("idna").decode()
     except UnicodeError:
         return ""
+
+
+def sender_name(mailbox: str) -> str:
+    """By what the domain of a From header is counted and limited, such as `@shop.example`; empty for what has none."""
+    domain = domain_of(parseaddr(mailbox)[1])
+    return f"@{domain}"[:260] if domain else ""
 
 
 def listed(session: Session) -> list[str]:

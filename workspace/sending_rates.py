@@ -1,4 +1,5 @@
-"""Which provider accounts have too many bounces or complaints: warned of, slowed, stopped, and let go on by an administrator.
+"""Which provider accounts, and which domains as senders (`@shop.example`), have too many bounces or complaints: warned of, slowed, stopped, and let
+go on by an administrator.
 
 A pure rule (`judge`), and rows that all workers share. What it slows and stops is marketing; a confirmation or an invoice still leaves. A warning and
 a slowing end by themselves once the rate has fallen; a stop does not. Real time. Sources: Google "Email sender guidelines" (user-reported spam below
@@ -151,7 +152,7 @@ def resume(session: Session, account: str, by: str, now: datetime) -> None:
 
     Raises: NotFound: its rates have not stopped it.
     """
-    row = session.get(SendingLevel, account[:130], with_for_update=True)
+    row = session.get(SendingLevel, account[:260], with_for_update=True)
     if row is None or row.level != "stop":
         raise NotFound("This account is not stopped by its bounces or complaints.")
     today = day_of(now)

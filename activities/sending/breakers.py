@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from activities.sending.quotas import Quotas
 from models import Database
 from workspace import sending_rates, settings, stopped_accounts
 
@@ -27,6 +28,8 @@ GRACE = timedelta(seconds=5)
 MOST_KNOWN = 1_000
 """Refused recipients that a process remembers."""
 KNOWN_FOR = timedelta(seconds=1)
+SHUT = "account_shut"
+"""An account that its rates have stopped takes nothing else either."""
 SLOWED = "rate_slow"
 """The account sends less marketing for now (`workspace.sending_rates`)."""
 
@@ -43,6 +46,8 @@ class Stopped:
 
     code: str
     after: timedelta
+    name: str = ""
+    """What takes nothing: the account, or the sender's domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class _Account:
     last_slot: datetime | None = None
     every: timedelta | None = None
     """Slowed: one marketing message in so long."""
+    shut_until: datetime | None = None
+    """Stopped by its rates, and taking nothing else either: when this process tries again."""
 
 
 @dataclass(slots=True)
@@ -72,20 +79,28 @@ class Breakers:
 
     db: Database
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    quotas: Quotas = field(init=False)
+    """How much may leave on a day."""
     _accounts: dict[str, _Account] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def turn(self, account: str | None, timeout_seconds: float, *, marketing: bool = False) -> Turn | Stopped:
-        """Whether a call of at most `timeout_seconds` may be made. Calls that need no account always may (None). Of an account with too many bounces
-        or complaints only `marketing` is slowed and stopped."""
+    def __post_init__(self) -> None:
+        self.quotas = Quotas(self.db, lambda: self.now())
+
+    def turn(self, account: str | None, timeout_seconds: float, *, marketing: bool = False, sender: str = "") -> Turn | Stopped:
+        """Whether a call of at most `timeout_seconds` may be made. Calls that need no account always may (None). Of an account, or a `sender`
+        (`@shop.example`), with too many bounces or complaints only `marketing` is slowed and stopped: a password, an invoice or a confirmation that
+        somebody waits for does not make a list worse, and to lose it harms who complained of nothing."""
         if account is None:
             return Turn(None)
-        row, now = self._look(account), self.now()
+        now = self.now()
+        if marketing and (kept := self._kept_back(sender, now) or self._kept_back(account, now)):
+            return kept
+        row = self._look(account)
         if row is None:
-            is_late = marketing and not self._has_slot(account, now)
-            return Stopped(SLOWED, self._slot(account)) if is_late else Turn(account)
+            return Turn(account)
         if stopped_accounts.is_rate(row.code):
-            return Stopped(row.code, self._slot(account)) if marketing else Turn(account)
+            return self._beside_rates(account, timeout_seconds, now)
         if row.next_probe_at <= now:
             held = now + timedelta(seconds=timeout_seconds) + GRACE
             with self.db.write() as session:
@@ -93,7 +108,23 @@ class Breakers:
             self._forget(account)
             if mine:
                 return Turn(account, held)
-        return Stopped(row.code, self._slot(account))
+        return Stopped(row.code, self._slot(account), account)
+
+    def _beside_rates(self, account: str, timeout_seconds: float, now: datetime) -> Turn | Stopped:
+        """The row says that the rates stop the account, so whether it takes what is no marketing each process remembers by itself."""
+        with self._lock:
+            one = self._accounts[account]
+            is_shut = one.shut_until is not None and one.shut_until > now
+            if one.shut_until is not None and not is_shut:
+                one.shut_until = now + timedelta(seconds=timeout_seconds) + GRACE  # this call is the probe
+        return Stopped(SHUT, self._slot(account), account) if is_shut else Turn(account)
+
+    def _kept_back(self, name: str, now: datetime) -> Stopped | None:
+        """Why marketing of an account or a domain waits, for its rates."""
+        row = self._look(name) if name else None
+        if row is not None:
+            return Stopped(row.code, self._slot(name), name) if stopped_accounts.is_rate(row.code) else None
+        return None if not name or self._has_slot(name, now) else Stopped(SLOWED, self._slot(name), name)
 
     def _has_slot(self, account: str, now: datetime) -> bool:
         """Whether the account is not slowed, or this message is the next one."""
@@ -108,7 +139,7 @@ class Breakers:
         if turn.account is None:
             return
         one = self._account(turn.account)
-        one.failed = 0
+        one.failed, one.shut_until = 0, None
         one.worked += 1
         if turn.held is None and (one.row is None or stopped_accounts.is_rate(one.row.code)):
             return
@@ -127,6 +158,10 @@ class Breakers:
             return stopped_accounts.PAUSE
         if not self._is_enough(turn.account, refused):
             return self._slot(turn.account)
+        one = self._account(turn.account)
+        if one.row is not None and stopped_accounts.is_rate(one.row.code):
+            one.shut_until = self.now() + stopped_accounts.PAUSE
+            return stopped_accounts.PAUSE
         with self.db.write() as session:
             news = stopped_accounts.stop(session, turn.account, code, self.now(), by_policy=by_policy)
         self._forget(turn.account)

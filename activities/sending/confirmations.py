@@ -30,6 +30,7 @@ from activities.sending.breakers import Stopped, Turn
 from activities.sending.effect import Effects
 from activities.sending.gate import Hold, Pass, Refuse, SendRequest
 from activities.sending.handler import named
+from activities.sending.identity import sender_of_body
 from activities.sending.ledger import messages
 from activities.sending.messages import MADE_UP, MessageHandler, contact_values
 from activities.templates.library import NOBODY
@@ -452,7 +453,8 @@ def _close(
         values |= {"bounced_at": now} if status == "bounced" else {}
         values |= {"provider_id": answer.provider_id[:200]} if answer is not None else {}
         ledger.put(session, once_key, {}, now, **values)
-        ledger.count_sending(session, double_opt_in.CHANNEL, ledger.account_of(session, once_key), status, now)
+        sender = sender_of_body(session, double_opt_in.CHANNEL, ledger.body_of(session, once_key))
+        ledger.count_sending(session, double_opt_in.CHANNEL, (ledger.account_of(session, once_key), sender), status, now)
         if row is None:
             return
         if dead is not None:

@@ -20,12 +20,13 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import AddressDead, Answer, DeliveryCheck, InDoubt, MessageDead, OptedOut, Provider, RetryLater
 from activities.rendering import RenderBusy
-from activities.sending import ledger, merged, restored
+from activities.sending import ledger, merged, quotas, restored
 from activities.sending.attempt import attempt
 from activities.sending.breakers import Breakers, Stopped, Turn
 from activities.sending.failures import BUSY, HELD, RETRY_LATER, come_back
 from activities.sending.gate import Hold, Pass, Refuse
 from activities.sending.handler import CannotPrepare, Carried, ChannelHandler, Draft, Job, named
+from activities.sending.identity import sender_of_body
 from engine.engine import Engine
 from engine.interpreter.state import Instruction, State
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT
@@ -55,7 +56,7 @@ RENDER_PAUSE = timedelta(seconds=2)
 
 CARRIED = frozenset({*SENDABLE, "team"})
 """The channels that go through a provider account."""
-ACCOUNT_STOPPED = "account_stopped"
+ACCOUNT_STOPPED, SENDER_STOPPED = "account_stopped", "sender_stopped"
 OPTED_OUT = "suppressed_unsubscribe"
 """As the gate says it: the provider knew before we did."""
 
@@ -146,7 +147,9 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
     job, draft = found
     performer = effects.performer(job.call.channel)
     account = effects.account_of(performer, job.call.channel)
-    turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=_is_marketing(draft))
+    marketing, sender = (draft.is_marketing, draft.sender) if isinstance(draft, Draft) else (False, "")
+    effects.breakers.quotas.look()
+    turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=marketing, sender=sender)
     if isinstance(turn, Stopped):
         put_off = _put_off(engine, performer, job, draft, turn)
         if put_off is not None:
@@ -162,16 +165,13 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
         effects.breakers.gives_back(turn)
 
 
-def _is_marketing(draft: Draft | CannotPrepare) -> bool:
-    return isinstance(draft, Draft) and draft.ledger.get("message_class") == "marketing"
-
-
 def _put_off(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, stopped: Stopped) -> Moved | None:
     """The message waits until its account takes messages again, at most as long as any may be held. None: it is not one that waits, since a
     former call of it was answered or needs looking after, or it never will be sent.
 
     Raises: ApplicationError, when it comes back.
     """
+    why = SENDER_STOPPED if stopped.name.startswith("@") else ACCOUNT_STOPPED
     with engine.db.write() as session:
         row = lock_run(session, job.row.id)
         if row.step != job.number or row.ended_at is not None:
@@ -186,10 +186,10 @@ def _put_off(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft |
             return _answer_in(session, engine, row, performer, job, "failed", stopped.code)
         if stands.is_new:
             fixed = {**job.fixed, **draft.ledger, **named(performer)}
-            ledger.put(session, job.once_key, fixed, job.as_of, is_new=True, reason=ACCOUNT_STOPPED)
+            ledger.put(session, job.once_key, fixed, job.as_of, is_new=True, reason=why)
         back_at = engine.clock.to_virtual(engine.clock.to_real(job.as_of) + stopped.after)
         on(session).execute(_due, {"run_id": job.row.id, "due_at": back_at})
-    raise come_back(RETRY_LATER, ACCOUNT_STOPPED, stopped.after)
+    raise come_back(RETRY_LATER, why, stopped.after)
 
 
 def give_up(engine: Engine, run_id: str, number: int, as_of: datetime, error: Exception) -> Moved:
@@ -256,8 +256,13 @@ def _prepared(performer: ChannelHandler, session: Session, job: Job) -> Draft | 
 # --- transaction A -----------------------------------------------------------------------------------------------------------
 
 
-def _claim(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, began: float) -> Moved | _Claimed:
-    """Lock, fence, exits, pause, ledger, gate, claim. The raise of `come_back` comes after the commit: holding is a fact, too."""
+def _claim(
+    effects: Effects, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, began: float, tries: int = 5
+) -> Moved | _Claimed:
+    """Lock, fence, exits, pause, ledger, gate, daily limit, claim. The raise of `come_back` comes after the commit: holding is a fact, too.
+
+    `tries`: how often some of the day's messages are fetched, which other threads may take first.
+    """
     engine = effects.engine
     with engine.db.write() as session:
         row = lock_run(session, job.row.id)
@@ -267,6 +272,10 @@ def _claim(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft |
         if left is not None:
             return left
         outcome = _enter_ledger(effects, session, row, performer, job, draft, began)
+    if isinstance(outcome, _Full):
+        if tries and effects.breakers.quotas.fetch(outcome.names, was_planned=outcome.was_planned):
+            return _claim(effects, performer, job, draft, began, tries - 1)
+        return _plan_anew(effects, performer, job, draft, outcome)
     if isinstance(outcome, _Later):
         real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
         raise come_back(outcome.kind, outcome.code, real)
@@ -298,9 +307,42 @@ class _Later:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Full:
+    """The gate lets it through, and this process holds no more of the day's messages of `names`."""
+
+    names: tuple[str, ...]
+    was_planned: bool
+
+
+def _plan_anew(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, full: _Full) -> Moved:
+    """No more may leave today: it is held until the same hour of the next day that has room. Where none has in time it is skipped.
+
+    Raises: ApplicationError, when it comes back.
+    """
+    engine = effects.engine
+    with engine.db.write() as session:
+        row = lock_run(session, job.row.id)
+        if row.step != job.number or row.ended_at is not None:
+            return Moved(fenced(session, row, job.number, job.as_of), Wakeups())
+        stands = ledger.look(session, job.once_key, job.as_of, engine.clock.to_real(job.as_of))
+        if not isinstance(stands, ledger.Fresh) or isinstance(draft, CannotPrepare):  # somebody else was faster
+            until, kind, code = engine.clock.later(job.as_of, RENDER_PAUSE), BUSY, "in_flight"
+        else:
+            last = engine.clock.to_real(stands.planned_at + job.program.settings.hold_at_most)
+            at = effects.breakers.quotas.plan(session, full.names, last - engine.clock.to_real(job.as_of))
+            if at is None:
+                return _answer_in(session, engine, row, performer, job, "skipped", f"held_too_long_{quotas.FULL}")
+            until, kind, code = engine.clock.to_virtual(at), HELD, quotas.FULL
+            fixed = {**job.fixed, **draft.ledger, **named(performer)}
+            ledger.put(session, job.once_key, fixed, job.as_of, status="held", reason=quotas.FULL, held_until=until)
+            on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
+    raise come_back(kind, code, engine.clock.to_real(until) - engine.clock.to_real(job.as_of))
+
+
 def _enter_ledger(
     effects: Effects, session: Session, row: Row[Any], performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, began: float
-) -> Moved | _Claimed | _Later | ledger.Doubtful | restored.Perhaps:
+) -> Moved | _Claimed | _Later | _Full | ledger.Doubtful | restored.Perhaps:
     """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction. Only the account that made
     the call knows: another one would send it a second time."""
     engine = effects.engine
@@ -322,7 +364,7 @@ def _enter_ledger(
                         return _made_already(session, engine, row, performer, job, made)
                     case merged.Underway(lease_until=until):
                         return _Later(BUSY, merged.UNDERWAY, max(engine.clock.to_virtual(until), job.as_of + merged.AGAIN))
-            return _through_gate(engine, session, row, performer, job, draft, stands, began, contact)
+            return _through_gate(effects, session, row, performer, job, draft, stands, began, contact)
 
 
 def _delivery_check(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful, now: datetime) -> DeliveryCheck:
@@ -349,7 +391,7 @@ def _made_already(session: Session, engine: Engine, row: Row[Any], performer: Ch
 
 
 def _through_gate(
-    engine: Engine,
+    effects: Effects,
     session: Session,
     row: Row[Any],
     performer: ChannelHandler,
@@ -358,8 +400,10 @@ def _through_gate(
     stands: ledger.Fresh | ledger.Doubtful,
     began: float,
     contact: Row[Any] | None,
-) -> Moved | _Claimed | _Later | restored.Perhaps:
-    """A doubtful call of an idempotent provider is asked for, too: if it may not be repeated it stays uncertain."""
+) -> Moved | _Claimed | _Later | _Full | restored.Perhaps:
+    """A doubtful call of an idempotent provider is asked for, too: if it may not be repeated it stays uncertain. A repeated call is one of the
+    day's messages already."""
+    engine = effects.engine
     dropped = "uncertain" if isinstance(stands, ledger.Doubtful) else "skipped"
     if isinstance(draft, CannotPrepare):
         return _answer_in(session, engine, row, performer, job, dropped, draft.code)
@@ -387,10 +431,20 @@ def _through_gate(
             perhaps = restored.look(engine, session, row, performer, job)
             if perhaps is not None:
                 return _perhaps_left(engine, session, row, performer, job, draft, stands, perhaps, address)
+            names = _counted_as(performer, job, draft) if stands.attempts == 0 else ()
+            if not draft.is_marketing:
+                effects.breakers.quotas.count(session, names)
+            elif not effects.breakers.quotas.use(names):
+                return _Full(names, isinstance(stands, ledger.Fresh) and stands.reason == quotas.FULL)
             stored = performer.record(session, job, draft, address)
             lease_until, begin_by = _lease(engine, performer, job, began)
             ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)
             return _Claimed(address, stands.attempts + 1, begin_by, stands.planned_at)
+
+
+def _counted_as(performer: ChannelHandler, job: Job, draft: Draft) -> tuple[str, ...]:
+    """Whose daily limits a message takes from."""
+    return (named(performer)["account"], draft.sender) if job.call.channel in SENDABLE else ()
 
 
 def _perhaps_left(
@@ -571,7 +625,8 @@ def _answer_in(
     if answer is not None:
         values["provider_id"] = answer.provider_id[:200]
     if job.call.channel in SENDABLE:
-        ledger.count_sending(session, job.call.channel, named(performer)["account"], status, job.as_of)
+        sender = sender_of_body(session, job.call.channel, ledger.body_of(session, job.once_key))
+        ledger.count_sending(session, job.call.channel, (named(performer)["account"], sender), status, job.as_of)
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason, job.fixed, job.as_of)
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
     template = str(job.call.input.get("template", ""))

@@ -60,6 +60,12 @@ class Draft:
 
     payload: Any
     ledger: Mapping[str, Any] = field(default_factory=dict)
+    sender: str = ""
+    """The domain that it is from, as its rates and limits are named (`@shop.example`); empty where there is none."""
+
+    @property
+    def is_marketing(self) -> bool:
+        return self.ledger.get("message_class") == "marketing"
 
 
 AddressReason = Literal["dead", "opted_out"]

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from activities.sending.handler import CannotPrepare
 from activities.sending.template_labels import Label
+from journeys.channels import DEFAULT
+from models import Body
+from storage.sql import on, table
 from workspace import sending_domains, settings
 from workspace.imprint import sender_values
 
+_sender = select(table(Body).c.sender).where(table(Body).c.id == bindparam("of_body"))
 GONE = "no_sender"
 """Why a message cannot be written: its step names a sender that there is not any more."""
 
@@ -45,6 +50,18 @@ def identity(session: Session, said: Mapping[str, Any], label: Label, fallback: 
 def mailbox(name: str, email: str, fallback: str) -> str:
     """As a From header has it; `fallback` where there is no address."""
     return f"{name} <{email}>" if name and email else email or fallback
+
+
+def sender_of(channel: str, mailbox: str) -> str:
+    """By what the domain of an e-mail's From is counted and limited; empty on channels where messages are from no domain."""
+    return sending_domains.sender_name(mailbox) if channel == DEFAULT else ""
+
+
+def sender_of_body(session: Session, channel: str, body_id: str | None) -> str:
+    """The same of a message whose text is kept."""
+    if channel != DEFAULT or body_id is None:
+        return ""
+    return sender_of(channel, on(session).execute(_sender, {"of_body": body_id}).scalar() or "")
 
 
 def _find(session: Session, key: object) -> settings.SenderAddress | None:

@@ -6,7 +6,7 @@ Every function works inside the caller's transaction, under the contact's lock.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +33,8 @@ class Fresh:
 
     planned_at: datetime
     attempts: int = 0
+    reason: str = ""
+    """Why it waits."""
     is_new: bool = False
     """There is no row yet."""
 
@@ -71,7 +73,9 @@ _look = select(
     messages.c.answer,
     messages.c.provider,
     messages.c.account,
+    messages.c.reason,
 ).where(messages.c.id == bindparam("of_message"))
+_body = select(messages.c.body_id).where(messages.c.id == bindparam("of_message"))
 _update = update(messages).where(messages.c.id == bindparam("of_message"))
 _insert = insert(messages)
 
@@ -93,7 +97,7 @@ def look(session: Session, once_key: str, now: datetime, real_now: datetime) -> 
     if row is None:
         return Fresh(now, is_new=True)
     if row.status in ("planned", "held"):
-        return Fresh(row.planned_at, row.attempts)
+        return Fresh(row.planned_at, row.attempts, row.reason)
     if row.status == "claimed":
         over = row.lease_until <= real_now
         return Doubtful(row.planned_at, row.attempts, row.provider, row.account) if over else InFlight(row.lease_until)
@@ -157,15 +161,22 @@ def account_of(session: Session, once_key: str) -> str:
     return on(session).execute(select(messages.c.account).where(messages.c.once_key == once_key)).scalar() or ""
 
 
-def count_sending(session: Session, channel: str, account: str, status: str, now: datetime) -> None:
-    """Counts a message for the rates of its account, if the provider was handed it or knew its address as dead. Devices come and go, and their
-    addresses are what strangers have said: where a channel reaches those, nothing is counted."""
+def count_sending(session: Session, channel: str, names: Iterable[str], status: str, now: datetime) -> None:
+    """Counts a message for the rates of its account and of its sender's domain (`names`), if the provider was handed it or knew its address as dead.
+    Devices come and go, and their addresses are what strangers have said: where a channel reaches those, nothing is counted."""
     if CHANNELS[channel].reach_field:
         return
-    if status in ("sent", "uncertain", "bounced"):
-        sending_counts.note(session, account, "tried", now)
-    if status == "bounced":
-        sending_counts.note(session, account, "bounced", now)
+    for name in names:
+        if status in ("sent", "uncertain", "bounced"):
+            sending_counts.note(session, name, "tried", now)
+        if status == "bounced":
+            sending_counts.note(session, name, "bounced", now)
+
+
+def body_of(session: Session, once_key: str) -> str | None:
+    """Where the text of a message is kept."""
+    found: str | None = on(session).execute(_body, {"of_message": message_id_of(once_key)}).scalar()
+    return found
 
 
 FATES = {"sent": "sent", "delivered": "sent", "uncertain": "sent", "bounced": "bounced", "failed": "failed", "skipped": "skipped"}

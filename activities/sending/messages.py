@@ -18,7 +18,7 @@ from activities.rendering.forms import in_form, is_free_text
 from activities.rendering.kinds import KINDS
 from activities.sending import cards, gate, twins
 from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
-from activities.sending.identity import identity, mailbox
+from activities.sending.identity import identity, mailbox, sender_of
 from activities.sending.ledger import message_id_of
 from activities.sending.template_labels import label_of
 from activities.tracking import Level, Tracking, level, own_domains, store_links
@@ -146,6 +146,7 @@ class MessageHandler(Carried):
                 "locale": rendered.locale,
                 "subject": rendered.subject,
             },
+            sender_of(self.channel, sender.mailbox),
         )
 
     def sender(self, workspace: settings.Sender) -> str:
@@ -357,7 +358,8 @@ def stored(session: Session, message: Row[Any]) -> Draft | None:
     reply_to = headers.pop(REPLY_TO, "") or _usual_reply_to(session, body.sender)
     rendered = Rendered(body.subject, body.html, body.text, message.locale, headers, parts=body.parts)
     is_card = message.channel in KINDS and KINDS[message.channel].is_card
-    return Draft(Prepared(rendered, body.sender, reply_to, cards.card_of(session, rendered) if is_card else None, body.delivery))
+    prepared = Prepared(rendered, body.sender, reply_to, cards.card_of(session, rendered) if is_card else None, body.delivery)
+    return Draft(prepared, {"message_class": message.message_class}, sender_of(message.channel, body.sender))
 
 
 def _delivery_of(said: Mapping[str, Any]) -> dict[str, Any]:

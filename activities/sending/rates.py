@@ -13,7 +13,7 @@ from activities.sending.effect import Effects
 from engine.temporal.wakeups import Wakeups
 from storage import sending_counts
 from storage.tally import day_of
-from workspace import sending_rates
+from workspace import sending_plans, sending_rates
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,11 @@ def watch_rates(effects: Effects) -> Wakeups:
     while full:
         with db.write() as session:
             full = sending_counts.fold(session, PAGE) == PAGE
+    with db.read() as session:
+        old = sending_plans.has_old(session, day_of(now))
+    if old:
+        with db.write() as session:
+            sending_plans.forget(session, day_of(now))
     with db.read() as session:
         due = sending_rates.needs_applying(session, now)
     if due:

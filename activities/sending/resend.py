@@ -25,6 +25,7 @@ from activities.sending.breakers import Stopped, Turn
 from activities.sending.effect import OPTED_OUT, DeliveryOutcome, Effects, append_outcome
 from activities.sending.gate import Hold, Pass, Refuse
 from activities.sending.handler import ChannelHandler, Draft, Job, named
+from activities.sending.identity import sender_of_body
 from activities.sending.ledger import messages
 from activities.sending.messages import stored
 from crm.uncertain import lock_message
@@ -45,7 +46,15 @@ PAGE = 20
 LOOK_SECONDS = 5.0
 
 _due = (
-    select(messages.c.id, messages.c.channel, messages.c.once_key, messages.c.provider, messages.c.account, messages.c.message_class)
+    select(
+        messages.c.id,
+        messages.c.channel,
+        messages.c.once_key,
+        messages.c.provider,
+        messages.c.account,
+        messages.c.message_class,
+        messages.c.body_id,
+    )
     .where(OPEN_MESSAGE, messages.c.status == "held", messages.c.reason == AGAIN)
     .order_by(messages.c.held_until)
     .limit(PAGE)
@@ -75,7 +84,9 @@ def send_due(effects: Effects) -> None:
         if performer is None:
             continue
         account, is_marketing = effects.account_of(performer, row.channel), row.message_class == "marketing"
-        turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=is_marketing)
+        with effects.engine.db.read() as session:
+            sender = sender_of_body(session, row.channel, row.body_id)
+        turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=is_marketing, sender=sender)
         if isinstance(turn, Stopped):
             _put_off(effects.engine, row.id, now + turn.after)
             continue
@@ -109,13 +120,16 @@ def _send(effects: Effects, performer: ChannelHandler, row: Row[Any], turn: Turn
         return _put_off(engine, row.id, now + failure.after)
     if known is not None:
         return _close(engine, performer, row.id, None, known.status, known.kind, answer=known)
-    claimed = _claim(engine, performer, row.id, now, time.monotonic())
+    effects.breakers.quotas.look()
+    claimed = _claim(effects, performer, row.id, now, time.monotonic())
     if claimed is not None:
         _call(effects, performer, row.id, claimed, turn)
     return None
 
 
-def _claim(engine: Engine, performer: ChannelHandler, message_id: str, now: datetime, began: float) -> _Claimed | None:
+def _claim(effects: Effects, performer: ChannelHandler, message_id: str, now: datetime, began: float) -> _Claimed | None:
+    """A daily limit keeps nothing back that a person wants sent; it is counted."""
+    engine = effects.engine
     with engine.db.write() as session:
         row = lock_message(session, message_id)
         if not _is_due(row, now):
@@ -138,6 +152,7 @@ def _claim(engine: Engine, performer: ChannelHandler, message_id: str, now: date
                 fixed = {**_kept(row), **named(performer), **performer.record(session, job, draft, address)}
                 passed = timedelta(seconds=time.monotonic() - began + performer.timeout_seconds) + ledger.MARGIN
                 lease_until = engine.clock.to_real(now) + passed
+                effects.breakers.quotas.count(session, (named(performer)["account"], draft.sender))
                 ledger.claim(session, row.once_key, fixed, now, lease_until, row.attempts + 1)
                 return _Claimed(job, draft, address, row.attempts + 1, time.monotonic() + ledger.MARGIN.total_seconds())
     return None
@@ -250,7 +265,8 @@ def _close(
             performer.address_refused(session, job, claimed.address, "dead")
         if reason == OPTED_OUT and claimed is not None:
             performer.address_refused(session, job, claimed.address, "opted_out")
-        ledger.count_sending(session, row.channel, row.account, status, now)
+        names = (row.account, sender_of_body(session, row.channel, row.body_id))
+        ledger.count_sending(session, row.channel, names, status, now)
         ledger.count_fate(session, row.once_key, row, row.node, status, reason, {}, now)
         _write(session, message_id, **values)
         append_outcome(

@@ -20,7 +20,7 @@ from workspace import sending_rates, stopped_accounts
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["messages"], route_class=JsonRoute)
 
-Name = Annotated[str, Path(max_length=130, description="`PROVIDER.NAME`", examples=["smtp.default"])]
+Name = Annotated[str, Path(max_length=260, description="`PROVIDER.NAME`", examples=["smtp.default"])]
 Config = Annotated[
     dict[str, Any],
     Field(
@@ -42,9 +42,9 @@ class StoppedAccount(BaseModel):
 
 
 class SendingRate(BaseModel):
-    """How many messages an account tried to send lately, and how many came to nothing."""
+    """How many messages an account, or a domain as the sender, tried to send lately, and how many came to nothing."""
 
-    account: str = Field(examples=["smtp.main"])
+    account: str = Field(description="A domain has an @ before it.", examples=["smtp.main", "@shop.example"])
     level: str = Field(description="Empty, warn, slow or stop.", examples=["warn"])
     tried: int = Field(examples=[4_120])
     bounced: int = Field(description="For good.", examples=[31])
@@ -52,7 +52,7 @@ class SendingRate(BaseModel):
 
 
 class SendingRates(BaseModel):
-    """Of all accounts that sent something."""
+    """Of all accounts and domains that sent something."""
 
     items: list[SendingRate]
 

@@ -15,7 +15,7 @@ from builder_ui.kit.actor_names import member_names
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS
 from builder_ui.kit.reactpy_compat import Element, html
-from builder_ui.settings import account_form
+from builder_ui.settings import account_form, sending_plan
 from builder_ui.settings import stopped_accounts as stops
 from builder_ui.settings.provider_accounts import ADDRESS, SEEDED, accounts_of, placed, providers_of, taking_back, tested
 from builder_ui.settings.sections import framed, panel
@@ -36,6 +36,7 @@ class Data:
     stopped: Row[Any] | None
     names: dict[str, str]
     key: SigningKey | None = None
+    plan: sending_plan.Found = sending_plan.UNLIMITED
 
 
 def load(context: PageContext) -> Data:
@@ -51,14 +52,15 @@ def load(context: PageContext) -> Data:
         values = rows.secrets_of(context.engine.address_keys, row) or {}
         held = sorted(name for name, value in values.items() if value)
         stopped, names = stopped_accounts.find(session, account), member_names(session)
+        plan = sending_plan.load(context, session, account)
     key = account_admin.signing_key(context.app.accounts, row) if context.app.accounts else None
-    return Data(account, row, channels, held, stopped, names, key)
+    return Data(account, row, channels, held, stopped, names, key, plan)
 
 
 def stamp(context: PageContext) -> object:
     data = load(context)
     row = data.row
-    return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None
+    return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None, data.plan
 
 
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
@@ -79,6 +81,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         state(context, data, data.row, acts),
         signing(context, data, data.row, kind, acts) if kind else None,
         editing(context, data, data.row, kind, acts) if kind else html.p({"className": "notice bad"}, advice(context, data, UNKNOWN)),
+        panel(t(sending_plan.TITLE), sending_plan.section(context, data.account, data.plan, acts)),
         removal(context, data, acts),
     )
 

@@ -9,6 +9,7 @@ from activities.domains.admin import MEANINGS, check_domain
 from builder_ui.kit import components
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.settings import sending_plan
 from builder_ui.settings.provider_accounts import accounts_of
 from builder_ui.settings.sections import framed, panel
 from models import SendingDomain
@@ -42,17 +43,20 @@ class Data:
     account: str
     domains: list[str]
     checks: Mapping[str, SendingDomain]
+    plans: Mapping[str, sending_plan.Found]
 
 
 def load(context: PageContext) -> Data:
     with context.engine.db.read() as session:
         account = sending_domains.carrier(session)
-        return Data(account, sending_domains.listed(session), sending_domains.checks(session, account))
+        domains = sending_domains.listed(session)
+        plans = {domain: sending_plan.load(context, session, f"@{domain}") for domain in domains}
+        return Data(account, domains, sending_domains.checks(session, account), plans)
 
 
 def stamp(context: PageContext) -> object:
     data = load(context)
-    return data.account, data.domains, [(row.domain, row.checked_at, tuple(row.allowed)) for row in data.checks.values()]
+    return data.account, data.domains, data.plans, [(row.domain, row.checked_at, tuple(row.allowed)) for row in data.checks.values()]
 
 
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
@@ -70,7 +74,7 @@ def domain_panel(context: PageContext, data: Data, domain: str, acts: Acts) -> E
     buttons = [again] if context.may("account.try") else []
     if row is None:
         note = html.p({"className": "quiet"}, t("Not checked yet."))
-        return panel(domain, note, html.div({"className": "actions"}, *buttons))
+        return panel(domain, note, html.div({"className": "actions"}, *buttons), warm_up(context, data, domain, acts))
     red = sending_domains.red_codes(row) - set(row.allowed)
     if red and context.may("account.manage"):
         question = t("New journeys may send marketing from {domain}, although mailbox providers may refuse or hide it.", domain=domain)
@@ -83,7 +87,14 @@ def domain_panel(context: PageContext, data: Data, domain: str, acts: Acts) -> E
         components.table(domain, [t(text) for text in ("Check", "Result", "What it means")], [cells(context, mark) for mark in row.marks]),
         records(context, row),
         html.div({"className": "actions"}, *buttons),
+        warm_up(context, data, domain, acts),
     )
+
+
+def warm_up(context: PageContext, data: Data, domain: str, acts: Acts) -> Element:
+    t, plan = context.t, data.plans[domain]
+    content = sending_plan.section(context, f"@{domain}", plan, acts)
+    return html.details({"open": plan.plan is not None}, html.summary(t(sending_plan.TITLE)), content)
 
 
 def cells(context: PageContext, mark: Mapping[str, str]) -> list[Element]:

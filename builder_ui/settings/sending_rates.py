@@ -1,4 +1,4 @@
-"""How many bounces and complaints each provider account has, and what that means for it. A part of the page of all accounts."""
+"""How many bounces and complaints each provider account and each sending domain has, and what that means for it. A part of the page of all accounts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def section(context: PageContext, rates: Rates) -> Element:
     t = context.t
     if not rates.standings and not rates.levels:
         return None
-    columns = [t(text) for text in ("Account", "Messages", "Hard bounces", "Complaints", "State")]
+    columns = [t(text) for text in ("Account or domain", "Messages", "Hard bounces", "Complaints", "State")]
     lines = [cells(context, account, rates) for account in sorted({*rates.standings, *rates.levels})]
     note = t("Of the last {days} days. Complaints are known where the provider or a feedback loop reports them.", days=rates.days)
     limits = html.a({"href": "/ui/settings/workspace/sending_limits"}, t("Bounce and complaint limits"))

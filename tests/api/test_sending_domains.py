@@ -75,3 +75,21 @@ def test_a_sender_whose_address_is_none_makes_no_domain(client: TestClient) -> N
         assert client.put("/api/v1/settings/senders", json={"senders": [wrong]}).status_code == 422
     twice = {"senders": [{"key": "a", "email": "a@b.example"}, {"key": "a", "email": "b@b.example"}]}
     assert client.put("/api/v1/settings/senders", json=twice).status_code == 422
+
+
+def test_how_much_leaves_on_a_day_is_limited_for_accounts_and_domains(client: TestClient, engine: Any) -> None:
+    plan = {"a_day": 200, "warm_up": {"begins": "2020-01-01", "first": 50, "growth": 50}}
+    assert client.put(f"/api/v1/sending-plans/@{DOMAIN}", json=plan).json() == plan
+    assert client.put("/api/v1/sending-plans/smtp.main", json={"a_day": 9}).json() == {"a_day": 9, "warm_up": None}
+    rows = client.get("/api/v1/sending-plans").json()["items"]
+    assert rows == [
+        {"name": f"@{DOMAIN}", **plan, "limit": 200, "taken": 0, "waiting": 0},
+        {"name": "smtp.main", "a_day": 9, "warm_up": None, "limit": 9, "taken": 0, "waiting": 0},
+    ]
+    for name in ("smtp.other", "@other.example", "@"):
+        assert client.put(f"/api/v1/sending-plans/{name}", json={"a_day": 9}).status_code == 404
+    assert client.put("/api/v1/sending-plans/smtp.main", json={"a_day": 9, "warm_up": {**plan["warm_up"], "first": 10}}).status_code == 422
+    assert [client.delete("/api/v1/sending-plans/smtp.main").status_code for _ in range(2)] == [204, 404]
+    with engine.db.read() as session:
+        said = [one.action for one in session.scalars(select(Audit).where(col(Audit.subject) == "account:smtp.main"))]
+    assert said[-2:] == ["sending_plan.put", "sending_plan.remove"]

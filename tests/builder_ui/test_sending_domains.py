@@ -10,7 +10,8 @@ from activities.account_setup import set_up_of
 from activities.providers.smtp import Smtp
 from tests.builder_ui.test_settings_pages import submit
 from tests.dns_server import fixture_dns
-from workspace import accounts, sending_domains, settings
+from workspace import accounts, sending_domains, sending_plans, settings
+from workspace.sending_plans import Plan
 
 __all__ = ["fixture_dns"]
 ADDRESS = "/ui/settings/domains"
@@ -75,3 +76,23 @@ def test_further_senders_are_entered_and_removed(log_in: Any, opened: Any, shop:
         page.see_until("Saved.")
     with shop.db.read() as session:
         assert [one.key for one in settings.load(session, settings.Senders).senders] == ["care"]
+
+
+def test_a_domain_warms_up_by_a_plan_that_only_administrators_change(log_in: Any, opened: Any, shop: Any) -> None:
+    with opened(log_in("marketer"), ADDRESS) as page:
+        assert "There is no limit." in page.text
+        assert not [node for node in page.nodes() if "onSubmit" in node.get("eventHandlers", {})]
+    today = shop.engine.clock.real_now().date()
+    with opened(log_in("admin"), ADDRESS) as page:
+        submit(page, "200", "2026-99-01", "50", "50")
+        assert "Expected a date." in page.text
+        submit(page, "200", today.isoformat(), "201", "50")
+        assert "A warm-up begins with at least one message, and with no more than the limit." in page.text
+        submit(page, "200", today.isoformat(), "50", "50")
+        page.see_until("The warm-up reaches the limit on")
+        assert all(str(limit) in page.text for limit in (50, 75, 112, 168, 200))
+    with shop.db.read() as session:
+        assert sending_plans.find(session, "@shop.example") == Plan(200, today, 50, 50)
+    with opened(log_in("admin"), ADDRESS) as page:
+        submit(page, "", "", "", "")
+        page.see_until("There is no limit.")

@@ -89,6 +89,8 @@ TABLES = {
             "sending_level",
             "sending_delta",
             "sending_day",
+            "sending_plan",
+            "sending_plan_day",
             "provider_account",
             "channel_account",
             "second_factor",

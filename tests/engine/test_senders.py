@@ -17,6 +17,8 @@ from engine.versions import publish as publishing
 from engine.versions import uses
 from journeys.errors import Invalid
 from models import Audit, Body, Message, Template
+from storage import sending_counts
+from storage.tally import day_of
 from workspace import accounts, sending_domains, settings
 
 TEAM = {"key": "team", "name": "The team", "email": "team@shop.example", "reply_to": "answers@shop.example"}
@@ -191,7 +193,10 @@ def test_a_message_is_from_whom_its_step_says(shop: Any, said: dict[str, str], m
     with shop.db.read() as session:
         again = stored(session, session.get(Message, message.id))  # type: ignore[arg-type]
         body = session.get_one(Body, message.body_id)
+        counted = sending_counts.read(session, day_of(shop.now))
+    assert list(counted) == ["@" + mailbox.strip(">").rpartition("@")[2]], "and counts for the rates of its domain"
     assert again is not None
+    assert again.sender == next(iter(counted))
     assert (again.payload.sender, again.payload.reply_to) == (mailbox, reply_to), "sent once more it is from the same"
     assert body.headers.get("Reply-To", "") == reply_to
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities.sending.breakers import Breakers
+from activities.providers.provider import SenderStopped
+from activities.sending.breakers import Breakers, Stopped
 from activities.sending.effect import Effects
 from activities.sending.rates import watch_rates
 from models import SendingDay
 from storage import sending_counts
 from tests.engine.test_accounts import LOFTS, Sending
-from workspace import sending_rates, settings
+from workspace import sending_rates, settings, stopped_accounts
 
 PROMO = {
     "spec": 1, "key": "promo", "name": "promo", "settings": {"message_class": "marketing", "timezone": "Europe/Zurich"},
@@ -85,3 +86,46 @@ def test_slowed_marketing_leaves_one_by_one(sending: Any) -> None:
     assert sending.attempt(sending.enters()) == "done"
     sending.world.now += timedelta(seconds=2)
     assert sending.attempt(second) == "done"
+
+
+def test_a_domain_is_stopped_by_its_own_rates_and_other_senders_of_the_account_go_on(sending: Any) -> None:
+    with sending.world.db.write() as session:
+        for name, bounced in ((sending.account, 30), ("@bad.example", 30), ("@slow.example", 20)):
+            for what, count in (("tried", 1_000 if name == sending.account else 500), ("bounced", bounced)):
+                for _ in range(count):
+                    sending_counts.note(session, name, what, sending.world.now)  # type: ignore[arg-type]
+    watch_rates(sending.effects)
+    breakers = Breakers(sending.world.db, lambda: sending.world.now)
+
+    def turn(sender: str, *, marketing: bool = True) -> str:
+        found = breakers.turn(sending.account, 5.0, marketing=marketing, sender=sender)
+        return f"{found.code} {found.name}" if isinstance(found, Stopped) else "goes"
+
+    with sending.world.db.read() as session:
+        assert sending_rates.known(session) == {sending.account: "warn", "@bad.example": "stop", "@slow.example": "slow"}
+    assert turn("@bad.example") == "rate_bounces @bad.example"
+    assert turn("@bad.example", marketing=False) == "goes", "a confirmation or an invoice"
+    assert (turn("@good.example"), turn("")) == ("goes", "goes")
+    assert (turn("@slow.example"), turn("@slow.example")) == ("goes", "rate_slow @slow.example")
+    with sending.world.db.write() as session:
+        sending_rates.resume(session, "@bad.example", "member:ada", sending.world.now)
+    sending.world.now += timedelta(seconds=2)
+    assert turn("@bad.example") == "goes"
+
+
+def test_what_is_no_marketing_has_a_breaker_beside_the_rates(sending: Any) -> None:
+    """The account is stopped by its rates, and then refuses everything: transactional messages wait as well, and one at a time tries."""
+    counts(sending, 500, bounced=25)
+    LOFTS["alps"].next = SenderStopped("pigeon_ill")
+    waiting = [sending.enters()]
+    assert sending.attempt(waiting[0]) == "retry_later"
+    LOFTS["alps"].next = SenderStopped("pigeon_ill")
+    assert isinstance(sending.effects.breakers.turn(sending.account, 5.0), Stopped), "nobody else tries meanwhile"
+    sending.world.now += timedelta(seconds=6)
+    assert sending.attempt(waiting[0]) == "retry_later", "the probe"
+    assert isinstance(sending.effects.breakers.turn(sending.account, 5.0), Stopped)
+    sending.world.now += timedelta(seconds=6)
+    assert sending.attempt(waiting[0]) == "done"
+    assert not isinstance(sending.effects.breakers.turn(sending.account, 5.0), Stopped)
+    with sending.world.db.read() as session:
+        assert [row.code for row in stopped_accounts.listed(session)] == ["rate_bounces"], "which only an administrator ends"
