@@ -904,7 +904,7 @@ def test_what_steps_before_a_message_leave_can_be_filled_in(town: Any) -> None:
     assert answers
     assert all(title.startswith("Call them: ") for title in answers.values())
     groups = dict(blocks.values(context_of(town).t, [], found.properties, [("spring", "Spring sale")]))
-        assert groups["Coupon codes"] == [('coupon("spring")', "Spring sale")]
+    assert groups["Coupon codes"] == [('coupon("spring")', "Spring sale")]
     assert set(groups) >= {"Values of the trigger", "Answers of earlier steps"}
     offered = snippets.groups(context_of(town).t, "email", "en", [], [], found.properties)
     assert any(one.text.startswith("{{ steps.call.") for _, entries in offered for one in entries)
