@@ -79,7 +79,7 @@ def _reach(writing: Writing) -> Element:
         if count == 1
         else t(
             "{count} templates include this partial and get a new version when you save. Live journeys keep theirs.",
-            count=len(stored.inclusions),
+            count=count,
         )
     )
     return html.div(
