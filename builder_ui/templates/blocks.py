@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from activities.pictures import library as album
+from activities.rendering.jinja import COUPON
 from activities.rendering.kinds import PARTIAL
 from activities.rendering.renderer import Renderer
 from activities.templates import library
@@ -62,7 +63,7 @@ WORDS = (
     "The source does not fit together in line {line}, so it cannot be shown as blocks. Mend it in the source; nothing is lost.",
     "This source cannot be shown as blocks. It can be edited as source; nothing is lost.",
     "This window is narrow: texts and settings can be changed here; to arrange blocks, use a wider one.", "Name of the saved block",
-    "Other mails can use it; when it changes, all of them can be updated at once.", "Cancel", "Save the block", "Saved as “{name}”",
+    "Other mails can use it; when it is changed, all of them change with it.", "Cancel", "Save the block", "Saved as “{name}”",
     "Read aloud to those who do not see the picture; leave it empty for a decoration.",
 )  # fmt: skip
 """What the block editor says."""
@@ -99,22 +100,26 @@ def texts(writing: Writing) -> str:
     told = {
         "words": {one: t(one) for one in WORDS},
         "own": {one: own(one) for one in OWN},
-        "groups": values(t, stored.fields, stored.properties),
+        "groups": values(t, stored.fields, stored.properties, stored.coupons),
         "partials": pieces,
         "pictures": [{**one, "alt": _spoken(one["alt"], language)} for one in stored.pictures],
     }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
-def values(t: Any, fields: Sequence[tuple[str, str]], properties: Sequence[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What can be filled in: (title of the group, [(path, title)])."""
+def values(
+    t: Any, fields: Sequence[tuple[str, str]], properties: Sequence[tuple[str, str]], pools: Sequence[tuple[str, str]]
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What can be filled in: (title of the group, [(path, title)]). `pools` of coupon codes: (key, name)."""
     named = [(f"contact.{name}", t(title) if title else name) for name, title in fields[:MOST_FIELDS]]
     brought = [one for one in properties if not one[0].startswith(results.STEPS)]
     left = [one for one in properties if one[0].startswith(results.STEPS)]
     links = [(name, t(title)) for title, name in LINKS]
     sender = [("sender.name", t("Name of the sender")), ("sender.address", t("Address of the sender"))]
     found = [(t("Contact fields"), named), (t("Values of the trigger"), brought), (t("Answers of earlier steps"), left)]
-    return [*((title, entries) for title, entries in found if entries), (t("Sender"), sender), (t("Links"), links)]
+    codes = [(f'{COUPON}("{key}")', name) for key, name in pools[:MOST_FIELDS]]
+    own = [(t("Sender"), sender), (t("Links"), links), *([(t("Coupon codes"), codes)] if codes else [])]
+    return [*((title, entries) for title, entries in found if entries), *own]
 
 
 def pictures(session: Session, public_url: str) -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ def head(writing: Writing) -> Element:
         _notice(writing),
         _outdated(writing),
         _older(writing),
+        _reach(writing),
     )
 
 
@@ -64,6 +65,28 @@ def _older(writing: Writing) -> Element:
         components.icon("puzzle"),
         [html.p({"key": one.partial}, older_text(t, one)) for one in older[:MOST_SHOWN]],
         html.p({"className": "quiet"}, t("Saving uses the newest version of each partial.")),
+    )
+
+
+def _reach(writing: Writing) -> Element:
+    """That saving a partial changes all that include it."""
+    t = writing.t
+    count = sum(one.version is not None and not one.archived for one in writing.stored.inclusions)
+    if not count or not writing.editable:
+        return None
+    said = (
+        t("1 template includes this partial and gets a new version when you save. Live journeys keep theirs.")
+        if count == 1
+        else t(
+            "{count} templates include this partial and get a new version when you save. Live journeys keep theirs.",
+            count=count,
+        )
+    )
+    return html.div(
+        {"className": "tpl-notice"},
+        components.icon("puzzle"),
+        html.p(said),
+        html.button({"type": "button", "className": "button plain", "onClick": lambda _event: writing.turn("label")}, t("Show them")),
     )
 
 

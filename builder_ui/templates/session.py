@@ -22,7 +22,7 @@ from activities.accounts import Carrier
 from activities.providers.provider import ApprovedTemplate, ConfiguredProvider, ProviderFailure
 from activities.rendering import CompiledTemplate
 from activities.rendering.compile import is_locale
-from activities.rendering.kinds import HTML, KINDS, PARTS, needs_unsubscribe
+from activities.rendering.kinds import HTML, KINDS, PARTIAL, PARTS, needs_unsubscribe
 from activities.templates import library, listing, partials, samples
 from activities.templates.preview import Proof, proof, trigger_for
 from activities.templates.reach import Reached, reach
@@ -35,6 +35,7 @@ from builder_ui.kit.context import PageContext
 from builder_ui.templates import block_rules, blocks, frames
 from builder_ui.templates.protocol import AskRule, Face, KeepBlock, Resync, Texts, parse
 from crm.catalogue import load_catalogue
+from crm.coupons import pools
 from crm.people import contacts
 from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
@@ -101,6 +102,8 @@ class Stored:
     reply_to: str = ""
     senders: list[tuple[str, str]] = field(default_factory=list)
     """(key, name) of whom its messages can be from."""
+    coupons: list[tuple[str, str]] = field(default_factory=list)
+    """(key, name) of the pools that it can show a code of."""
 
 
 class Writing(AutosavingEditor):
@@ -463,9 +466,25 @@ class Writing(AutosavingEditor):
         async with self._working:
             await self._keep()
             if self.status == "saved":
-                await self._act_on("Saved as version {number}.", self._version)
+                await self._act_on(*self._saving())
             await self._prove()
         self.tell("head", "feed", "proof", "side")
+
+    def _saving(self) -> tuple[str, Callable[[], dict[str, Any]]]:
+        """What a save says and does. A partial takes along those that include it."""
+        if self.stored.kind != PARTIAL or not self.stored.inclusions:
+            return "Saved as version {number}.", self._version
+        return "Saved as version {number}. Templates that use it now: {count}.", self._version_everywhere
+
+    def _version_everywhere(self) -> dict[str, Any]:
+        number = self._version()["number"]
+        found = self._brought_up()
+        if found.failed:
+            raise Conflict("Saved as version {number}. {problem}", number=number, problem=partials.stayed(found))
+        if found.left:
+            text = "Saved as version {number}. {count} templates use it now, {left} more do not yet: update them under “Labels and usage”."
+            raise Conflict(text, number=number, count=len(found.done), left=found.left)
+        return {"number": number, "count": len(found.done)}
 
     def _version(self) -> dict[str, Any]:
         stored, context, variants = self.stored, self.context, copy.deepcopy(self.variants)
@@ -615,6 +634,12 @@ class Writing(AutosavingEditor):
 
     def bring_up(self, template: str | None = None) -> dict[str, Any]:
         """Gives the templates that include this partial, or one of them, its newest version."""
+        found = self._brought_up(template)
+        if found.failed:
+            raise Conflict("{problem}", problem=partials.stayed(found))
+        return {"count": len(found.done)}
+
+    def _brought_up(self, template: str | None = None) -> partials.Updated:
         context, stored = self.context, self.stored
         found = partials.update(
             context.engine.db,
@@ -625,9 +650,7 @@ class Writing(AutosavingEditor):
             renderer=context.app.renderer,
         )
         self._see_partials()
-        if found.failed:
-            raise Conflict("{problem}", problem=partials.stayed(found))
-        return {"count": len(found.done)}
+        return found
 
     def test(self) -> dict[str, Any]:
         """Sends what stands here to the member who asks, filled in for the chosen contact."""
@@ -722,7 +745,7 @@ def fetch(context: PageContext) -> Stored:
             blocks.pictures(session, context.app.public_url) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],
-            sender=template.sender, reply_to=template.reply_to, senders=_senders(session, template),
+            sender=template.sender, reply_to=template.reply_to, senders=_senders(session, template), coupons=[(one.key, one.name) for one in pools.listed(session)],
         )  # fmt: skip
 
 

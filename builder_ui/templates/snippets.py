@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from activities.rendering.jinja import COUPON
 from activities.rendering.kinds import HTML
 from builder_ui.kit.i18n import Translator
 from locales import translator
@@ -30,8 +31,10 @@ def groups(
     fields: Sequence[tuple[str, str]],
     partials: Sequence[tuple[str, str]] = (),
     properties: Sequence[tuple[str, str]] = (),
+    pools: Sequence[tuple[str, str]] = (),
 ) -> list[tuple[str, list[Snippet]]]:
-    """(title, snippets). `partials`: (key, name); `properties`: (path, title) of what events bring along and steps leave. Words inside a snippet are in the language of the text, `locale`, not of the author."""
+    """(title, snippets). `partials`: (key, name); `properties`: (path, title) of what events bring along and steps leave; `pools` of
+    coupon codes: (key, name). Words inside a snippet are in the language of the text, `locale`, not of the author."""
     own = translator(t.language if locale == "default" else locale)
     named = [
         Snippet(f"{t(title)} ({name})" if title else name, f'{{{{ contact.{name}|default("") }}}}') for name, title in fields[:MOST_FIELDS]
@@ -56,7 +59,9 @@ def groups(
     brought = [Snippet(title, f'{{{{ {path}|default("") }}}}') for path, title in properties[:MOST_FIELDS]]
     values = [(t("Values of the trigger and of steps"), brought)] if brought else []
     found = [(t("Contact fields"), named), *values, (t("Links"), links), (t("Blocks"), blocks)]
-    return [*found, (t("Partials"), pieces)] if pieces else found
+    codes = [Snippet(name, f'{{{{ {COUPON}("{key}") }}}}') for key, name in pools[:MOST_FIELDS]]
+    more = [(t("Coupon codes"), codes), (t("Partials"), pieces)]
+    return [*found, *((title, snippets) for title, snippets in more if snippets)]
 
 
 def with_fallback(text: str, fallback: str) -> str:

@@ -137,7 +137,13 @@ def inserting(writing: Writing) -> Element:
     if not writing.editable:
         return None
     groups = snippets.groups(
-        t, writing.stored.kind, writing.locale, writing.stored.fields, writing.stored.pieces, writing.stored.properties
+        t,
+        writing.stored.kind,
+        writing.locale,
+        writing.stored.fields,
+        writing.stored.pieces,
+        writing.stored.properties,
+        writing.stored.coupons,
     )
     texts = {f"{n}.{m}": one.text for n, (_, entries) in enumerate(groups) for m, one in enumerate(entries)}
 

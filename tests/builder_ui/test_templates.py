@@ -736,6 +736,36 @@ def test_a_partials_page_brings_up_all_that_use_it_and_says_what_fails(town: Any
     written(town, story, key="footer")
 
 
+def test_a_partial_is_changed_once_for_all_that_include_it(town: Any) -> None:
+    """Saving it gives each of them a new version; what it does not fit into stays as it was and is named."""
+    put(town, "footer", "partial", piece("Old"))
+    put(town, "mail", "email", FOOTER)
+
+    async def story(writing: Writing) -> None:
+        writing.variants["default"]["mjml"] = piece("New")
+        writing._after_change()
+        await writing.save()
+        assert writing.notice == ("Saved as version 2. Templates that use it now: 1.", True)
+        assert [(one.key, one.version) for one in writing.stored.inclusions] == [("mail", 2)]
+        with town.db.read() as session:
+            assert [library.load(session, "mail", number).variants["default"].text.strip() for number in (1, 2)] == ["Old", "New"]
+
+        put(town, "nested", "email", f"<mj-wrapper>{FOOTER}</mj-wrapper>")
+        writing._see_partials()
+        writing.variants["default"]["mjml"] = f"<mj-wrapper>{piece('Newest')}</mj-wrapper>"
+        writing._after_change()
+        await writing.save()
+        assert writing.notice is not None
+        said, good = " ".join(writing.notice[0].split()), writing.notice[1]
+        assert said.startswith("Saved as version 3. Templates updated: 1. Unchanged: nested: In the partial “footer”")
+        assert not good
+        assert (writing.stored.number, writing.status) == (3, "saved")
+
+    written(town, story, key="footer")
+    with town.db.read() as session:
+        assert (library.latest(session, "mail"), library.latest(session, "nested")) == (3, 1)
+
+
 def test_whoever_may_only_read_brings_nothing_up(town: Any) -> None:
     put(town, "footer", "partial", piece("Old"))
     put(town, "mail", "email", FOOTER)
@@ -873,7 +903,8 @@ def test_what_steps_before_a_message_leave_can_be_filled_in(town: Any) -> None:
     answers = {path: title for path, title in found.properties if path.startswith("steps.call.")}
     assert answers
     assert all(title.startswith("Call them: ") for title in answers.values())
-    groups = dict(blocks.values(context_of(town).t, [], found.properties))
+    groups = dict(blocks.values(context_of(town).t, [], found.properties, [("spring", "Spring sale")]))
+    assert groups["Coupon codes"] == [('coupon("spring")', "Spring sale")]
     assert set(groups) >= {"Values of the trigger", "Answers of earlier steps"}
     offered = snippets.groups(context_of(town).t, "email", "en", [], [], found.properties)
     assert any(one.text.startswith("{{ steps.call.") for _, entries in offered for one in entries)

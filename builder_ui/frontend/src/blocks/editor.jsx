@@ -102,7 +102,7 @@ export function keepBlock(api, node) {
   Object.assign(input, { required: true, maxLength: 100, type: "text", value: titleOf(node, api.t) });
   label.append(input);
   const note = document.createElement("p");
-  note.textContent = api.t("Other mails can use it; when it changes, all of them can be updated at once.");
+  note.textContent = api.t("Other mails can use it; when it is changed, all of them change with it.");
   const buttons = document.createElement("div");
   const button = (words, value, look) => Object.assign(document.createElement("button"), { textContent: words, value, className: look });
   const cancel = button(api.t("Cancel"), "", "button");

@@ -24,7 +24,7 @@ export function mount(node, given) {
   return {
     take: (source) => store.take(source),
     update: (next) => { read(next); paint(); store.tell(); },
-    insert: (text) => (api.writing ? api.writing.put(text, text.match(/[\w.]+/)?.[0] ?? text) : store.add(text.trim(), /^(\{%[^%]*%\}\s*)?<mj-(section|hero|wrapper)/.test(text.trim()) ? "row" : "block", ...store.placeFor("block"), "")),
+    insert: (text) => (api.writing ? api.writing.put(text, text.match(/coupon\("[^"]*"\)|[\w.]+/)?.[0] ?? text) : store.add(text.trim(), /^(\{%[^%]*%\}\s*)?<mj-(section|hero|wrapper)/.test(text.trim()) ? "row" : "block", ...store.placeFor("block"), "")),
     jump: (line, column) => {
       const at = store.source.split("\n").slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0) + column - 1;
       const way = store.tree ? innermost(store.tree, at) : [];

@@ -1,8 +1,13 @@
 // What can be filled in for each reader, with what stands there if it is missing.
 import { useState } from "react";
 
+const CODE = /^coupon\("[^"]*"\)/; // a coupon code: what stands there if none is left is up to its pool
+
+/** Whether something else can stand where a value is missing: not for links and codes. */
+const falls = (path) => !CODE.test(path) && !(/_url$/.test(path) && !path.includes("."));
+
 /** A value as templates write it. */
-export const written = (path, fallback) => `{{ ${path}|default("${fallback.replace(/["\\{}%#]/g, "")}") }}`;
+export const written = (path, fallback) => (falls(path) ? `{{ ${path}|default("${fallback.replace(/["\\{}%#]/g, "")}") }}` : `{{ ${path} }}`);
 
 /** What a piece of Jinja is called for people. */
 export function named(node, titles, t) {
@@ -12,7 +17,7 @@ export function named(node, titles, t) {
 }
 
 function short(inner, titles) {
-  const [path] = inner.match(/^[\w.]+/) ?? [""];
+  const [path] = inner.match(CODE) ?? inner.match(/^[\w.]+/) ?? [""];
   const title = titles.get(path) ?? path;
   return title || (inner.length > 28 ? `${inner.slice(0, 27)}…` : inner);
 }
@@ -23,7 +28,7 @@ export function Picker({ api, put, close }) {
   const [fallback, setFallback] = useState("");
   const insert = () => {
     if (!path) return;
-    put(/_url$/.test(path) && !path.includes(".") ? `{{ ${path} }}` : written(path, fallback), path);
+    put(written(path, fallback), path);
     close();
   };
   return (
@@ -37,7 +42,7 @@ export function Picker({ api, put, close }) {
         </select>
       </label>
       <label>{t("If it is missing")}
-        <input type="text" value={fallback} maxLength={100} onChange={({ target }) => setFallback(target.value)} onKeyDown={(event) => event.key === "Enter" && (event.preventDefault(), insert())} />
+        <input type="text" disabled={!falls(path)} value={fallback} maxLength={100} onChange={({ target }) => setFallback(target.value)} onKeyDown={(event) => event.key === "Enter" && (event.preventDefault(), insert())} />
       </label>
       <button type="button" className="button main" disabled={!path} onClick={insert}>{t("Insert")}</button>
     </div>
