@@ -49,6 +49,7 @@ from engine.jobs.kinds import KINDS
 from engine.jobs.worker import JobWorker
 from engine.keeper import Keeper
 from engine.presence import Presence
+from engine.segments.evaluator import Evaluator
 from engine.takeover import Takeover
 from engine.temporal.client import Temporal
 from engine.temporal.wakeups import Wakeups
@@ -114,6 +115,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
             presence = Presence(engine, "worker")
             tasks = [
                 asyncio.create_task(keeper.run()),
+                asyncio.create_task(Evaluator(engine, temporal).run()),
                 asyncio.create_task(presence.run()),
                 asyncio.create_task(Takeover(engine, temporal).run()),
             ]

@@ -28,6 +28,8 @@ MAX_ERROR = 300
 UNSTOPPABLE: Mapping[str, str] = {
     "migrate": _WHOLE,
     "migrate_back": _WHOLE,
+    "segment_fill": "A segment is filled to the end, because half of its members would mislead. Change its rule, or delete it.",
+    "segment_empty": "A deleted segment goes as a whole.",
     "erase_rest": "An erasure cannot be stopped halfway: what mentions the person would remain.",
 }
 

@@ -13,8 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Row, delete, false, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, delete, false, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -31,16 +30,15 @@ from engine.temporal.client import Temporal
 from engine.temporal.wakeups import Wakeups
 from engine.versions import migrate
 from journeys.errors import PfadwerkError, where
-from models import Event, Inbox, Journey, Lease, Migration, Run, Subscription, Task
-from storage import tally
-from storage.sql import changed_rows, table
+from models import Event, Inbox, Journey, Migration, Run, Subscription, Task
+from storage import leases, tally
+from storage.sql import table
 from workspace import audit
 
 log = logging.getLogger(__name__)
 
 runs = table(Run)
 inbox = table(Inbox)
-leases = table(Lease)
 events = table(Event)
 journeys = table(Journey)
 subscriptions = table(Subscription)
@@ -114,21 +112,7 @@ class Keeper:
     # --- the lease ---------------------------------------------------------------------------------------------------
 
     def _holds_lease(self) -> bool:
-        now = self.engine.clock.real_now()
-        mine = (
-            update(leases)
-            .where(leases.c.name == "keeper", (leases.c.holder == self.name) | (leases.c.until < now))
-            .values(holder=self.name, until=now + self.lease)
-        )
-        with self.engine.db.write() as session:
-            if changed_rows(session, mine):
-                return True
-        try:
-            with self.engine.db.write() as session:
-                session.execute(insert(leases).values(name="keeper", holder=self.name, until=now + self.lease))
-        except IntegrityError:
-            return False
-        return True
+        return leases.hold(self.engine.db, "keeper", self.name, self.engine.clock.real_now(), self.lease)
 
     # --- duties in the database ----------------------------------------------------------------------------------------
 

@@ -223,6 +223,8 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Subscription Confirmed": dict.fromkeys(("channel", "purpose", "form", "language"), "string"),
     "Task Finished": _TASK,
     "Task Overdue": _TASK,
+    "Segment Entered": dict.fromkeys(("segment", "name"), "string"),
+    "Segment Left": dict.fromkeys(("segment", "name"), "string"),
     "Journey Entered": _RUN,
     "Journey Ended": _RUN,
     "Journey Start Delayed": {"journey": "string", "run_id": "string", "data": "object"},

@@ -398,6 +398,7 @@ _UNKNOWN = {
         "There is no topic “{name}”. Choose another, or add it in the settings.",
         "There is no topic “{name}”. Did you mean “{near}”?",
     ),
+    "segment": ("There is no segment “{name}”.", "There is no segment “{name}”. Did you mean “{near}”?"),
     "score": ("There is no score “{name}”.", "There is no score “{name}”. Did you mean “{near}”?"),
 }
 """Whole sentences, because languages bend nouns differently."""

@@ -19,7 +19,7 @@ from journeys.secret import Secret
 
 
 def noun_of(field: FieldInfo) -> str | None:
-    """What a field names: member, recipient, pool, purpose, cap_class, template, journey, secret, score, node…; None: it names nothing."""
+    """What a field names: member, recipient, pool, purpose, cap_class, template, journey, secret, score, segment, node…; None: it names nothing."""
     marks = field.json_schema_extra
     noun = marks.get("names") if isinstance(marks, dict) else None
     return noun if isinstance(noun, str) else None

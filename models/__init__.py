@@ -55,6 +55,7 @@ from models.picture import Picture, PictureFile
 from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
 from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
+from models.segment import Segment, SegmentDay, SegmentFlip, SegmentMark, SegmentMember
 from models.sending import SendingDay, SendingDelta, SendingLevel, SendingPlan, SendingPlanDay
 from models.session import PATIENT, Database, Limits, lock
 from models.team import Member, Rotation, Task, TaskChange
@@ -133,6 +134,11 @@ __all__ = [
     "ScoreChange",
     "SecondFactor",
     "Secret",
+    "Segment",
+    "SegmentDay",
+    "SegmentFlip",
+    "SegmentMark",
+    "SegmentMember",
     "SendingDay",
     "SendingDelta",
     "SendingDomain",

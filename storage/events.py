@@ -1,6 +1,7 @@
 """Appending events: one at a time (what happened to a contact) and in bulk (what the tracking API took in).
 
-Events are never changed here and never routed: the API routes what it takes in, the keeper what the worker appended.
+Events are never changed here and never routed: the API routes what it takes in, the keeper what the worker appended. Whom they concern is
+marked for the segments that hang on them (`storage.segment_marks`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, TooLarge
 from journeys.spelling import one_line
 from models import Event, new_id
+from storage import segment_marks
 from storage.json_values import clean_object, clean_text
 from storage.sql import insert_new, on
 
@@ -74,6 +76,7 @@ def append_event(
     event = Event(contact_id=contact_id, **row)
     session.add(event)
     session.flush()
+    segment_marks.mark_events(session, [{**row, "contact_id": contact_id}])
     return event
 
 
@@ -131,7 +134,9 @@ def insert_events(session: Session, rows: Sequence[Row]) -> list[int | None]:
         return []
     statement = insert_new(session, Event, ("source", "message_id"), returning=("id", "source", "message_id"))
     new = {(source, message_id): id for id, source, message_id in on(session).execute(statement, rows)}
-    return [new.pop((row["source"], row["message_id"]), None) for row in rows]
+    ids = [new.pop((row["source"], row["message_id"]), None) for row in rows]
+    segment_marks.mark_events(session, [row for row, id in zip(rows, ids, strict=True) if id is not None])
+    return ids
 
 
 def _known_type(type: str) -> str:

@@ -40,6 +40,7 @@ from engine.enrolment.unrouted import ALL, owe
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import Invalid, where
 from models import Contact, Event
+from storage import segment_marks
 from storage.events import Row, insert_events
 from storage.identifiers import Name
 from storage.sql import savepoint, table
@@ -561,6 +562,8 @@ def _note_seen(session: Session, taken: Sequence[_ResolvedCall], now: datetime) 
         session.execute(_FIRST_ZONE, zones)
     if locales:
         session.execute(_FIRST_LOCALE, locales)
+    for ids, name in ((seen, "last_seen_at"), ([one["of"] for one in zones], "timezone"), ([one["of"] for one in locales], "locale")):
+        segment_marks.mark(session, ids, (f"field:{name}",), now)
 
 
 _contacts = table(Contact)

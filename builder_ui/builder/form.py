@@ -50,6 +50,7 @@ PICKERS = (
     "cap_class",
     "sender",
     "topic",
+    "segment",
 )
 LISTED = {"tags": "pfb-tags", "field_names": "pfb-fields"}
 """Widget of a list of names -> the suggestions for each of them."""

@@ -11,12 +11,14 @@ from activities.rendering.kinds import HTML, PARTIAL
 from activities.templates import listing
 from crm import catalogue
 from crm.people import tags
+from crm.segments import segments
 from engine.engine import JOURNEYS
 from journeys.catalogue import Catalogue
 from models import Freshness, Journey, Member, Rotation, Secret, Template
 from sqlalchemy import String, cast, literal, union_all
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
+from storage.segment_marks import SEGMENTS
 from workspace import listed_names, secrets, sending_domains, settings
 
 from builder_ui.kit.i18n import Translator
@@ -32,7 +34,7 @@ MAKERS = {
 Choice = tuple[str, str]
 """(what is stored, what is shown)"""
 Stamp = tuple[tuple[str, str, str], ...]
-TOPICS = ("templates", catalogue.TOPIC, settings.TOPIC, JOURNEYS)
+TOPICS = ("templates", catalogue.TOPIC, settings.TOPIC, JOURNEYS, SEGMENTS)
 _offered = union_all(
     select(literal("topic"), col(Freshness.topic), cast(col(Freshness.number), String)).where(
         col(Freshness.topic).in_(TOPICS)
@@ -112,6 +114,7 @@ def load(session: Session, t: Translator) -> Lookups:
         "purpose": _listed(session, t, "purposes"),
         "score_group": _listed(session, t, "score_groups"),
         "topic": listed_names.topics(session, t.language),
+        "segment": segments.offered(session),
         "tag": [(name, name) for name in tags.known(session)],
         "sender": sending_domains.offered(session),
         "cap_class": [

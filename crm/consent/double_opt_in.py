@@ -24,7 +24,7 @@ from crm.people import identity, profile
 from journeys.channels import DEFAULT, TOPIC, address_of
 from journeys.errors import Invalid, NotFound
 from models import DUE_OPT_IN, Contact, Event, OptIn
-from storage import identifiers
+from storage import identifiers, segment_marks
 from storage.events import append_event
 from storage.json_values import clean_text
 from storage.locks import lock_contact
@@ -119,6 +119,7 @@ def _another(session: Session, address: str, now: datetime) -> tuple[Contact, bo
     contact = Contact(email=address, created_at=now, updated_at=now, vouched=False)
     session.add(contact)
     session.flush()
+    segment_marks.mark_new(session, [contact.id], now)
     return contact, True
 
 

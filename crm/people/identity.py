@@ -34,6 +34,7 @@ from crm.people.visitors import NEEDS_SERVER
 from crm.people.visitors import plan_call as plan_visitor
 from journeys.errors import Conflict, Invalid
 from models import Contact, ContactPhone, Duplicate, Event, Identity, lock, new_id
+from storage import segment_marks
 from storage.identifiers import Name, Refused, normalise_all
 from storage.sql import table, upsert
 
@@ -355,6 +356,7 @@ def _write(session: Session, plan: Plan, now: datetime) -> bool:
         if plan.contacts:
             made = [_contact_row(plan, contact_id, now) for contact_id in plan.contacts]
             session.execute(insert(table(Contact)), made)
+            segment_marks.mark_new(session, plan.contacts, now)
         identities = table(Identity)
         if plan.newly_shared:
             addresses = sorted(value for _, value in plan.newly_shared)

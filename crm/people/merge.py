@@ -25,6 +25,7 @@ from crm.consent.consent import put_state, stricter
 from crm.people import devices, duplicates
 from crm.people.addresses import settle_shared
 from crm.people.scores import MAX_SCORE
+from crm.segments import members
 from journeys.errors import Conflict, NotFound
 from models import (
     Body,
@@ -51,6 +52,7 @@ from models import (
     Tag,
     Task,
 )
+from storage import segment_marks
 from storage.events import append_event
 from storage.json_values import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, same, size
 from storage.locks import lock_contacts
@@ -131,8 +133,10 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     mailbox.move(session, winner.id, loser.id)
     phone_row = _keep_number(session, winner, loser, now)
     fields = _merge_fields(winner, loser, now)
+    lists = members.hand_over(session, winner.id, loser.id, now)
     line.kept = kept | {
         "moved": True,
+        "lists": lists,
         "ended": ended,
         "merged_states": _rows(_states(session, winner.id)),
         "given": kept["given"]
@@ -151,6 +155,7 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     duplicates.joined(session, winner.id, loser.id)
     settle_shared(session, winner.id)
     devices.settle(session, (winner, loser), now)
+    segment_marks.mark_for_all(session, [winner.id], now)
     done.events += _events(session, winner.id, fields, tags, scores, consents, now)
     done.to_wake = sorted(set(done.to_wake))
     return done

@@ -23,6 +23,7 @@ from crm.people import devices, duplicates
 from crm.people.addresses import claim, settle_shared
 from crm.people.merge import FIELDS, MOVED, verdict
 from crm.people.scores import MAX_SCORE
+from crm.segments import members
 from journeys.errors import Conflict, NotFound
 from models import (
     Body,
@@ -39,6 +40,7 @@ from models import (
     Subscription,
     Tag,
 )
+from storage import segment_marks
 from storage.events import append_event
 from storage.json_values import same
 from storage.locks import lock_contacts
@@ -109,6 +111,8 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
         claim(session, {contact.id: {kind: value for kind in duplicates.SUGGESTS if (value := getattr(contact, kind))}}, now)
         settle_shared(session, contact.id)
     devices.settle(session, (winner, loser), now)
+    members.hand_back(session, winner.id, loser.id, kept.get("lists", {}), now)
+    segment_marks.mark_for_all(session, (winner.id, loser.id), now)
     duplicates.keep_apart(session, winner.id, loser.id, by, now)
     record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left})
     done.events += _events(session, winner.id, loser.id, changed, tags, consents, now)

@@ -23,6 +23,7 @@ from crm.coupons import reservations
 from crm.people import duplicates
 from crm.people.merge import FIELDS
 from crm.privacy import erasure_rest, traces
+from crm.segments import members
 from models import (
     Body,
     Consent,
@@ -62,7 +63,7 @@ log = logging.getLogger("pfadwerk.crm")
 COUNTED = ("total", "revenue", "value", "price", "quantity", "currency")
 """Properties of events that reports add up; numbers and currency codes, they name nobody."""
 SYSTEM_KEPT = (
-    "after", "before", "channel", "fields", "group", "journey", "machine", "message_id", "node", "outcome", "purpose", "run_id", "state",
+    "after", "before", "channel", "fields", "group", "journey", "machine", "message_id", "node", "outcome", "purpose", "run_id", "segment", "state",
     "task_id", "template",
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""
@@ -137,6 +138,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     done.to_wake = end_runs(session, open_runs(session, ids), "erased", now)
     for model in DELETED:
         session.execute(delete(model).where(_of(model).in_(ids)))
+    members.forget(session, ids, now)
     for id in ids:
         _blank_events(session, id)
     _blank_messages(session, ids)

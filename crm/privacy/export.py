@@ -30,6 +30,7 @@ from models import (
     Run,
     Score,
     ScoreChange,
+    SegmentMember,
     Tag,
     Task,
     TaskChange,
@@ -58,6 +59,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("devices", Device),
     ("phones", ContactPhone),
     ("coupons", Coupon),
+    ("segments", SegmentMember),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

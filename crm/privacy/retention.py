@@ -9,6 +9,7 @@ was looked at before.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ from models import (
     Trail,
     Unrouted,
 )
+from storage import segment_marks
 from storage.locks import lock_contact
 from storage.sql import table
 from workspace import settings
@@ -224,7 +226,7 @@ def _older(rows: Iterable[Any], column: str, before: datetime) -> list[Any]:
 def _old_rows(session: Session, model: type[SQLModel], column: str, after: int, before: datetime, limit: int) -> list[Any]:
     """The first rows after an id; ids grow with time, so the first that is younger ends them."""
     rows = table(model)
-    wanted = [rows.c.id, rows.c[column], *([rows.c.contact_id] if model is Event else [])]
+    wanted = [rows.c.id, rows.c[column], *([rows.c.contact_id, rows.c.name] if model is Event else [])]
     return _older(session.execute(select(*wanted).where(rows.c.id > after).order_by(rows.c.id).limit(limit)), column, before)
 
 
@@ -234,7 +236,17 @@ def _events(session: Session, position: str, now: datetime, _keys: Sequence[byte
     gone = sorted({row.id for row in rows} - _needed(session, rows))
     events = table(Event)
     session.execute(delete(events).where(events.c.id.in_(gone), events.c.routed == true()))
+    _ask_segments(session, [row for row in rows if row.id in set(gone)], now)
     return Purged({"events": len(gone)} if gone else {}, str(rows[-1].id) if len(rows) == MANY else None)
+
+
+def _ask_segments(session: Session, rows: Sequence[Any], now: datetime) -> None:
+    """Rules that count them may answer otherwise now; nobody did anything, so nobody is told."""
+    contacts: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        contacts[row.name].add(row.contact_id)
+    for name, ids in contacts.items():
+        segment_marks.mark(session, ids, (f"event:{name}",), now, silent=True)
 
 
 def _needed(session: Session, rows: Sequence[Any]) -> set[int]:

@@ -24,7 +24,7 @@ from journeys.rules import EventTerm, dates
 from journeys.rules.facts import Calendar, Occurrences
 from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, path_of, read
 from journeys.values import RunInfo
-from models import ConsentState, Contact, Event, Score, Tag
+from models import ConsentState, Contact, Event, Score, Segment, SegmentMember, Tag
 from storage.json_sql import Kind, Text, place
 from storage.sql import on, table
 from workspace.calendar import Calendars
@@ -36,6 +36,12 @@ _row = select(*(_contacts.c[name] for name in ("id", *CONTACT_COLUMNS, "attribut
     _contacts.c.id == _one
 )
 _tags = select(table(Tag).c.tag).where(table(Tag).c.contact_id == _one)
+_members = table(SegmentMember)
+_segments = (
+    select(table(Segment).c.key)
+    .join_from(_members, table(Segment), table(Segment).c.id == _members.c.segment_id)
+    .where(_members.c.contact_id == _one)
+)
 _states = table(ConsentState)
 _consents = select(_states.c.channel, _states.c.purpose, _states.c.state).where(_states.c.contact_id == _one)
 _score_table = table(Score)
@@ -115,6 +121,9 @@ class SqlFacts:
     def has_tag(self, tag: str) -> bool:
         return tag in self._all_tags
 
+    def in_segment(self, key: str) -> bool:
+        return key in self._all_segments
+
     def consent(self, channel: str, purpose: str) -> str | None:
         return self._all_consents.get((channel, purpose))
 
@@ -139,6 +148,10 @@ class SqlFacts:
     @cached_property
     def _all_tags(self) -> frozenset[str]:
         return frozenset(self._execute(_tags).scalars())
+
+    @cached_property
+    def _all_segments(self) -> frozenset[str]:
+        return frozenset(self._execute(_segments).scalars())
 
     @cached_property
     def _all_consents(self) -> dict[tuple[str, str], str]:
@@ -167,8 +180,8 @@ class SqlFacts:
 # --- Event terms as statements, built once ---------------------------------------------------------------------------
 
 
-class _Later:
-    """A clock of parameters, filled in when the statement is executed."""
+class Later:
+    """A clock of parameters: a statement is built once, and `values` fills its instants in when it is executed."""
 
     def __init__(self) -> None:
         self._instants: dict[str, timedelta] = {}
@@ -192,14 +205,14 @@ class _Later:
 @dataclass(frozen=True)
 class _Asked:
     statement: Select[int, Any, Any]
-    clock: _Later
+    clock: Later
 
 
 @lru_cache(maxsize=2048)
 def _statement(text: str) -> _Asked:
     """By the term's JSON and not by the term: `1`, `1.0` and `True` are equal to Python, so terms that differ could be, too."""
     term = EventTerm.model_validate_json(text)
-    events, clock = table(Event), _Later()
+    events, clock = table(Event), Later()
     found = [events.c.contact_id == _one, *conditions(term, events, Builder(clock))]
     if term.since_entry:
         found += [events.c.occurred_at >= bindparam("started_at", type_=INSTANT), events.c.id != bindparam("trigger")]

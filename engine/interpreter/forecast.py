@@ -55,6 +55,9 @@ class Foreseen:
     def has_tag(self, tag: str) -> bool:
         return self.beneath.has_tag(tag)
 
+    def in_segment(self, key: str) -> bool:
+        return self.beneath.in_segment(key)
+
     def consent(self, channel: str, purpose: str) -> str | None:
         return self.beneath.consent(channel, purpose)
 

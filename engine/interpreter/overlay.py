@@ -59,6 +59,9 @@ class Overlay:
         known = self._tags.get(tag)
         return self.beneath.has_tag(tag) if known is None else known
 
+    def in_segment(self, key: str) -> bool:
+        return self.beneath.in_segment(key)
+
     def consent(self, channel: str, purpose: str) -> str | None:
         return self.beneath.consent(channel, purpose)
 

@@ -61,6 +61,7 @@ class Script(BaseModel):
     """Draws (splits, spread, hold-out) hang on it."""
     contact: dict[str, Any] = {}
     tags: list[str] = []
+    segments: list[str] = []
     consents: list[tuple[str, str, str]] = []
     scores: dict[str, float] = {}
     rotations: dict[str, list[str]] = {}
@@ -187,6 +188,7 @@ class _Simulation:
             run_id=RUN_ID,
             calendar=calendar,
             rotations=script.rotations,
+            segments=script.segments,
         )
         self.overlay = Overlay(self.facts)
         self.gate = SimulatedGate(program.settings, script.suppressions, limits, topics)

@@ -18,9 +18,11 @@ from crm.imports import uploads
 from crm.jobs import RULE, WANTED
 from crm.people.contacts import contact_filter
 from crm.privacy import erasure_rest, retention
+from crm.segments import fill, segments
 from engine import perhaps
 from engine.engine import Engine
 from engine.enrolment import manual
+from engine.enrolment.routing import route
 from engine.runs import operations
 from engine.temporal.wakeups import Wakeups
 from engine.versions import migrate
@@ -121,6 +123,17 @@ def _purge_page(engine: Engine, session: Session, job: Job, now: datetime) -> Pa
     return Page(Wakeups(set(done.to_wake)), cursor, done.counts, finished=not cursor)
 
 
+def _fill_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    done = fill.fill_page(session, job, now)
+    wakeups = route(engine, session, done.events, now, careful=True)
+    return Page(wakeups, job.cursor if done.cursor is None else done.cursor, done.counts, finished=done.cursor is None)
+
+
+def _empty_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    done = fill.empty_page(session, job, now)
+    return Page(Wakeups(), done.cursor or job.cursor, done.counts, finished=done.cursor is None)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`page` does the next page in the transaction that moves the job. `prepare`: what is costly and needs no lock, before that transaction."""
@@ -147,4 +160,6 @@ KINDS: Mapping[str, Kind] = {
     perhaps.JOB: Kind(_restored_page),
     "erase_rest": Kind(_erase_page, _prepare_erasure),
     retention.JOB: Kind(_purge_page),
+    segments.FILL: Kind(_fill_page),
+    segments.EMPTY: Kind(_empty_page),
 }

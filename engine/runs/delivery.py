@@ -3,7 +3,7 @@ themselves may tell of what they do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from engine.interpreter.paths import dig
 from engine.temporal.wakeups import Wakeups
 from journeys.document import Goal
 from journeys.rules import matches
+from journeys.topics import topics_of
 from models import Event, Inbox, Run, Subscription
 from storage import tally
 from storage.sql import changed_rows, on, table
@@ -100,20 +101,7 @@ def put_into_inbox(session: Session, run_id: str, event: Event, now: datetime) -
 
 def event_topics(event: Event) -> frozenset[str]:
     """The topics under which runs listen for this event, which is what its name says (`route`)."""
-    topics = {f"event:{event.name}"}
-    if event.type == "system":
-        topics.update(_derived_topics(event.name, event.properties))
-    return frozenset(topics)
-
-
-def _derived_topics(name: str, properties: dict[str, Any]) -> Iterable[str]:
-    if name == "Contact Changed":
-        yield from (f"field:{field}" for field in properties.get("fields", ()))
-        yield from (f"tag:{tag}" for tag in (*properties.get("tags_added", ()), *properties.get("tags_removed", ())))
-    elif name == "Score Changed":
-        yield f"score:{properties.get('group')}"
-    elif name == "Consent Changed":
-        yield "consent"
+    return topics_of(event.type, event.name, event.properties)
 
 
 def _hoping(event: Event, listeners: Sequence[Any]) -> list[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.catalogue import load_catalogue
+from crm.segments import segments
 from engine import presence
 from engine.engine import JOURNEYS, Engine
 from engine.enrolment import schedules
@@ -124,6 +125,7 @@ def known(session: Session) -> Known:
         cap_classes=settings.load(session, settings.FrequencyCaps).offers(),
         senders=settings.load(session, settings.Senders).offers(),
         topics=settings.load(session, settings.Topics).offers(),
+        segments=segments.keys(session),
         standings=sending_domains.standings(session),
         lacking=imprint.lacking(session),
     )

@@ -84,6 +84,11 @@ def refuse_used_secret(engine: Engine, session: Session, name: str) -> None:
     refuse(uses_of(engine, session, [("secret", name)]))
 
 
+def refuse_used_segment(engine: Engine, session: Session, key: str) -> None:
+    """Raises: Conflict, with where (`used_in`), if a journey that runs names the segment."""
+    refuse(uses_of(engine, session, [("segment", key)]))
+
+
 def refuse(used: Sequence[Use]) -> None:
     """Raises: Conflict, with where (`used_in`), if something that is to be taken away is used."""
     if used:

@@ -11,10 +11,10 @@ from journeys.rules.dict_facts import DictFacts
 from journeys.rules.explain import explain, explain_event
 from journeys.rules.model import MAX_DEPTH, MAX_TERMS, Group, Rule, parse_rule
 from journeys.rules.sentence import sentence
-from journeys.rules.terms import ConsentTerm, EventTerm, FieldTerm, MessageTerm, ScoreTerm, TagTerm, Term, TopicTerm
+from journeys.rules.terms import ConsentTerm, EventTerm, FieldTerm, MessageTerm, ScoreTerm, SegmentTerm, TagTerm, Term, TopicTerm
 from journeys.rules.terms.event import Count
 from journeys.rules.terms.message import MESSAGE_EVENTS, desugar
-from journeys.rules.walk import needs_run, next_flip, terms, topics
+from journeys.rules.walk import can_flip, needs_run, next_flip, terms, topics
 
 __all__ = [
     "MAX_DEPTH",
@@ -29,9 +29,11 @@ __all__ = [
     "MessageTerm",
     "Rule",
     "ScoreTerm",
+    "SegmentTerm",
     "TagTerm",
     "Term",
     "TopicTerm",
+    "can_flip",
     "check_rule",
     "desugar",
     "explain",

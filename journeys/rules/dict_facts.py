@@ -46,6 +46,7 @@ class DictFacts:
         run_id: str | None = None,
         calendar: Calendar | None = None,
         rotations: Mapping[str, Sequence[str]] | None = None,
+        segments: Iterable[str] = (),
     ) -> None:
         self.fields: dict[str, Any] = normalise_deep(fields)
         self.tags = set(tags)
@@ -55,6 +56,7 @@ class DictFacts:
         self.run_started_at = run_started_at
         self.run_id = run_id
         self.rotations = dict(rotations or {})
+        self.segments = set(segments)
         self._calendar = calendar or Calendar()
         self._events: dict[str, list[Happened]] = {}
         for event in events:
@@ -73,6 +75,9 @@ class DictFacts:
 
     def has_tag(self, tag: str) -> bool:
         return tag in self.tags
+
+    def in_segment(self, key: str) -> bool:
+        return key in self.segments
 
     def consent(self, channel: str, purpose: str) -> str | None:
         return self.consents.get((channel, purpose))

@@ -43,6 +43,9 @@ class Facts(Protocol):
 
     def has_tag(self, tag: str) -> bool: ...
 
+    def in_segment(self, key: str) -> bool:
+        """Whether the contact is a member now; of an unknown segment nobody is."""
+
     def consent(self, channel: str, purpose: str) -> str | None:
         """`granted`, `withdrawn`, `pending` (double opt-in not confirmed) or None if nothing was ever said."""
 

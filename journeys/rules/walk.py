@@ -31,7 +31,7 @@ def _topics(rule: Rule) -> frozenset[str]:
 
 
 topics: Memo[Rule, frozenset[str]] = Memo(_topics)
-"""What can change the rule's result besides time: `event:<name>`, `field:<first key>`, `tag:<tag>`, `score:<group>`, `consent`.
+"""What can change the rule's result besides time: `event:<name>`, `field:<first key>`, `tag:<tag>`, `score:<group>`, `consent`, `segment:<key>`.
 The trigger of a run never changes, what its steps have left not while it waits: they have no topic."""
 
 
@@ -42,6 +42,11 @@ def next_flip(rule: Rule, facts: Facts, as_of: datetime) -> datetime | None:
     """
     flips = [at for flip in _flips(rule) if (at := flip(facts, as_of)) is not None and at > as_of]
     return min(flips, default=None)
+
+
+def can_flip(rule: Rule) -> bool:
+    """Whether time alone can ever change the rule's result."""
+    return bool(_flips(rule))
 
 
 def _flips_of(rule: Rule) -> tuple[Flip, ...]:

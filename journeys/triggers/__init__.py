@@ -14,6 +14,8 @@ from journeys.triggers.journey import JourneyTrigger
 from journeys.triggers.manual import ManualTrigger
 from journeys.triggers.schedule import ScheduleTrigger
 from journeys.triggers.score import ScoreTrigger
+from journeys.triggers.segment_entered import SegmentEnteredTrigger
+from journeys.triggers.segment_left import SegmentLeftTrigger
 from journeys.triggers.trigger import ClockTrigger, Everyone, Phrases, Trigger, WithDay
 
 TRIGGERS: tuple[type[Trigger], ...] = (
@@ -23,6 +25,8 @@ TRIGGERS: tuple[type[Trigger], ...] = (
     ScheduleTrigger,
     ManualTrigger,
     ScoreTrigger,
+    SegmentEnteredTrigger,
+    SegmentLeftTrigger,
     JourneyTrigger,
 )
 """In the order in which the builder shows them."""

@@ -18,7 +18,7 @@ from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, NotFound
 from journeys.rules import DictFacts, explain, holds, needs_run, normalise_deep, parse_rule
 from journeys.values import Received, RunInfo
-from models import ConsentState, Contact, Database, Event, Member, Rotation, Score, Tag, WorkspaceSetting
+from models import ConsentState, Contact, Database, Event, Member, Rotation, Score, Segment, SegmentMember, Tag, WorkspaceSetting
 from storage.sql import table
 from tests.journeys.rules import strategies
 
@@ -31,6 +31,7 @@ people = st.fixed_dictionaries(
         "attributes": strategies.attributes,
         "events": st.lists(strategies.events(), max_size=4),
         "tags": st.sampled_from([(), ("vip",), ("VIP", "vip")]),
+        "segments": st.sampled_from([(), ("vip",), ("news", "vip")]),
         "consents": st.sampled_from(
             [{}, {("email", "marketing"): "granted"}, {("email", "marketing"): "pending", ("sms", "other"): "granted"}]
         ),
@@ -77,12 +78,15 @@ def _facts(person: dict[str, Any], run: RunInfo | None) -> DictFacts:
         trigger=run.trigger if run else None,
         run_started_at=run.started_at if run else None,
         run_id=run.id if run else None,
+        segments=person.get("segments", ()),
     )
 
 
 def _store(session: Session, id: str, person: dict[str, Any]) -> str:
     session.add(Contact(id=id, **person["columns"], attributes=normalise_deep(person["attributes"]), updated_at=AS_OF))
     session.flush()
+    for key in person.get("segments", ()):
+        session.add(SegmentMember(segment_id=_segment(session, key), contact_id=id, since=AS_OF))
     session.add_all(Tag(contact_id=id, tag=tag, added_at=AS_OF) for tag in person["tags"])
     session.add_all(Score(contact_id=id, score_group=group, value=value, changed_at=AS_OF) for group, value in person["scores"].items())
     for (channel, purpose), state in person["consents"].items():
@@ -100,6 +104,17 @@ def _store(session: Session, id: str, person: dict[str, Any]) -> str:
         )
         session.add(event)
     return id
+
+
+def _segment(session: Session, key: str) -> int:
+    found = session.scalar(select(Segment.id).where(Segment.key == key))
+    if found is None:
+        row = Segment(key=key, name=key, created_at=AS_OF, updated_at=AS_OF)
+        session.add(row)
+        session.flush()
+        found = row.id
+    assert found is not None
+    return found
 
 
 def _ids(session: Session, condition: Any) -> set[str]:

@@ -97,6 +97,7 @@ TABLES = {
             "recovery_code",
             "notice",
             "notice_delivery",
+            "segment",
         ),
         WORKSPACE,
     ),
@@ -129,6 +130,8 @@ TABLES = {
     "inbox": "ids",
     **dict.fromkeys(("restore", "restored_run", "restored_message"), "instants, ids and places in journeys"),
     "duplicate": "ids; its rows go",
+    **dict.fromkeys(("segment_member", "segment_mark", "segment_flip"), "ids; the rows go"),
+    "segment_day": "counts",
     "coupon": "codes of the workspace; the ids of whoever has one go",
     **dict.fromkeys(("link", "upload_part"), "the test makes rows of its own, some of which have to stay"),
 }

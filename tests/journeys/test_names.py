@@ -20,11 +20,11 @@ from journeys.nodes.node import Node
 from journeys.values import Answer, Context, Leave
 
 NOBODY = Known(
-    templates={}, pools=(), journeys=(), secrets=(), purposes=(), score_groups=(), members=(), cap_classes=(), senders=(), topics=()
+    templates={}, pools=(), journeys=(), secrets=(), purposes=(), score_groups=(), members=(), cap_classes=(), senders=(), topics=(), segments=()
 )  # fmt: skip
 SOUND = Known(
     templates={"known": KnownTemplate()}, pools={"known"}, journeys={"known"}, secrets={"known"}, purposes={"known", "marketing"},
-    score_groups={"known"}, members={"known"}, cap_classes={"known", "default"}, senders={"known"}, topics={"known"},
+    score_groups={"known"}, members={"known"}, cap_classes={"known", "default"}, senders={"known"}, topics={"known"}, segments={"known"},
 )  # fmt: skip
 SAYS = frozenset(
     [

@@ -10,13 +10,26 @@ from journeys.rules.terms.field import FieldTerm
 from journeys.rules.terms.kinds import Kinds
 from journeys.rules.terms.message import MessageTerm
 from journeys.rules.terms.score import ScoreTerm
+from journeys.rules.terms.segment import SegmentTerm
 from journeys.rules.terms.tag import TagTerm
 from journeys.rules.terms.term import Term
 from journeys.rules.terms.topic import TopicTerm
 
-BUILT_IN: tuple[type[Term], ...] = (FieldTerm, EventTerm, MessageTerm, ConsentTerm, TopicTerm, ScoreTerm, TagTerm)
+BUILT_IN: tuple[type[Term], ...] = (FieldTerm, EventTerm, MessageTerm, ConsentTerm, TopicTerm, ScoreTerm, TagTerm, SegmentTerm)
 """In the order in which the builder shows them. The first is what an object is without any telling key."""
 
 TERMS = Kinds(BUILT_IN)
 
-__all__ = ["BUILT_IN", "TERMS", "ConsentTerm", "EventTerm", "FieldTerm", "MessageTerm", "ScoreTerm", "TagTerm", "Term", "TopicTerm"]
+__all__ = [
+    "BUILT_IN",
+    "TERMS",
+    "ConsentTerm",
+    "EventTerm",
+    "FieldTerm",
+    "MessageTerm",
+    "ScoreTerm",
+    "SegmentTerm",
+    "TagTerm",
+    "Term",
+    "TopicTerm",
+]

@@ -153,6 +153,7 @@ other_terms = st.one_of(
         }
     ),
     st.fixed_dictionaries({"tag": st.sampled_from(["vip", "VIP"]), "has": st.booleans()}),
+    st.fixed_dictionaries({"segment": st.sampled_from(["vip", "news", "nowhere"]), "member": st.booleans()}),
 )
 run_terms = st.one_of(
     field_terms([f"trigger.{path}" for path in PATHS]),

@@ -1,0 +1,142 @@
+"""Facts about many contacts at once, for rules that are asked of a page of them: a statement for each thing asked, not for each contact.
+
+The answers are those of `crm.rules.sql_facts.SqlFacts`. There is no run, so what asks about one finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any
+
+from sqlalchemy import BindParameter, Select, bindparam, func, select
+from sqlalchemy.orm import Session
+
+from crm.rules.expression import Builder
+from crm.rules.sql_facts import Later
+from crm.rules.terms.event import conditions
+from journeys.rules import EventTerm, dates
+from journeys.rules.facts import Calendar, Occurrences
+from journeys.rules.fields import CONTACT_COLUMNS, OF_RUN, path_of, read
+from models import ConsentState, Contact, Event, Score, Segment, SegmentMember, Tag
+from storage.sql import on, table
+
+_ids: BindParameter[Sequence[str]] = bindparam("contacts", expanding=True)
+_contacts, _tags, _states, _scores = table(Contact), table(Tag), table(ConsentState), table(Score)
+_members, _segments = table(SegmentMember), table(Segment)
+_rows = select(*(_contacts.c[name] for name in ("id", *CONTACT_COLUMNS, "attributes"))).where(_contacts.c.id.in_(_ids))
+_all_tags = select(_tags.c.contact_id, _tags.c.tag).where(_tags.c.contact_id.in_(_ids))
+_all_states = select(_states.c.contact_id, _states.c.channel, _states.c.purpose, _states.c.state).where(_states.c.contact_id.in_(_ids))
+_all_scores = select(_scores.c.contact_id, _scores.c.score_group, _scores.c.value).where(_scores.c.contact_id.in_(_ids))
+_all_members = (
+    select(_members.c.contact_id, _segments.c.key)
+    .join_from(_members, _segments, _segments.c.id == _members.c.segment_id)
+    .where(_members.c.contact_id.in_(_ids))
+)
+
+
+class Crowd:
+    """What is known of `ids` at `as_of`, read when it is first asked for. The caller holds their locks."""
+
+    def __init__(self, session: Session, ids: Sequence[str], as_of: datetime) -> None:
+        self.session, self.ids, self.as_of = session, list(ids), as_of
+        self._occurrences: dict[int, Mapping[str, Occurrences]] = {}
+        self._terms: list[EventTerm] = []
+
+    def facts(self, contact_id: str) -> CrowdFacts:
+        """Of one of them."""
+        return CrowdFacts(self, contact_id)
+
+    @cached_property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        return {row["id"]: row for row in self._execute(_rows).mappings()}
+
+    @cached_property
+    def tags(self) -> frozenset[tuple[str, str]]:
+        return frozenset((contact_id, tag) for contact_id, tag in self._execute(_all_tags))
+
+    @cached_property
+    def consents(self) -> Mapping[tuple[str, str, str], str]:
+        return {(contact_id, channel, purpose): state for contact_id, channel, purpose, state in self._execute(_all_states)}
+
+    @cached_property
+    def scores(self) -> Mapping[tuple[str, str], float]:
+        return {(contact_id, group): value for contact_id, group, value in self._execute(_all_scores)}
+
+    @cached_property
+    def segments(self) -> set[tuple[str, str]]:
+        """(contact, key of a segment) of every membership; whoever changes one changes it here, too."""
+        return {(contact_id, key) for contact_id, key in self._execute(_all_members)}
+
+    def occurrences(self, term: EventTerm) -> Mapping[str, Occurrences]:
+        """By contact; who has none is not in it."""
+        known = self._occurrences.get(id(term))
+        if known is None:
+            self._terms.append(term)  # as long as it is here, no other has its `id`
+            known = self._occurrences[id(term)] = self._find(term)
+        return known
+
+    def _find(self, term: EventTerm) -> Mapping[str, Occurrences]:
+        if term.needs_run():
+            return {}
+        asked = _statement(term.model_dump_json(by_alias=True))
+        rows = on(self.session).execute(asked.statement, {"contacts": self.ids, **asked.clock.values(self.as_of)})
+        return {contact_id: Occurrences(*found) for contact_id, *found in rows}
+
+    def _execute(self, statement: Select[Any]) -> Any:
+        return on(self.session).execute(statement, {"contacts": self.ids})
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdFacts:
+    """`Facts` of one out of a crowd, at the crowd's instant."""
+
+    crowd: Crowd
+    contact_id: str
+
+    def value(self, name: str) -> Any:
+        if name.startswith(OF_RUN):
+            return None
+        row = self.crowd.rows[self.contact_id]
+        return dates.normalise(row[name]) if name in CONTACT_COLUMNS else read(row["attributes"], path_of(name))
+
+    def has_tag(self, tag: str) -> bool:
+        return (self.contact_id, tag) in self.crowd.tags
+
+    def in_segment(self, key: str) -> bool:
+        return (self.contact_id, key) in self.crowd.segments
+
+    def consent(self, channel: str, purpose: str) -> str | None:
+        return self.crowd.consents.get((self.contact_id, channel, purpose))
+
+    def score(self, group: str) -> float:
+        return self.crowd.scores.get((self.contact_id, group), 0.0)
+
+    def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
+        assert as_of == self.crowd.as_of, "a crowd knows one instant"
+        return self.crowd.occurrences(term).get(self.contact_id, Occurrences())
+
+    def next_owner(self, pool: str) -> str | None:
+        """Rules do not ask whose turn it is."""
+
+    def calendar(self) -> Calendar:
+        return Calendar()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    statement: Select[Any]
+    clock: Later
+
+
+@lru_cache(maxsize=2048)
+def _statement(text: str) -> _Asked:
+    """By the term's JSON, as in `crm.rules.sql_facts`."""
+    term = EventTerm.model_validate_json(text)
+    events, clock = table(Event), Later()
+    at = events.c.occurred_at
+    wanted = select(events.c.contact_id, func.count(), func.min(at), func.max(at))
+    found = wanted.where(events.c.contact_id.in_(_ids), *conditions(term, events, Builder(clock)))
+    return _Asked(found.group_by(events.c.contact_id), clock)

@@ -1,0 +1,1 @@
+"""Segments: named rules with a live membership, and lists kept by hand."""

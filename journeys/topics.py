@@ -1,0 +1,34 @@
+"""The topics of an event: the words under which runs, triggers and segments ask to hear of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+ENTERED, LEFT = "Segment Entered", "Segment Left"
+"""Somebody has come into a segment, or is out of it."""
+
+
+def topics_of(type: str, name: str, properties: Mapping[str, Any]) -> frozenset[str]:
+    """`event:Order Completed`; of our own events also what they tell of: `field:plan`, `tag:vip`, `score:fit`, `consent`, `segment:vip`."""
+    topics = {f"event:{name}"}
+    if type == "system":
+        topics.update(_derived(name, properties))
+    return frozenset(topics)
+
+
+def of_segment(key: str) -> str:
+    """Under which it is told that somebody has entered or left a segment."""
+    return f"segment:{key}"
+
+
+def _derived(name: str, properties: Mapping[str, Any]) -> Iterable[str]:
+    if name == "Contact Changed":
+        yield from (f"field:{field}" for field in properties.get("fields", ()))
+        yield from (f"tag:{tag}" for tag in (*properties.get("tags_added", ()), *properties.get("tags_removed", ())))
+    elif name == "Score Changed":
+        yield f"score:{properties.get('group')}"
+    elif name == "Consent Changed":
+        yield "consent"
+    elif name in (ENTERED, LEFT):
+        yield of_segment(str(properties.get("segment")))

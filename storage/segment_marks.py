@@ -1,0 +1,208 @@
+"""Marks: which contacts have to be asked again whether they are in a segment, written by the transaction that changed something.
+
+Each process keeps in memory which segments hang on which topic and compares one number a transaction (`storage.freshness`), so that an event
+that concerns no segment costs a look into a dict. Who evaluates marks is `crm.segments.evaluation`.
+
+The holder of a contact's lock marks it; whoever evaluates takes the lock first, so no change falls between. A mark that is there already is
+touched all the same: on PostgreSQL this keeps it from being taken away before the change it stands for is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, and_, case, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from journeys.rules.fields import CONTACT_COLUMNS
+from journeys.topics import of_segment, topics_of
+from models import Segment, SegmentMark
+from storage.freshness import bump, freshness, is_changing
+from storage.sql import on, table
+
+SEGMENTS = "segments"
+"""The number that grows with every change of a segment."""
+NEW = "contact"
+"""The topic under which somebody new is told: segments that take in whoever has done nothing hang on it."""
+OF_NEW = frozenset({NEW, *(f"field:{name}" for name in CONTACT_COLUMNS)})
+EMPTYING = "emptying"
+
+segments = table(Segment)
+marks = table(SegmentMark)
+
+_all = select(*(segments.c[name] for name in ("id", "key", "name", "kind", "rule", "topics", "version", "state"))).where(
+    segments.c.state != EMPTYING
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSegment:
+    """A segment as it was when it was read. `rank`: greater than that of every segment its rule asks for."""
+
+    id: int
+    key: str
+    name: str
+    kind: str
+    rule: Mapping[str, Any] | None
+    topics: frozenset[str]
+    version: int
+    state: str
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All segments at one freshness number; of the topics only those that live segments hang on."""
+
+    number: int = -1
+    by_id: Mapping[int, KnownSegment] = field(default_factory=dict)
+    by_key: Mapping[str, KnownSegment] = field(default_factory=dict)
+    by_topic: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def hanging_on(self, topics: Iterable[str]) -> set[int]:
+        """The ids of the segments that a change under any of the topics concerns."""
+        return {id for topic in topics for id in self.by_topic.get(topic, ())}
+
+    def live(self) -> list[int]:
+        """The ids of those that a rule decides."""
+        return [one.id for one in self.by_id.values() if one.rule is not None]
+
+
+_memory: WeakKeyDictionary[Engine, Known] = WeakKeyDictionary()
+
+
+def known(session: Session) -> Known:
+    """The segments as this transaction sees them."""
+    number, engine = freshness(session, SEGMENTS), session.get_bind().engine
+    if is_changing(session, SEGMENTS):
+        return _load(session, number)
+    found = _memory.get(engine)
+    if found is None or found.number != number:
+        found = _memory[engine] = _load(session, number)
+    return found
+
+
+def changed(session: Session) -> None:
+    """Tells every process that a segment was made, changed or deleted, when this transaction commits."""
+    session.flush()
+    bump(session, SEGMENTS)
+
+
+def mark_events(session: Session, rows: Collection[Mapping[str, Any]]) -> None:
+    """Marks the contacts of events that are stored in this transaction, each for the segments that it concerns. Rows are those of the table."""
+    hanging = known(session).by_topic
+    if not hanging:
+        return
+    wanted = _Wanted()
+    for row in rows:
+        for id in {id for topic in topics_of(row["type"], row["name"], row["properties"]) for id in hanging.get(topic, ())}:
+            wanted.add(row["contact_id"], id, row["received_at"], row["backfill"], row["hops"])
+    wanted.write(session)
+
+
+def mark(
+    session: Session, contact_ids: Iterable[str], topics: Collection[str], now: datetime, *, silent: bool = False, hops: int = 0
+) -> None:
+    """Marks contacts for the segments that hang on one of `topics`. `silent`: nobody is told of what comes of it."""
+    _mark(session, contact_ids, known(session).hanging_on(topics), now, silent, hops)
+
+
+def mark_for_all(session: Session, contact_ids: Iterable[str], now: datetime, *, silent: bool = False) -> None:
+    """Marks contacts for every live segment: after a merge, anything may be different."""
+    _mark(session, contact_ids, known(session).live(), now, silent, 0)
+
+
+def mark_new(session: Session, contact_ids: Iterable[str], now: datetime, *, silent: bool = False) -> None:
+    """Marks contacts that this transaction has made."""
+    mark(session, contact_ids, OF_NEW, now, silent=silent)
+
+
+def _mark(session: Session, contact_ids: Iterable[str], ids: Collection[int], now: datetime, silent: bool, hops: int) -> None:
+    if not ids:
+        return
+    wanted = _Wanted()
+    for contact_id in contact_ids:
+        for id in ids:
+            wanted.add(contact_id, id, now, silent, hops)
+    wanted.write(session)
+
+
+class _Wanted:
+    """(contact, segment) -> (first and last change, silent, hops), each once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, int], tuple[datetime, datetime, bool, int]] = {}
+
+    def add(self, contact_id: str, segment_id: int, at: datetime, silent: bool, hops: int) -> None:
+        first, last, told, most = self._rows.get((contact_id, segment_id), (at, at, silent, hops))
+        self._rows[contact_id, segment_id] = (min(first, at), max(last, at), told and silent, max(most, hops))
+
+    def write(self, session: Session) -> None:
+        """In the order of contacts, so that two transactions never wait for each other."""
+        rows = [
+            {"contact_id": contact_id, "segment_id": segment_id, "marked_at": first, "newest_at": last, "silent": silent, "hops": hops}
+            for (contact_id, segment_id), (first, last, silent, hops) in sorted(self._rows.items())
+        ]
+        if rows:
+            on(session).execute(_put(session.get_bind().dialect.name), rows)
+
+
+@cache
+def _put(dialect: str) -> Any:
+    make: Callable[..., Any] = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement = make(marks)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["contact_id", "segment_id"],
+        set_={
+            "silent": and_(marks.c.silent, new.silent),
+            "newest_at": case((new.newest_at > marks.c.newest_at, new.newest_at), else_=marks.c.newest_at),
+            "hops": case((new.hops > marks.c.hops, new.hops), else_=marks.c.hops),
+        },
+    )
+
+
+def forget(session: Session, contact_ids: Collection[str]) -> None:
+    """Takes the marks of contacts away that are nobody any more."""
+    on(session).execute(delete(marks).where(marks.c.contact_id.in_(list(contact_ids))))
+
+
+# Reading
+
+
+def _load(session: Session, number: int) -> Known:
+    session.flush()
+    rows = {row.key: row for row in on(session).execute(_all.order_by(segments.c.id)).all()}
+    ranks = _ranks({key: [topic for topic in row.topics if topic.startswith(of_segment(""))] for key, row in rows.items()})
+    found = [
+        KnownSegment(row.id, key, row.name, row.kind, row.rule, frozenset(row.topics), row.version, row.state, ranks[key])
+        for key, row in rows.items()
+    ]
+    by_topic: dict[str, list[int]] = {}
+    for one in found:
+        for topic in one.topics if one.rule is not None else ():
+            by_topic.setdefault(topic, []).append(one.id)
+    hanging = {topic: tuple(ids) for topic, ids in by_topic.items()}
+    return Known(number, {one.id: one for one in found}, {one.key: one for one in found}, hanging)
+
+
+def _ranks(asks: Mapping[str, list[str]]) -> dict[str, int]:
+    """Key -> how deep its rule leads into others. There are no circles (`crm.segments.segments.refuse_circle`)."""
+    ranks: dict[str, int] = {}
+
+    def rank(key: str) -> int:
+        if key not in ranks:
+            ranks[key] = 0  # a circle, if there were one, would end here
+            inner = (topic.removeprefix(of_segment("")) for topic in asks.get(key, ()))
+            ranks[key] = 1 + max((rank(one) for one in inner if one in asks), default=-1)
+        return ranks[key]
+
+    for key in asks:
+        rank(key)
+    return ranks

@@ -1,0 +1,219 @@
+"""Membership equals the SQL face of the rule at every instant, whatever happens to contacts and in whatever order."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crm.jobs import add_job
+from crm.people import profile
+from crm.people.merge import merge
+from crm.people.unmerge import newest, unmerge
+from crm.privacy.erasure import erase
+from crm.rules import expression as sql
+from crm.segments import evaluation, fill, members, segments
+from journeys.catalogue import SYSTEM_EVENTS
+from journeys.errors import Conflict
+from journeys.rules import parse_rule
+from models import Contact, Database, Event, Job, Segment, SegmentMember
+from storage import segment_marks
+from storage.events import append_event
+from tests.journeys.rules import strategies
+
+AS_OF = strategies.AS_OF
+GAPS = [
+    timedelta(seconds=1),
+    timedelta(hours=1),
+    timedelta(hours=1, microseconds=1),
+    timedelta(days=1),
+    timedelta(days=3),
+    timedelta(days=40),
+]
+NESTED = [
+    {"segment": "s0"},
+    {"combinator": "and", "rules": [{"segment": "s0", "member": False}, {"event": "Order Completed", "within": "P3D"}]},
+    {"combinator": "or", "not": True, "rules": [{"segment": "s1"}, {"segment": "s0", "member": False}]},
+]
+READABLE = st.sampled_from(
+    [
+        {"event": "Order Completed", "did": False, "within": "P3D"},
+        {"event": "Order Completed", "within": "P1D", "count": {"operator": ">=", "value": 2}},
+        {"field": "created_at", "operator": "withinLast", "value": "P1D"},
+        {"field": "since", "operator": "withinNext", "value": "P3D"},
+        {"field": "plan", "operator": "null"},
+        {"combinator": "and", "rules": [{"tag": "vip", "has": False}, {"message": "opened", "within": "PT1H"}]},
+    ]
+)
+WHO = st.integers(0, 3)
+ACTS = st.one_of(
+    st.tuples(st.just("event"), WHO, strategies.events(), st.sampled_from([timedelta(0), *GAPS])),
+    st.tuples(st.just("field"), WHO, st.sampled_from(["plan", "age", "since", "address.city"]), strategies.values),
+    st.tuples(st.just("field"), WHO, st.just("first_name"), st.sampled_from(["Ada", None])),
+    st.tuples(st.just("tag"), WHO, st.booleans()),
+    st.tuples(st.just("time"), st.sampled_from(GAPS)),
+    st.tuples(st.just("time"), st.sampled_from(GAPS)),
+    st.tuples(st.just("new")),
+    st.tuples(st.just("merge"), WHO, WHO),
+    st.tuples(st.just("unmerge"), WHO),
+    st.tuples(st.just("erase"), WHO),
+    st.tuples(st.just("rule"), READABLE),
+)
+
+
+class Life:
+    """A few contacts and segments, and what happens to them. Everything is in one transaction, which is rolled back."""
+
+    def __init__(self, session: Session, rules: list[Any]) -> None:
+        self.session, self.now = session, AS_OF
+        self.contacts: list[str] = []
+        self.new()
+        self.new()
+        for number, rule in enumerate(rules):
+            self.segment(f"s{number}", rule)
+
+    def segment(self, key: str, rule: Any) -> None:
+        """As `segments.create` makes one, but of any rule, also one that names what is not there; filled to the end."""
+        row = Segment(key=key, name=key, created_at=self.now, updated_at=self.now)
+        self.session.add(row)
+        self._ask_anew(row, rule)
+
+    def _ask_anew(self, row: Segment, rule: Any) -> None:
+        row.rule, row.topics, row.state = rule, sorted(segments.hangs_on(parse_rule(rule))), "filling"
+        row.version += 1
+        segment_marks.changed(self.session)
+        self.fill(
+            add_job(self.session, segments.FILL, "", {"segment": row.id, "version": row.version, "announce": False}, "test", self.now)
+        )
+
+    def fill(self, job: Job) -> None:
+        while (cursor := fill.fill_page(self.session, job, self.now).cursor) is not None:
+            job.cursor = cursor
+
+    def new(self) -> None:
+        id = f"c{len(self.contacts)}"
+        self.session.add(Contact(id=id, created_at=self.now, updated_at=self.now))
+        self.session.flush()
+        segment_marks.mark_new(self.session, [id], self.now)
+        self.contacts.append(id)
+
+    def act(self, what: str, *how: Any) -> None:
+        getattr(self, f"_{what}", getattr(self, what, None))(*how)  # type: ignore[misc]
+
+    def _who(self, number: int) -> str:
+        return self.contacts[number % len(self.contacts)]
+
+    def _is_somebody(self, id: str) -> bool:
+        row = self.session.get_one(Contact, id, populate_existing=True)
+        return row.merged_into is None and row.erased_at is None
+
+    def _event(self, who: int, event: tuple[str, dict[str, Any], datetime], late: timedelta) -> None:
+        id, (name, properties, _) = self._who(who), event
+        type = "system" if name in SYSTEM_EVENTS else "track"
+        if self._is_somebody(id):
+            append_event(self.session, id, type, name, properties, self.now, occurred_at=self.now - late)
+
+    def _field(self, who: int, name: str, value: Any) -> None:
+        if self._is_somebody(self._who(who)):
+            profile.update_fields(self.session, self._who(who), {name: value}, self.now, "test")
+
+    def _tag(self, who: int, given: bool) -> None:
+        if self._is_somebody(self._who(who)):
+            (profile.add_tag if given else profile.remove_tag)(self.session, self._who(who), "vip", self.now)
+
+    def _time(self, gap: timedelta) -> None:
+        self.now += gap
+
+    def _merge(self, one: int, other: int) -> None:
+        if self._is_somebody(self._who(one)) and self._is_somebody(self._who(other)):
+            merge(self.session, self._who(one), self._who(other), self.now)
+
+    def _unmerge(self, who: int) -> None:
+        found = newest(self.session, self._who(who))
+        if found is not None and found.id is not None and self._is_somebody(self._who(who)):
+            try:
+                unmerge(self.session, found.id, "test", self.now)
+            except Conflict:
+                return
+
+    def _erase(self, who: int) -> None:
+        erase(self.session, self._who(who), self.now, by="test")
+
+    def _rule(self, rule: Any) -> None:
+        self._ask_anew(segments.get(self.session, "s0"), rule)
+
+    def settle(self) -> None:
+        while waiting := evaluation.waiting(self.session, self.now, 2):
+            evaluation.ask_waiting(self.session, waiting, self.now)
+
+    def check(self) -> None:
+        for one in segments.listed(self.session):
+            found = select(SegmentMember.contact_id).where(SegmentMember.segment_id == one.id)
+            is_in = set(self.session.scalars(found))
+            assert is_in == set(sql.page(self.session, parse_rule(one.rule), self.now)), one.rule
+            assert members.count(self.session, segments.id_of(one)) == len(is_in)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    rules=st.lists(
+        strategies.rules(in_run=False).map(lambda rule: rule.model_dump(mode="json", by_alias=True)) | READABLE, min_size=2, max_size=3
+    ),
+    nested=st.sampled_from(NESTED),
+    acts=st.lists(ACTS, min_size=3, max_size=14),
+)
+def test_membership_equals_the_rule_at_every_instant(shared_sqlite: Database, rules: list[Any], nested: Any, acts: list[Any]) -> None:
+    with shared_sqlite.engine.connect() as connection, connection.begin() as transaction:
+        with Session(connection, info=shared_sqlite.info, expire_on_commit=False) as session:
+            life = Life(session, [*rules[:2], nested])
+            for act in acts:
+                life.act(*act)
+                life.settle()
+                life.check()
+        transaction.rollback()
+
+
+def test_an_event_of_nobody_s_interest_marks_nobody(session: Session, contact: str, now: datetime) -> None:
+    segments.create(session, "Buyers", {"event": "Order Completed"}, "test", now)
+    append_event(session, contact, "track", "Page Viewed", {}, now)
+    assert evaluation.waiting(session, now) == []
+    append_event(session, contact, "track", "Order Completed", {}, now)
+    assert evaluation.waiting(session, now) == [contact]
+
+
+def test_a_change_that_is_newer_than_the_clock_is_seen_when_the_clock_is_there(session: Session, contact: str, now: datetime) -> None:
+    """The web server's clock is a second ahead: the mark outlives an evaluation that cannot see the event yet."""
+    row = segments.create(session, "Buyers", {"event": "Order Completed"}, "test", now)
+    append_event(session, contact, "track", "Order Completed", {}, now + timedelta(seconds=1))
+    evaluation.ask_waiting(session, [contact], now)
+    assert members.page(session, segments.id_of(row)) == []
+    assert evaluation.waiting(session, now) == []
+    evaluation.ask_waiting(session, evaluation.waiting(session, now + timedelta(seconds=1)), now + timedelta(seconds=1))
+    assert [id for id, _ in members.page(session, segments.id_of(row))] == [contact]
+
+
+def test_no_event_is_told_while_a_segment_is_filled_and_each_is_told_once_after(session: Session, contact: str, now: datetime) -> None:
+    row = segments.create(session, "Buyers", {"event": "Order Completed"}, "test", now)
+    append_event(session, contact, "track", "Order Completed", {}, now)
+    assert evaluation.ask_waiting(session, [contact], now).events == []
+    job = session.get_one(Job, row.fill_job)
+    while (cursor := fill.fill_page(session, job, now).cursor) is not None:
+        job.cursor = cursor
+    append_event(session, contact, "system", "Contact Changed", {"tags_removed": ["x"]}, now)
+    segments.create(session, "Old", None, "test", now)
+    assert _events(session) == []
+    erase(session, contact, now, by="test")
+    assert members.count(session, segments.id_of(row)) == 0
+
+
+def _events(session: Session) -> list[str]:
+    told = select(Event.name).where(Event.name.in_(["Segment Entered", "Segment Left"])).order_by(Event.id)
+    return list(session.scalars(told))
