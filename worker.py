@@ -38,8 +38,8 @@ from activities.team.handler import TeamHandler
 from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
 from activities.webhooks.fake import pretend_post
-from commands.inbound import inbound_of
 from commands.logs import core_logging
+from commands.mail import inbound_of
 from commands.providers import accounts_of, legacy_queues
 from commands.servers import NO_ADDRESS, PortInUse, free_port
 from commands.tracing import tracing_of

@@ -23,7 +23,7 @@ from activities.providers import Providers
 from activities.providers.imap import Imap, ImapConfig
 from activities.providers.provider import Surroundings
 from activities.webhooks.address_guard import Guard
-from commands.inbound import inbound_of
+from commands.mail import inbound_of
 from engine.temporal.wakeups import Wakeups
 from models import Contact, Event, InboundMail, MailboxReading, ProviderAccount, UnreadMail
 from tests.activities.providers.imap_server import PASSWORD, USER, Box, ImapServer

@@ -1,6 +1,6 @@
 """How far mailboxes are read, and the mails in them that could not be
 
-Revision 0049, after 0048.
+Revision 0050, after 0049.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0049"
-down_revision = "0048"
+revision = "0050"
+down_revision = "0049"
 branch_labels = None
 depends_on = None
 
