@@ -1,6 +1,6 @@
 """How far mailboxes are read, and the mails in them that could not be
 
-Revision 0050, after 0049.
+Revision 0051, after 0050.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0050"
-down_revision = "0049"
+revision = "0051"
+down_revision = "0050"
 branch_labels = None
 depends_on = None
 
