@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     )
     webhook_allow: list[str] = Field(
         [],
-        description="Hosts, addresses or networks that webhooks may reach although they are private, as a JSON list. "
+        description="Hosts, addresses or networks that webhooks and mailboxes (IMAP) may reach although they are private, as a JSON list. "
         "Everything that is not a public address is refused otherwise.",
     )
 

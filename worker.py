@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -39,6 +39,7 @@ from activities.team.notices import Notifier, tell
 from activities.tracking import Tracking
 from activities.webhooks.fake import pretend_post
 from commands.logs import core_logging
+from commands.mail import inbound_of
 from commands.providers import accounts_of, legacy_queues
 from commands.servers import NO_ADDRESS, PortInUse, free_port
 from commands.tracing import tracing_of
@@ -119,7 +120,9 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
                 asyncio.create_task(presence.run()),
                 asyncio.create_task(Takeover(engine, temporal).run()),
             ]
-            resending = asyncio.gather(resend.run(effects, stop), confirmations.run(effects, stop))
+            resending = asyncio.gather(
+                resend.run(effects, stop), confirmations.run(effects, stop), *_reading(settings, engine, temporal, accounts, stop)
+            )
             jobs = build_job_worker(settings, engine, temporal, renderer)
             jobs.start()
             ready()
@@ -139,6 +142,18 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     accounts.close()
     engine.tracing.close()
     db.close()
+
+
+def _reading(
+    settings: Settings, engine: Engine, temporal: Temporal, accounts: Accounts, stop: asyncio.Event
+) -> list[Coroutine[Any, Any, None]]:
+    """Mailboxes are read where accounts can be set up; staging has none."""
+    if not accounts.providers.kinds:
+        return []
+    from activities.inbound.mailboxes import Mailboxes
+
+    mailboxes = Mailboxes(accounts, inbound_of(settings, engine, accounts.providers), engine.clock.real_now)
+    return [mailboxes.run(temporal.wake, stop)]
 
 
 def build_job_worker(settings: Settings, engine: Engine, temporal: Temporal, renderer: Renderer) -> JobWorker:

@@ -149,6 +149,11 @@ class Accounts:
         known = self._seen.carriers.get(account)
         return known.provider if known else None
 
+    def collecting(self) -> list[Carrier]:
+        """The accounts that are mailboxes to read, looked up now."""
+        self.look()
+        return [one for one in self._seen.carriers.values() if getattr(one.provider, "collects", False)]
+
     def close(self) -> None:
         for _, provider in self._retired:
             provider.close()

@@ -6,21 +6,15 @@ What it sets off is stored with it; the workers start it in the next seconds. Th
 from __future__ import annotations
 
 import json
-from datetime import timedelta
-from functools import partial
 from typing import BinaryIO, TextIO
 
 from sqlalchemy.exc import DBAPIError
 
-from activities.happenings import Streak
 from activities.inbound.mail import MOST_BYTES
-from activities.inbound.take import Inbound, Taken, TooManyWait
-from activities.providers import ConfiguredProvider, Providers
-from activities.tracking import Tracking
+from activities.inbound.take import Taken, TooManyWait
+from commands.mail import inbound_of
 from commands.providers import providers_of
 from commands.workspace import engine as engine_of
-from engine.engine import Engine
-from engine.enrolment.routing import routed
 from journeys.errors import Misconfigured
 from settings import Settings
 
@@ -40,19 +34,6 @@ def inbound(settings: Settings, mail: BinaryIO, to: str, *, out: TextIO, as_json
         return AGAIN
     out.write(_said(taken, as_json))
     return OK
-
-
-def inbound_of(settings: Settings, engine: Engine, providers: Providers) -> Inbound:
-    """Whoever takes mails in, with what the settings say."""
-    kinds: list[type[ConfiguredProvider]] = list(providers)
-    return Inbound(
-        engine,
-        partial(routed, engine),
-        Tracking(settings.signing_keys(), settings.public_url),
-        Streak(settings.soft_bounces, timedelta(days=settings.soft_bounce_days)),
-        settings.mail_from,
-        {kind.name: kind.mail_domain for kind in kinds if kind.mail_domain},
-    )
 
 
 def _read(mail: BinaryIO) -> bytes:

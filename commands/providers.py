@@ -10,6 +10,7 @@ from activities import account_setup
 from activities.accounts import Accounts
 from activities.domains.resolver import Resolver
 from activities.providers import ConfiguredProvider, Providers, Surroundings
+from activities.webhooks.address_guard import Guard
 from engine.engine import Engine
 from journeys.calls import queue_of
 from journeys.errors import Invalid, Misconfigured
@@ -47,12 +48,13 @@ def accounts_of(settings: Settings, engine: Engine, kinds: Sequence[type[Configu
     seed_accounts(settings, engine, providers, everything=everything)
     from activities.tracking import Tracking  # it brings what renders mails, which who only names providers does not need
 
+    guard = Guard.allowing(settings.webhook_allow)
     tracking = Tracking(settings.signing_keys(), settings.public_url)
     return Accounts(
         engine.db,
         providers,
         engine.address_keys,
-        Surroundings(engine.db, engine.clock.now, settings.public_url, return_path=tracking.bounce_address),
+        Surroundings(engine.db, engine.clock.now, settings.public_url, return_path=tracking.bounce_address, guard=guard),
         resolver=Resolver(settings.dns_servers),
     )
 

@@ -32,7 +32,7 @@ from models.coupon import RESERVED_COUPON, Coupon, CouponPool
 from models.device import Device
 from models.event import Event, Unrouted
 from models.in_app import InAppMessage
-from models.inbound import InboundMail
+from models.inbound import InboundMail, MailboxReading, UnreadMail
 from models.intake import IntakeProblem
 from models.job import Job, PurgeMark
 from models.journey import DraftRevision, Freshness, Journey, OpenBuilder, TriggerCursor, Version
@@ -107,6 +107,7 @@ __all__ = [
     "LoginSession",
     "LoginToken",
     "MailboxConsent",
+    "MailboxReading",
     "Member",
     "Merge",
     "MergeMoved",
@@ -159,6 +160,7 @@ __all__ = [
     "TemplateVersion",
     "Trail",
     "TriggerCursor",
+    "UnreadMail",
     "Unrouted",
     "Upload",
     "UploadPart",

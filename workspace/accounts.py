@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from journeys.errors import Conflict, Invalid, NotFound
-from models import ChannelAccount, ProviderAccount, StoppedAccount
+from models import ChannelAccount, MailboxReading, ProviderAccount, StoppedAccount
 from storage.freshness import bump
 from storage.sql import table
 from workspace.audit import record
@@ -100,6 +100,11 @@ def carried(session: Session) -> dict[str, str]:
     """Channel -> the account that carries it now."""
     here = {row.account for row in listed(session)}
     return {channel: account for channel, account in decided(session).items() if account in here}
+
+
+def mailboxes(session: Session) -> set[str]:
+    """The accounts that are read, not sent through."""
+    return set(session.scalars(select(table(MailboxReading).c.account).limit(MOST)))
 
 
 def secrets_of(keys: Sequence[bytes], row: ProviderAccount) -> dict[str, str] | None:

@@ -88,9 +88,9 @@ def _begin(
     return id
 
 
-def account_stopped(session: Session, account: str, code: str, since: datetime, now: datetime) -> None:
-    """Tells at once that a provider account takes nothing."""
-    _begin(session, STOPPED, account[:130], now, now, {"code": code, "since": since.isoformat()})
+def account_stopped(session: Session, account: str, code: str, since: datetime, now: datetime, *, is_mailbox: bool = False) -> None:
+    """Tells at once that a provider account takes nothing, or, of a mailbox, that it cannot be read."""
+    _begin(session, STOPPED, account[:130], now, now, {"code": code, "since": since.isoformat(), "is_mailbox": is_mailbox})
 
 
 def coupons_low(session: Session, pool: str, left: int, now: datetime) -> None:

@@ -80,6 +80,12 @@ def probed(session: Session, account: str, held: datetime, code: str, next_at: d
     session.execute(mine.values(next_probe_at=next_at, **values))
 
 
+def tried(session: Session, account: str, code: str, next_at: datetime) -> None:
+    """A try of its own came to nothing, for accounts that no message tries; the next one is at `next_at`."""
+    mine = update(stopped).where(stopped.c.account == account, ~RATES)
+    session.execute(mine.values(code=code, probes=stopped.c.probes + 1, next_probe_at=next_at))
+
+
 def works(session: Session, account: str) -> bool:
     """The account takes messages. Returns whether that is news."""
     gone = changed_rows(session, delete(stopped).where(stopped.c.account == account, ~RATES)) > 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
@@ -42,6 +42,7 @@ from workspace import settings
 log = logging.getLogger(__name__)
 
 Via = Literal["mailbox", "command", "api"]
+Also = Callable[[Session], None]
 Outcome = Literal["taken", "kept", "known", "unknown", "ignored", "failed"]
 """`kept`: a report about a message that is not known yet; `known`: it changes nothing any more; `unknown`: no message or person of ours; `ignored`:
 of a kind that changes nothing; `failed`: it broke off in a way that nobody foresaw."""
@@ -78,21 +79,24 @@ class Inbound:
     mail_from: str = ""
     mail_domains: Mapping[str, str] = field(default_factory=dict)
 
-    def take(self, raw: bytes, via: Via, envelope_to: str = "") -> tuple[Taken, Wakeups]:
-        """One mail, in one transaction. Raises: TooManyWait; database errors. Either way nothing has happened."""
+    def take(self, raw: bytes, via: Via, envelope_to: str = "", also: Also = lambda session: None) -> tuple[Taken, Wakeups]:
+        """One mail, in one transaction, of which `also` is a part. Raises: TooManyWait; database errors; whatever `also` raises. Either way nothing
+        has happened."""
         mail = read(raw, envelope_to)
         try:
-            return self._take(mail, via)
+            return self._take(mail, via, also)
         except (PfadwerkError, LookupError, ValueError, TypeError, AttributeError) as error:
             if isinstance(error, TooManyWait):
                 raise
             log.error("a mail that came in could not be dealt with: %s", where(error))
             with self.engine.db.write() as session:
                 self._note(session, mail, via, "failed")
+                also(session)
             return Taken(mail.kind, "failed"), Wakeups()
 
-    def _take(self, mail: InboundMail, via: Via) -> tuple[Taken, Wakeups]:
+    def _take(self, mail: InboundMail, via: Via, also: Also) -> tuple[Taken, Wakeups]:
         with self.engine.db.write() as session:
+            also(session)
             if not self._note(session, mail, via, ""):
                 return Taken(mail.kind, "known"), Wakeups()
             recorded, wakeups = self._record(session, mail)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtim
 from pydantic import BaseModel, ConfigDict
 
 from activities.providers.callback import Callback
+from activities.webhooks.address_guard import Guard
 from models import Database
 
 if TYPE_CHECKING:
@@ -248,13 +249,14 @@ class SigningKey:
 class Surroundings:
     """What an account may use besides its configuration. `account` is its own name, empty while it is only tried; `public_url` where people
     and providers reach us. `return_path`: address and message id -> the address that undeliverable mail comes back to, by which its message is known
-    again; None: nobody signs it."""
+    again; None: nobody signs it. `guard`: which addresses an account may call whose host somebody types."""
 
     db: Database
     now: Callable[[], datetime]
     public_url: str = ""
     account: str = ""
     return_path: Callable[[str, str], str] | None = None
+    guard: Guard = field(default_factory=Guard)
 
     def callback_url(self, route: str) -> str:
         """Where the provider shall report; empty where nobody would listen."""
@@ -283,6 +285,8 @@ class ConfiguredProvider(ABC):
     """False: what it takes stays in the house."""
     reaches: frozenset[str] = frozenset()
     """As `Provider.reaches`."""
+    collects: ClassVar[bool] = False
+    """Whether its accounts are mailboxes that mails are read from (`activities.inbound.mailboxes`)."""
     browser_key: str = ""
     """What browsers must subscribe with so that this account reaches them; empty: it reaches none."""
     Config: ClassVar[type[ProviderConfig]] = ProviderConfig

@@ -81,4 +81,5 @@ def _tell(effects: Effects, row: Row[Any], now: datetime) -> None:
     with effects.engine.db.write() as session:
         mine = update(StoppedAccount).where(col(StoppedAccount.account) == row.account, col(StoppedAccount.told_at).is_(None))
         if changed_rows(session, mine.values(told_at=now)):
-            notices.account_stopped(session, row.account, row.code, row.since, now)
+            is_mailbox = row.account in accounts.mailboxes(session)
+            notices.account_stopped(session, row.account, row.code, row.since, now, is_mailbox=is_mailbox)

@@ -254,6 +254,11 @@ STOPPED_TEXT = (
     "The provider account {account} has not accepted messages since {since} UTC; its answer was {code}. "
     "Messages are waiting and are sent automatically once the account works again. What to do:\n\n{url}"
 )
+UNREAD_SUBJECT = "The mailbox of {account} cannot be read ({code})"
+UNREAD_TEXT = (
+    "The mailbox of the account {account} has not been readable since {since} UTC; the server's answer was {code}. "
+    "Bounces, complaints and replies wait there and are read once it works again. What to do:\n\n{url}"
+)
 COUPONS_SUBJECT = "The coupon pool “{pool}” is running low: {left} codes are left"
 COUPONS_TEXT = (
     "Once no code is left, messages that show one are skipped, unless the pool has a text to show instead. Add codes here:\n\n{url}"
@@ -274,7 +279,8 @@ def _words(session: Session, notice: Row[Any], translate: Translate, public_url:
     if notice.topic == notices.STOPPED:
         since = datetime.fromisoformat(notice.detail["since"])
         given = {"account": notice.about, "code": notice.detail["code"], "since": f"{since:%Y-%m-%d %H:%M}", "url": url}
-        return translate(STOPPED_SUBJECT).format(**given), translate(STOPPED_TEXT).format(**given)
+        subject, text = (UNREAD_SUBJECT, UNREAD_TEXT) if notice.detail.get("is_mailbox") else (STOPPED_SUBJECT, STOPPED_TEXT)
+        return translate(subject).format(**given), translate(text).format(**given)
     if notice.topic == notices.COUPONS:
         subject = translate(COUPONS_SUBJECT).format(pool=notice.about, left=notice.detail["left"])
         return subject, translate(COUPONS_TEXT).format(url=url)

@@ -14,6 +14,7 @@ from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
 from api.server import Server, TheServer
 from models import ProviderAccount
+from reports.mailboxes import reading_of
 from storage.sending_counts import Sent
 from workspace import accounts as rows
 from workspace import sending_rates, stopped_accounts
@@ -105,12 +106,33 @@ class DkimKey(BaseModel):
     value: str = Field(description="The value of the TXT record.", examples=["v=DKIM1; k=rsa; p=MIIB…"])
 
 
+class PassedOverMail(BaseModel):
+    """A mail that could not be read after several tries. It lies in the mailbox as it came."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    uid: int
+    code: str = Field(examples=["imap_too_large"])
+    passed_at: datetime
+
+
+class Mailbox(BaseModel):
+    """How far a mailbox is read."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    read_at: datetime | None = Field(description="When all that was there had been read.")
+    taken: int = Field(description="Mails read so far.")
+    passed_over: list[PassedOverMail] = Field(description="The last 50, the newest on top.")
+
+
 class AccountDetail(AccountRow):
     """A provider account as it is set up, but for its secrets."""
 
     config: dict[str, Any]
     secrets: list[str] = Field(description="The secret fields that have a value.")
     dkim: DkimKey | None = Field(description="None: the account does not sign e-mails itself.")
+    mailbox: Mailbox | None = Field(description="How its mailbox is read; None: it is none, or nobody has looked there yet.")
     revision: int
     updated_at: datetime
     updated_by: str
@@ -299,11 +321,18 @@ def _detail(server: Server, account: str) -> AccountDetail:
     with server.engine.db.read() as session:
         row = rows.find(session, account)
         carried = rows.carried(session)
+        reading = reading_of(session, account)
     held = rows.secrets_of(server.accounts.keys, row) or {}
     names = ("revision", "updated_at", "updated_by")
     more = {name: getattr(row, name) for name in names}
     key = account_admin.signing_key(server.accounts, row)
     dkim = DkimKey.model_validate(key) if key else None
+    mailbox = Mailbox.model_validate(reading) if reading else None
     return AccountDetail(
-        **_row(row, carried), dkim=dkim, config=row.config, secrets=sorted(name for name, value in held.items() if value), **more
+        **_row(row, carried),
+        dkim=dkim,
+        mailbox=mailbox,
+        config=row.config,
+        secrets=sorted(name for name, value in held.items() if value),
+        **more,
     )

@@ -34,7 +34,7 @@ from crm.coupons import reservations
 from journeys.errors import PfadwerkError
 from locales import SUPPORTED, translator
 from models import Member
-from workspace import sending_rates, stopped_accounts
+from workspace import accounts, sending_rates, stopped_accounts
 
 log = logging.getLogger("pfadwerk.pages")
 
@@ -147,7 +147,7 @@ class Host:
             values = clean(found[1]), clean(request.query_params)
             name = await asyncio.to_thread(called, found[0], PageContext(self.app, member, token, t, request.url.path, *values))
             title = f"{name} · {title}" if name else title
-        stops, rates = await asyncio.to_thread(self._stops) if may(member, "account.read") else ([], [])
+        stops, unread, rates = await asyncio.to_thread(self._stops) if may(member, "account.read") else ([], [], [])
         low = await asyncio.to_thread(self._low) if may(member, "coupon.change") else []
         theme = str(member.preferences.get("theme", "system"))
         html = templates.get_template("page.html").render(
@@ -170,16 +170,19 @@ class Host:
             found=page is not None,
             path=request.url.path,
             stops=stops,
+            unread=unread,
             rates=rates,
             low=low,
         )
         return HTMLResponse(html, 200 if found else 404, guard(nonce, pictures=bool(page and page.pictures)))
 
-    def _stops(self) -> tuple[list[str], list[str]]:
-        """The provider accounts that take nothing now, and those with too many bounces or complaints."""
+    def _stops(self) -> tuple[list[str], list[str], list[str]]:
+        """The provider accounts that take nothing now, the mailboxes that cannot be read, and accounts with too many bounces or complaints."""
         with self.app.engine.db.read() as session:
-            rows = stopped_accounts.listed(session)
-            return [row.account for row in rows if not stopped_accounts.is_rate(row.code)], sorted(sending_rates.known(session))
+            names = [row.account for row in stopped_accounts.listed(session) if not stopped_accounts.is_rate(row.code)]
+            read = accounts.mailboxes(session) if names else set()
+            rates = sorted(sending_rates.known(session))
+        return [name for name in names if name not in read], [name for name in names if name in read], rates
 
     def _low(self) -> list[str]:
         """The coupon pools that are running low."""

@@ -98,7 +98,9 @@ def cells(context: PageContext, data: Data, row: dict[str, Any]) -> list[Element
 
 def what(t: Translator, data: Data, row: dict[str, Any]) -> Element:
     if row["topic"] == notices.STOPPED:
-        said = t("{account} is not accepting messages ({code})", account=row["about"], code=row["detail"]["code"])
+        unread = row["detail"].get("is_mailbox")
+        text = "The mailbox of {account} cannot be read ({code})" if unread else "{account} is not accepting messages ({code})"
+        said = t(text, account=row["about"], code=row["detail"]["code"])
         return html.a({"href": "/ui/settings/accounts"}, said)
     if row["topic"] == notices.COUPONS:
         said = t("The coupon pool “{pool}” is running low: {left} codes are left", pool=row["about"], left=t.number(row["detail"]["left"]))

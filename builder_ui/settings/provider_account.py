@@ -17,10 +17,11 @@ from builder_ui.kit.labels import CHANNELS
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings import account_form, sending_plan
 from builder_ui.settings import stopped_accounts as stops
-from builder_ui.settings.provider_accounts import ADDRESS, SEEDED, accounts_of, placed, providers_of, taking_back, tested
+from builder_ui.settings.provider_accounts import ADDRESS, COLLECTS, SEEDED, accounts_of, placed, providers_of, taking_back, tested
 from builder_ui.settings.sections import framed, panel
 from journeys.errors import NotFound
 from models import ProviderAccount
+from reports.mailboxes import Reading, reading_of
 from workspace import accounts as rows
 from workspace import stopped_accounts
 
@@ -37,6 +38,7 @@ class Data:
     names: dict[str, str]
     key: SigningKey | None = None
     plan: sending_plan.Found = sending_plan.UNLIMITED
+    reading: Reading | None = None
 
 
 def load(context: PageContext) -> Data:
@@ -52,15 +54,16 @@ def load(context: PageContext) -> Data:
         values = rows.secrets_of(context.engine.address_keys, row) or {}
         held = sorted(name for name, value in values.items() if value)
         stopped, names = stopped_accounts.find(session, account), member_names(session)
+        reading = reading_of(session, account)
         plan = sending_plan.load(context, session, account)
     key = account_admin.signing_key(context.app.accounts, row) if context.app.accounts else None
-    return Data(account, row, channels, held, stopped, names, key, plan)
+    return Data(account, row, channels, held, stopped, names, key, plan, reading)
 
 
 def stamp(context: PageContext) -> object:
     data = load(context)
     row = data.row
-    return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None, data.plan
+    return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None, data.plan, data.reading
 
 
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
@@ -78,10 +81,11 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         "",
         back,
         stops.section(context, [data.stopped], providers_of(context), acts) if data.stopped else None,
-        state(context, data, data.row, acts),
+        state(context, data, data.row, kind, acts),
+        passed_over(context, data),
         signing(context, data, data.row, kind, acts) if kind else None,
         editing(context, data, data.row, kind, acts) if kind else html.p({"className": "notice bad"}, advice(context, data, UNKNOWN)),
-        panel(t(sending_plan.TITLE), sending_plan.section(context, data.account, data.plan, acts)),
+        None if kind and kind.collects else panel(t(sending_plan.TITLE), sending_plan.section(context, data.account, data.plan, acts)),
         removal(context, data, acts),
     )
 
@@ -90,9 +94,10 @@ def advice(context: PageContext, data: Data, code: str) -> str:
     return context.t(what_to_do(providers_of(context), data.account, code))
 
 
-def state(context: PageContext, data: Data, row: ProviderAccount, acts: Acts) -> Element:
-    t = context.t
+def state(context: PageContext, data: Data, row: ProviderAccount, kind: type[ConfiguredProvider] | None, acts: Acts) -> Element:
+    t, collects = context.t, bool(kind and kind.collects)
     carries = ", ".join(t(CHANNELS[channel]) for channel in data.channels if channel in CHANNELS) or "–"
+    carries = t(COLLECTS) if collects else carries
     by = data.names.get(row.updated_by.removeprefix("member:"), row.updated_by)
     changed = html._(t("Changed by {name},", name=by), " ", components.moment(t, row.updated_at))
     came = t(SEEDED) if row.origin == "environment" else None
@@ -104,12 +109,34 @@ def state(context: PageContext, data: Data, row: ProviderAccount, acts: Acts) ->
         components.facts(
             [(t("Used for"), carries), (t("Last test"), html._(tested(context, row), *_result(context, data, row)))]
             + ([] if came else [(t("Last change"), changed)])
+            + (read(context, data.reading) if collects else [])
         ),
         html.p({"className": "quiet"}, came) if came else None,
         *addresses(context, data, row),
         html.p({"className": "quiet"}, t("The test logs in and sends nothing.")),
         html.div({"className": "actions"}, button) if context.may("account.manage") else None,
     )
+
+
+def read(context: PageContext, reading: Reading | None) -> list[tuple[str, Element]]:
+    """When all that lay in the mailbox had been read, and how much that was so far."""
+    t = context.t
+    if reading is None or reading.read_at is None:
+        return [(t("Last read"), t("not yet; a worker looks within seconds"))]
+    return [(t("Last read"), components.moment(t, reading.read_at)), (t("Mails read"), t.number(reading.taken))]
+
+
+def passed_over(context: PageContext, data: Data) -> Element:
+    """The mails that could not be dealt with."""
+    t = context.t
+    if data.reading is None or not data.reading.passed_over:
+        return None
+    note = t("These mails could not be read after several tries. They lie in the mailbox as they came; all others were read.")
+    columns = [t(text) for text in ("When", "Number in the mailbox (UID)", "Reason")]
+    lines: list[list[Element]] = [
+        [components.moment(t, one.passed_at), t.number(one.uid), html.code(one.code)] for one in data.reading.passed_over
+    ]
+    return panel(t("Mails passed over"), html.p({"className": "quiet"}, note), components.table(t("Mails passed over"), columns, lines))
 
 
 def addresses(context: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
@@ -191,6 +218,8 @@ def removal(context: PageContext, data: Data, acts: Acts) -> Element:
         return None
     t = context.t
     question = t("Nothing is sent through “{name}” any more.", name=data.account)
+    if data.reading is not None:
+        question = t("No mail is read from “{name}” any more.", name=data.account)
     if data.channels:
         named = ", ".join(t(CHANNELS.get(channel, channel)) for channel in data.channels)
         question += " " + t("It is used for: {channels}. Those messages will stay in the outbox and will not be delivered.", channels=named)

@@ -39,6 +39,8 @@ LEAD = (
     "messages that have waited as long as their journey allows fail."
 )
 NOBODY = "Outbox (messages stay here and are not delivered)"
+COLLECTS = "Returned mail and replies"
+"""What a mailbox that is read is used for."""
 NONE_HERE = "No account can be set up in this workspace: it never sends anything."
 SEEDED = "Set up by the server's environment variables. They only set up the first account; they are not read again."
 
@@ -104,6 +106,7 @@ def table(context: PageContext, data: Data) -> Element:
 def cells(context: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     t, kind = context.t, providers_of(context).get(row.provider)
     carries = [coded(t, ROUTE_NAMES, channel) for channel, account in data.carried.items() if account == row.account]
+    carries = [t(COLLECTS)] if kind and kind.collects else carries
     address = f"{ADDRESS}/{row.account}"
     return [
         html.a({"href": address}, html.strong(row.account)) if context.may("account.manage") else html.strong(row.account),

@@ -212,7 +212,7 @@ def _blank_messages(session: Session, ids: Sequence[str]) -> None:
     session.execute(
         update(Body)
         .where(col(Body.contact_id).in_(ids))
-        .values(recipient="", sender="", subject="", html="", text="", headers={}, parts={})
+        .values(recipient="", sender="", subject="", html="", text="", headers={}, parts={}, delivery={})
     )
     session.execute(update(Message).where(col(Message.contact_id).in_(ids)).values(subject="", answer={}))
 

@@ -182,7 +182,7 @@ def _bodies(session: Session, _position: str, now: datetime, _keys: Sequence[byt
     session.execute(update(messages).where(messages.c.id.in_([one.id for one in theirs if one.status in OPEN])).values(body_id=None))
     nothing = {"subject": "", "html": "", "text": "", "headers": {}, "parts": {}}
     session.execute(update(outbox).where(outbox.c.message_id.in_([one.id for one in theirs])).values(recipient="", **nothing))
-    session.execute(update(table(Body)).where(table(Body).c.id.in_(ids)).values(sender="", **nothing))
+    session.execute(update(table(Body)).where(table(Body).c.id.in_(ids)).values(sender="", delivery={}, **nothing))
     _mark(session, "bodies", ids[-1])
     return Purged({"bodies": len(ids)}, "" if len(ids) == MANY else None)
 

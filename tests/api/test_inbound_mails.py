@@ -15,7 +15,8 @@ from activities.inbound.take import MOST_AN_HOUR
 from activities.providers import Providers
 from activities.sending.ledger import message_id_of
 from activities.tracking import Tracking
-from commands.inbound import AGAIN, inbound, inbound_of
+from commands.inbound import AGAIN, inbound
+from commands.mail import inbound_of
 from crm.consent import consent, suppression
 from crm.consent.mailbox import says_no
 from crm.privacy.erasure import erase_person

@@ -87,6 +87,8 @@ TABLES = {
             "stopped_account",
             "sending_domain",
             "sending_level",
+            "mailbox_reading",
+            "unread_mail",
             "sending_delta",
             "sending_day",
             "sending_plan",

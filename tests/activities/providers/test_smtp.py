@@ -225,7 +225,7 @@ def unused_port_handler() -> Handler:
     return Handler()
 
 
-def _certificate(folder: Path) -> Path:
+def certificate(folder: Path) -> Path:
     """A key and its self-signed certificate for 127.0.0.1, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
@@ -248,7 +248,7 @@ def _certificate(folder: Path) -> Path:
 
 
 def test_encryption_is_kept_to(unused_port_handler: Handler, tmp_path: Path) -> None:
-    file = _certificate(tmp_path)
+    file = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     controller = Server(unused_port_handler, hostname="127.0.0.1", port=0, tls_context=context, require_starttls=True)
