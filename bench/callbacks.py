@@ -104,9 +104,9 @@ def _furnish(workspace: Workspace) -> rsa.RSAPrivateKey:
 
 def _calls(workspace: Workspace, key: rsa.RSAPrivateKey, count: int) -> Iterator[bytes]:
     """Requests, ready to go, each about a message of its own that was sent a moment ago."""
-    contacts = workspace.ids(CONTACTS)
+    contacts = workspace.ids(min(CONTACTS, count))
     began = _waiting_runs(workspace, contacts)
-    rows = [_message(began[number % CONTACTS], "twilio" if number % 2 else "ses") for number in range(count)]
+    rows = [_message(began[number % len(began)], "twilio" if number % 2 else "ses") for number in range(count)]
     for start in range(0, count, 500):
         with workspace.db.write() as session:
             session.execute(insert(messages), rows[start : start + 500])
