@@ -38,6 +38,7 @@ def test_messages_are_measured_before_a_provider_sees_them():
     assert found["mail_bytes"] > 1_000
 
 
+@pytest.mark.soak
 def test_callbacks_are_answered_and_all_that_they_tell_is_stored():
     found = callbacks.run(rate=30, seconds=1.0, warm_up_seconds=0.2)
     assert found["callback_p95_ms"] > 0
