@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from activities.account_setup import UNFIT, UNKNOWN, UNREADABLE, Unreadable, config_of
@@ -35,6 +36,7 @@ from activities.sending.handler import Carried, ChannelHandler
 from journeys.channels import ROUTES
 from models import Database, ProviderAccount
 from storage.freshness import freshness
+from storage.sql import on
 from workspace import accounts as rows
 from workspace import stopped_accounts
 
@@ -44,6 +46,7 @@ ATTEMPT_MARGIN_SECONDS = 5.0
 """An attempt may take the provider's limit and this, for rendering and the two transactions."""
 KNOWN_FOR_SECONDS = 1.0
 """So long a process believes what it saw."""
+_revision = select(rows.accounts.c.revision, rows.accounts.c.removed_at).where(rows.accounts.c.account == bindparam("account"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class Accounts:
     _nobody: Carrier = field(init=False)
     _seen: _Seen = field(default_factory=_Seen)
     _looked_at: float | None = None
+    _configs: dict[str, tuple[int, Any]] = field(default_factory=dict, repr=False)
+    """Account -> (revision, configuration), of those that providers have called for."""
     _retired: list[tuple[float, Provider]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -167,10 +172,14 @@ class Accounts:
         if kind is None or reader is None:
             return None
         with self.db.read() as session:
-            row = session.get(ProviderAccount, account)
-            if row is None or row.removed_at is not None:
+            found = on(session).execute(_revision, {"account": account}).first()
+            if found is None or found.removed_at is not None:
                 return None
-            return reader(config_of(kind, self.keys, row))
+            known = self._configs.get(account)
+            if known is None or known[0] != found.revision:
+                known = (found.revision, config_of(kind, self.keys, session.get_one(ProviderAccount, account)))
+                self._configs[account] = known
+            return reader(known[1])
 
     def look(self) -> None:
         """Notices what has changed, unless that was asked a moment ago."""

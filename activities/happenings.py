@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Literal
+from typing import Any, Literal
 
+from sqlalchemy import bindparam
+from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
@@ -28,12 +30,14 @@ from models import Body, Event, Journey, Message, Run
 from storage import held_messages, sending_counts
 from storage.events import append_event
 from storage.locks import lock_contact
+from storage.sql import on, table
 from workspace import settings
 
 Recorded = Literal["taken", "known", "kept", "too_early", "unknown"]
 """`kept`: it is taken once the answer is written down; `known`: it changes nothing any more; `too_early`: the answer to the send is not written down
 yet; `unknown`: no message of this account."""
 
+stored, journeys, messages, runs = table(Event), table(Journey), table(Message), table(Run)
 EVENTS = {
     "delivered": "Message Delivered",
     "bounced": "Message Bounced",
@@ -86,14 +90,15 @@ def record(
 ) -> Told:
     """`most`: what the operator lets us measure. `keys` hash suppressed addresses. That an address is dead or angry counts wherever its message stands: one that shall be sent again stays
     as it is, and the gate finds the address suppressed."""
-    message = find(session, account, happening)
-    if message is None:
+    found = find(session, account, happening)
+    if found is None:
         early = happening.at is None or now - happening.at < EARLY
         return ("too_early" if early and (happening.provider_id or account == ANY) else "unknown"), (), ()
-    account = message.account or account
-    if lock_contact(session, message.contact_id).erased_at is not None or message.test or message.channel not in SENDABLE:
+    account = found.account or account
+    is_erased = lock_contact(session, found.contact_id).erased_at is not None
+    message = session.get_one(Message, found.id, populate_existing=True)
+    if is_erased or message.test or message.channel not in SENDABLE:
         return "known", (), ()
-    session.refresh(message)
     if message.status == "claimed":
         return "too_early", (), ()
     if happening.kind == "read":
@@ -130,17 +135,22 @@ def _read(session: Session, message: Message, most: Level, now: datetime) -> Tol
     return ("taken", (event,), ()) if event is not None else ("known", (), ())
 
 
-def find(session: Session, account: str, happening: Happening) -> Message | None:
-    """The message, if it is one that this account carried: another one's word counts for nothing. `ANY`: whoever carried it."""
-    provider = account.partition(".")[0]
+_ours = sql_select(messages.c.id, messages.c.contact_id, messages.c.account, messages.c.status)
+_by_id = _ours.where(messages.c.id == bindparam("message_id"))
+_by_provider_id = _ours.where(messages.c.provider == bindparam("by"), messages.c.provider_id == bindparam("provider_id")).limit(1)
+
+
+def find(session: Session, account: str, happening: Happening) -> Any:
+    """Id, contact, account and status of the message, if it is one that this account carried: another one's word counts for nothing. `ANY`: whoever
+    carried it; None: there is none."""
     if happening.message_id:
-        message = session.get(Message, happening.message_id[:32])
+        row: Any = on(session).execute(_by_id, {"message_id": happening.message_id[:32]}).first()
     elif happening.provider_id:
-        named = (col(Message.provider) == provider, col(Message.provider_id) == happening.provider_id[:200])
-        message = session.scalar(select(Message).where(*named).limit(1))
+        named = {"by": account.partition(".")[0], "provider_id": happening.provider_id[:200]}
+        row = on(session).execute(_by_provider_id, named).first()
     else:
-        message = None
-    return message if message is not None and account in (message.account, ANY) else None
+        row = None
+    return row if row is not None and account in (row.account, ANY) else None
 
 
 def _left_after_all(message: Message, happening: Happening) -> bool:
@@ -216,15 +226,17 @@ def _key(message: Message, kind: str) -> str:
     return f"{EVENTS[kind]}:{message.id}" + (":soft" if kind == "soft_bounced" else "")
 
 
+_told = sql_select(stored.c.id).where(stored.c.source == "system", stored.c.message_id == bindparam("key"))
+
+
 def _is_told(session: Session, message: Message, kind: str) -> bool:
     if kind not in EVENTS:
         return False
-    told = (col(Event.source) == "system", col(Event.message_id) == _key(message, kind))
-    return session.scalar(select(Event.id).where(*told)) is not None
+    return on(session).execute(_told, {"key": _key(message, kind)}).first() is not None
 
 
 def _events(session: Session, message: Message, happening: Happening, bounce: str, now: datetime) -> list[Event]:
-    """The event, once for each message and kind; none where there is none."""
+    """The event of a message and a kind of which there is none yet; none where the kind has none. Whoever has them recorded routes them at once."""
     if happening.kind not in EVENTS:
         return []
     properties = {
@@ -242,6 +254,8 @@ def _events(session: Session, message: Message, happening: Happening, bounce: st
         message_id=_key(message, happening.kind),
         occurred_at=happening.at or now,
         hops=hops_of(session, message),
+        routed=True,
+        is_new=True,
     )
     return [event]
 
@@ -259,13 +273,17 @@ def properties_of(session: Session, message: Message) -> dict[str, object]:
     }
 
 
+_hops = sql_select(runs.c.hops).where(runs.c.id == bindparam("run_id"))
+_key_of_journey = sql_select(journeys.c.key).where(journeys.c.id == bindparam("journey_id"))
+
+
 def hops_of(session: Session, message: Message) -> int:
     """How far an event about the message is from what nobody of ours set off."""
-    hops = session.scalar(select(Run.hops).where(col(Run.id) == message.run_id)) if message.run_id else 0
+    hops = on(session).execute(_hops, {"run_id": message.run_id}).scalar() if message.run_id else 0
     return (hops or 0) + 1
 
 
 def _journey_key(session: Session, message: Message) -> str:
     """Empty for a message that no journey sent."""
-    found = session.scalar(select(Journey.key).where(col(Journey.id) == message.journey_id)) if message.journey_id else None
+    found = on(session).execute(_key_of_journey, {"journey_id": message.journey_id}).scalar() if message.journey_id else None
     return found or ""

@@ -10,10 +10,12 @@ from fastapi import Depends, Request
 from redis.asyncio import Redis
 
 from activities.accounts import Accounts
+from activities.happenings import Recorded
 from activities.providers import Provider
 from activities.rendering.turns import Turns
 from activities.sending.messages import MessageSettings
 from api.http.rate_limits import Limits, Rate
+from api.http.shared_transactions import SharedTransactions
 from api.in_app.streams import Streams
 from api.metrics import Metrics
 from api.tracking.write_keys import KeyRing
@@ -43,6 +45,8 @@ class Server:
     provider: Provider
     accounts: Accounts
     streams: Streams
+    reports: SharedTransactions[tuple[Recorded, Wakeups]]
+    """Of what providers tell."""
     turns: Turns = field(default_factory=Turns)
     """Of previews, by who asks; the pages take them, too."""
     refusals: Refusals = field(default_factory=Refusals)

@@ -78,7 +78,7 @@ class Scene:
         """A process of `bench.serve` that is ready, stopped at the end."""
         process = _child(name, settings.home, {**settings.environment(), RECEIVER_PORT: str(self.receiver_port)})
         with process:
-            if name == "api":
+            if name in ("api", "callbacks"):
                 _wait_for_port(process, settings.port)
             else:
                 process.wait_ready(READY_SECONDS)

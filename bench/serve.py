@@ -1,6 +1,6 @@
 """The child processes of the benchmarks: `python -m bench.serve NAME`. Settings come from the environment, as in production.
 
-`worker` is the product's worker with the provider `http_fake`, `api` its web server, `baseline` the worker of `bench.baseline`, and
+`worker` is the product's worker with the provider `http_fake`, `api` its web server, `callbacks` the same for `bench.callbacks`, `baseline` the worker of `bench.baseline`, and
 `receiver` what both send to.
 """
 
@@ -52,6 +52,12 @@ def _api(port: int) -> None:
     api_main(Settings.load())
 
 
+def _callbacks(port: int) -> None:
+    from bench import callbacks
+
+    callbacks.serve(Settings.load())
+
+
 def _until_told(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     async def working() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -62,7 +68,9 @@ def _until_told(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     asyncio.run(working())
 
 
-PROGRAMS: dict[str, Callable[[int], None]] = {"worker": _worker, "baseline": _baseline, "receiver": _receiver, "api": _api}
+PROGRAMS: dict[str, Callable[[int], None]] = {
+    "worker": _worker, "baseline": _baseline, "receiver": _receiver, "api": _api, "callbacks": _callbacks,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

@@ -46,16 +46,18 @@ def append_event(
     routed: bool = False,
     backfill: bool = False,
     trace: str | None = None,
+    is_new: bool = False,
 ) -> Event:
     """Stores one event of a contact (whose row the caller holds) and returns it with its id.
 
-    With a `message_id` that `source` has used before, the stored event is returned and nothing is written.
+    With a `message_id` that `source` has used before, the stored event is returned and nothing is written; `is_new`: the caller has
+    asked for it already.
 
     Raises:
         Invalid: no name, or an unknown type.
         TooLarge: name, properties or context over their limits.
     """
-    if message_id is not None:
+    if message_id is not None and not is_new:
         known = session.scalar(select(Event).where(Event.source == source, Event.message_id == message_id))
         if known is not None:
             return known

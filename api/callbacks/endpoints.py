@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from activities import replies, reports
 from activities.account_setup import Unreadable
@@ -23,6 +24,7 @@ from api.http.errors import BUSY, Forbidden, Malformed, Unavailable
 from api.http.rate_limits import Rate
 from api.server import Server, TheServer
 from engine.enrolment.routing import routed
+from engine.temporal.wakeups import Wakeups
 from journeys.errors import NotFound, TooLarge
 
 router = APIRouter(prefix="/callbacks", tags=["callbacks"], include_in_schema=False)
@@ -81,11 +83,17 @@ def _take(server: Server, account: str, told: Happening | Reply) -> Recorded:
         if isinstance(told, Reply):
             recorded, wakeups = replies.take(engine, partial(routed, engine), account, told)
         else:
-            recorded, wakeups = reports.take(engine, partial(routed, engine), account, told, _streak(server), server.settings.tracking)
+            write = partial(_write, server, account, told)
+            recorded, wakeups = server.reports.take(write)
     except DBAPIError:
         raise Unavailable(BUSY) from None
     server.wake(wakeups)
     return recorded
+
+
+def _write(server: Server, account: str, told: Happening, session: Session) -> tuple[Recorded, Wakeups]:
+    engine = server.engine
+    return reports.take_in(engine, partial(routed, engine), session, account, told, _streak(server), server.settings.tracking)
 
 
 def _streak(server: Server) -> Streak:

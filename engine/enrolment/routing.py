@@ -291,9 +291,10 @@ def routed(engine: Engine, session: Session, events: Iterable[Event | None], now
     if not stored:
         return Wakeups()
     wakeups = route(engine, session, stored, now)
-    for event in stored:
-        event.routed = True
-    session.flush()
+    if not all(event.routed for event in stored):
+        for event in stored:
+            event.routed = True
+        session.flush()
     return wakeups
 
 

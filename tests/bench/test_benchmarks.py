@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bench import builder, engine, ingest, messages, rendering, simulate
+from bench import builder, callbacks, engine, ingest, memory, messages, rendering, simulate
 from bench import compile as compiling
 from bench.line import open_line
 from bench.measure import cpu_seconds, machine, memory_bytes, percentile, spread_ms
@@ -36,6 +36,19 @@ def test_messages_are_measured_before_a_provider_sees_them():
     found = messages.run(rounds=1, messages=50, contacts=5)
     assert min(found["decides_per_s"], found["gate_per_s"], found["renders_per_s"]) > 0
     assert found["mail_bytes"] > 1_000
+
+
+@pytest.mark.soak
+def test_callbacks_are_answered_and_all_that_they_tell_is_stored():
+    found = callbacks.run(rate=30, seconds=1.0, warm_up_seconds=0.2)
+    assert found["callback_p95_ms"] > 0
+    assert found["callback_ms"]["count"] == 30
+
+
+def test_memory_is_read_while_messages_are_sent():
+    found = memory.run(messages=12, warm_up=2, every=2)
+    assert found["rss_mb"]["most"] >= found["rss_mb"]["end"] > 0
+    assert isinstance(found["rss_growth_mb"], float)
 
 
 def test_simulate_walks_a_mix_of_kinds():
