@@ -240,7 +240,7 @@ def overlap_view(context: PageContext, data: Data, acts: Acts) -> Element:
 
 def compared(context: PageContext, data: Data) -> Element:
     t, found, other = context.t, data.inner.overlap, data.inner.other
-    rows = [
+    rows: list[list[Element]] = [
         [t("In both"), html.b(t.number(found.both)), t.share(found.both, found.one), t.share(found.both, found.other)],
         [
             t("Only in “{name}”", name=data.segment.name),
@@ -277,7 +277,7 @@ def rule_view(context: PageContext, data: Data, acts: Acts) -> Element:
     t, segment = context.t, data.segment
     if not context.may("segment.change"):
         return components.empty("lock", t("Your role does not allow this."), None)
-    draft = {"name": segment.name, "description": segment.description}
+    draft: dict[str, Any] = {"name": segment.name, "description": segment.description}
     draft |= {"rule": segment.rule} if segment.kind == "live" else {}
     begin = lambda: Writing(context, data.inner, draft, segment.key, segment.updated_at)  # noqa: E731
     return editor(begin, acts, data.used, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from builder_ui.builder import suggestions, widgets
@@ -126,7 +127,7 @@ def wrong(writing: Writing, number: int, issue: Issue) -> Element:
 def condition(path: str) -> str:
     """`rule.rules.1.rules.0.value` -> `2.1`; empty for what is about no condition."""
     parts = path.split(".")
-    return ".".join(str(int(after) + 1) for before, after in zip(parts, parts[1:], strict=False) if before == "rules" and after.isdecimal())
+    return ".".join(str(int(after) + 1) for before, after in pairwise(parts) if before == "rules" and after.isdecimal())
 
 
 @component

@@ -131,7 +131,7 @@ def test_hostile_rules_are_refused_with_their_place(log_in: Any, opened: Any, to
         page.see_until("Condition 1:")
         write(page, "pfb-segment-name", "x")
         page.press("Save segment")
-        page.see_until("exists only in a run")
+        page.see_until("There is no run here yet")
     with town.db.read() as session:
         assert segments.listed(session) == []
 
@@ -154,7 +154,7 @@ def test_why_somebody_is_in_or_out(log_in: Any, opened: Any, town: Any) -> None:
     assert "Anna Meier" in found
     text = say(opened, client, f"/ui/segments/{key}?view=why&contact={town.people['Anna']}")
     assert "In the segment since" in text
-    assert "holds: stage is “lead” lead" in text
+    assert "holds: lifecycle stage is “lead” lead" in text
     text = say(opened, client, f"/ui/segments/{key}?view=why&contact={town.people['Felix']}")
     assert "Not in it" in text
     assert "does not hold:" in text
