@@ -117,7 +117,7 @@ def context_of_tabs(context: PageContext) -> PageContext:
 def summary(context: PageContext, data: Data) -> Element:
     """The rule in words, how many there are, and how that grew."""
     t, rule = context.t, readable(data.segment.rule)
-    said = components.marked(labels.rule(t, rule)) if rule is not None else [t("People and files put contacts in and take them out.")]
+    said = components.marked(labels.rule(t, rule)) if rule is not None else [t("Kept by hand: people put contacts in and take them out.")]
     return html.section(
         {"className": "panel summary"},
         html.p({"className": "number"}, html.b(t.number(data.count)), html.span(t("contacts"))),

@@ -151,8 +151,8 @@ def nothing(context: PageContext, data: Data) -> Element:
     if data.total:
         return components.empty("search", t("No matching segments."), html.a({"className": "button", "href": context.path}, t("Show all")))
     text = t(
-        "No segments yet. A segment is a named group of contacts. Its rule says who belongs to it, and it is always right: contacts enter and "
-        "leave by themselves. Journeys can start, wait and end by it."
+        "No segments yet. A segment is a named group of contacts. Its rule says who belongs to it; contacts enter and leave by themselves as "
+        "soon as something changes. Journeys can start with it and ask for it."
     )
     return html._(components.empty("segments", text, html.div({"className": "actions"}, *begin(context))), ready(context))
 

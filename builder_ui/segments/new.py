@@ -23,7 +23,7 @@ def view(context: PageContext, data: Lookups, acts: Acts) -> Element:
     t, static = context.t, context.query.get("kind") == "static"
     head = components.head(
         t("New static segment") if static else t("New segment"),
-        t("People and files put contacts in and take them out.")
+        t("Kept by hand: people put contacts in and take them out.")
         if static
         else t("The rule says who belongs to it. Contacts enter and leave by themselves from then on."),
         back=("/ui/segments", t("Segments")),
