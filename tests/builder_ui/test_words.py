@@ -31,6 +31,7 @@ from builder_ui.routes import PAGES, provider_accounts
 from builder_ui.sales import tasks
 from builder_ui.search import suggest
 from builder_ui.segments import detail as segment
+from builder_ui.segments import states as segment_states
 from builder_ui.segments.ready import READY
 from builder_ui.settings import account, account_form, fields, jobs, keys, setting, users
 from builder_ui.settings.sections import SECTIONS
@@ -180,7 +181,7 @@ def tables() -> Iterator[str]:
     yield from THEMES.values()
     yield from (title for title, _, _ in suggest.KINDS.values())
     yield from (one.title for one in segment.TABS.values())
-    yield from (text for text, _, _ in states.KINDS.values())
+    yield from (text for text, _, _ in segment_states.KINDS.values())
     yield from (text for one in READY.values() for text in (one.name, one.description))
     for step in tour.STEPS:
         yield from (step.title, step.text)
