@@ -133,7 +133,7 @@ def line(context: PageContext, one: Line) -> list[Element]:
     t, segment = context.t, one.segment
     more = len(one.used) - MOST_USES
     return [
-        html._(
+        html.div(
             html.a({"href": f"/ui/segments/{segment.key}"}, segment.name), html.small(segment.description) if segment.description else None
         ),
         states.kind(t, segment),

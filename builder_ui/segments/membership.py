@@ -58,7 +58,7 @@ def _in_order(session: Session, ids: list[str]) -> list[Contact]:
 def since(session: Session, segment_id: int, ids: list[str]) -> dict[str, datetime]:
     rows = table(SegmentMember)
     wanted = select(rows.c.contact_id, rows.c.since).where(rows.c.segment_id == segment_id, rows.c.contact_id.in_(ids))
-    return dict(on(session).execute(wanted).tuples().all())
+    return dict(on(session).execute(wanted).all())
 
 
 def search(session: Session, text: str) -> list[Contact]:

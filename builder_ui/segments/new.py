@@ -68,7 +68,7 @@ def offered(context: PageContext) -> Element:
         )
         for name, one in READY.items()
     ]
-    return html.nav({"className": "tabs bar", "aria-label": t("Start with a ready-made one")}, links)
+    return html.div({"className": "bar"}, html.nav({"className": "tabs", "aria-label": t("Start with a ready-made one")}, links))
 
 
 PAGE = Page("/ui/new-segment", "New segment", "segments", "segment.change", load, view, assets=LOOKS)

@@ -7,7 +7,7 @@ from builder_ui.kit.i18n import Translator
 from builder_ui.kit.reactpy_compat import Element, html
 from models import Job, Segment
 
-KINDS = {"live": ("Live", "quiet", "history"), "static": ("Static", "quiet", "clipboard-check")}
+KINDS = {"live": ("Dynamic", "quiet", "history"), "static": ("Static", "quiet", "clipboard-check")}
 """Kind -> how it is shown."""
 
 

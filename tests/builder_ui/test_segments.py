@@ -93,7 +93,7 @@ def test_from_a_ready_made_one_to_its_members(log_in: Any, opened: Any, town: An
     filled(town)
     text = say(opened, client, "/ui/segments")
     assert "Never bought" in text
-    assert "Live" in text
+    assert "Dynamic" in text
     assert "11 " in text
     assert "Up to date" in text
     assert "+11" in text
