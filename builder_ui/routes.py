@@ -26,6 +26,9 @@ from builder_ui.outbox import mail
 from builder_ui.sales import tasks
 from builder_ui.search import page as search
 from builder_ui.search import suggest
+from builder_ui.segments import detail as segment
+from builder_ui.segments import list as segments
+from builder_ui.segments import new as new_segment
 from builder_ui.settings import (
     account,
     audit,
@@ -65,6 +68,9 @@ PAGES = (
     edit.NEW,
     duplicates.PAGE,
     contact.PAGE,
+    segments.PAGE,
+    new_segment.PAGE,
+    segment.PAGE,
     tasks.PAGE,
     search.PAGE,
     gallery.PAGE,

@@ -78,6 +78,8 @@ ACTS: Final[Mapping[str, Roles]] = {
     "suppression.add": SELLERS,
     "suppression.lift": ADMINS,
     "list.export": SELLERS,  # personal data in bulk, as files; for the others the pages are enough
+    "segment.read": ANYONE,
+    "segment.change": EDITORS,  # make, change, delete, and who is on a list kept by hand
     "task.read": ANYONE,
     "task.work": SELLERS,
 }

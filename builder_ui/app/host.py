@@ -52,6 +52,7 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 MENU = (
     ("journeys", "/ui/journeys", "Journeys", "route"),
     ("contacts", "/ui/contacts", "Contacts", "people"),
+    ("segments", "/ui/segments", "Segments", "segments"),
     ("templates", "/ui/templates", "Templates", "layout"),
     ("messages", "/ui/messages", "Messages", "message-square"),
     ("outbox", "/ui/outbox", "Outbox", "mail"),

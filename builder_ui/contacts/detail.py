@@ -17,6 +17,7 @@ from builder_ui.kit.actor_names import called, meant_for, member_names
 from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, RUN_STATES, TASK_CHANGES, coded
 from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.segments import of_contact
 from crm.catalogue import field_titles
 from crm.consent import expiry, mailbox
 from crm.consent.consent import history
@@ -24,6 +25,7 @@ from crm.people import devices, phones
 from crm.people.contacts import get, names_of
 from crm.people.timeline import KINDS, Item, TimelinePage, timeline
 from crm.people.unmerge import newest as newest_merge
+from crm.segments.members import Membership
 from engine.runs.operations import RunFilter, list_runs
 from journeys import postal
 from journeys.channels import ADDRESSED, TOPIC
@@ -88,6 +90,9 @@ class Data:
     """Field -> its title in this workspace, where it has one."""
     devices: list[Device]
     """Where push messages reach the contact."""
+    segments: list[Membership]
+    lists: dict[str, str]
+    """Key -> name of the segments that are kept by hand."""
 
 
 def load(context: PageContext) -> Data:
@@ -117,6 +122,8 @@ def load(context: PageContext) -> Data:
             phones.of(session, contact),
             field_titles(session),
             devices.of_contact(session, contact.id),
+            of_contact.load(session, contact.id),
+            of_contact.lists(session) if context.query.get("view") == "edit" else {},
         )
 
 
@@ -143,7 +150,7 @@ def stamp(context: PageContext) -> object:
     """Whatever happens to a contact is an event or a step of a run; messages change by themselves."""
     with context.engine.db.read() as session:
         id = get(session, context.arguments["id"]).id
-        newest = session.scalar(select(func.max(Event.id)).where(Event.contact_id == id))
+        newest = session.scalar(select(func.max(Event.id)).where(Event.contact_id == id)), of_contact.load(session, id)
         fates = session.execute(
             select(Message.status, Message.opened_at, Message.clicked_at)
             .where(Message.contact_id == id)
@@ -308,6 +315,8 @@ def profile(context: PageContext, data: Data) -> list[tuple[str, Element]]:
     pairs: list[tuple[str, Element]] = [(t("In journeys"), open_runs(context, data))]
     if data.ended:
         pairs.append((t("Finished journeys"), html.ul([ended_run(context, data, run) for run in data.ended])))
+    if data.segments:
+        pairs.append((t("Segments"), of_contact.links(context, contact.id, data.segments)))
     pairs += [(coded(t, IDENTITIES, kind), named(kind, value)) for kind, value in identifiers(data)]
     if problem := labels.postal_problem(t, contact):
         pairs.append((t("Address check"), components.badge(problem, "bad sentence", "ban")))
@@ -560,6 +569,14 @@ def tell_device(context: PageContext, data: Data, row: Mapping[str, Any]) -> Ele
     return html.span(t("Device for push messages removed: {device} ({reason})", device=kind, reason=why))
 
 
+def tell_segment(context: PageContext, data: Data, row: Mapping[str, Any]) -> Element:
+    """Which segment the contact entered or left."""
+    t, properties = context.t, row["properties"]
+    key = str(properties.get("segment") or "")
+    text = "Entered the segment" if row["name"] == "Segment Entered" else "Left the segment"
+    return html._(html.b(t(text)), " ", html.a({"href": f"/ui/segments/{key}"}, str(properties.get("name") or key)))
+
+
 OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = {
     "Message Opened": tell_read,
     "Message Clicked": tell_read,
@@ -570,6 +587,8 @@ OURS: Mapping[str, Callable[[PageContext, Data, Mapping[str, Any]], Element]] = 
     "Device Added": tell_device,
     "Device Removed": tell_device,
     "Journey Entered": tell_entry,
+    "Segment Entered": tell_segment,
+    "Segment Left": tell_segment,
 }
 """Events of ours that say more in words than as names and values."""
 

@@ -10,6 +10,7 @@ from builder_ui.kit import components
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, POSTAL, REASONS, coded
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
+from builder_ui.segments import of_contact
 from crm.consent import consent, mailbox, suppression
 from crm.people import contacts, phones
 from crm.privacy.erasure import erase_person
@@ -54,6 +55,7 @@ def view(context: PageContext, data: Any, acts: Acts) -> Element:
         fields(context, contact, acts, ", ".join(data.phones[1:] if contact.phone else data.phones)),
         html.h2({"className": "apart"}, t("Tags")),
         Tags(context, contact.id, tuple(data.tags), acts),
+        of_contact.change(context, contact.id, data.segments, data.lists, acts),
         html.h2({"className": "apart"}, t("Owner")),
         owner(context, contact, data.members, acts),
         html.h2({"className": "apart"}, t("Record a consent")),

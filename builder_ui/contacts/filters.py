@@ -17,6 +17,7 @@ from crm.people.contacts import ContactFilter, equals
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid
 from models import Journey
+from storage import segment_marks
 
 SEEN = {
     "1": "Seen in the last 24 hours",
@@ -78,7 +79,23 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, t: T
     journey = session.scalar(select(Journey).where(Journey.key == given("journey"))) if given("journey") else None
     if journey is not None:
         chip(t("In the journey “{name}”", name=journey.name), "journey")
-    filter = ContactFilter(text or "", tag, stage, owner, equal, consent, score, after, before, since, journey.id if journey else None)
+    segment = segment_marks.known(session).by_key.get(given("segment") or "")
+    if segment is not None:
+        chip(t("In the segment “{name}”", name=segment.name), "segment")
+    filter = ContactFilter(
+        text or "",
+        tag,
+        stage,
+        owner,
+        equal,
+        consent,
+        score,
+        after,
+        before,
+        since,
+        journey_id=journey.id if journey else None,
+        segment_id=segment.id if segment else None,
+    )
     return Filters(filter, chips)
 
 

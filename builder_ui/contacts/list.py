@@ -18,6 +18,7 @@ from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
 from builder_ui.kit.reactpy_compat import Element, component, html, use_state
 from crm.people import contacts
 from crm.people.contacts import MAX_COUNTED, ContactPage, search
+from crm.segments import segments
 from journeys.channels import ASKED
 from models import Contact, Journey, Member
 from workspace.members import list_members
@@ -34,6 +35,8 @@ class Data:
     members: list[Member]
     journeys: list[tuple[str, str, str]]
     """(key, name, state) of journeys that can have people in them."""
+    segments: dict[str, str]
+    """Key -> name."""
 
 
 def load(context: PageContext) -> Data:
@@ -50,6 +53,7 @@ def load(context: PageContext) -> Data:
             contacts.count(session, filters.filter),
             list_members(session, only_active=True),
             [(key, name, state) for key, name, state in session.execute(journeys)],
+            dict(segments.offered(session)),
         )
 
 
@@ -114,6 +118,7 @@ def filter_form(context: PageContext, data: Data) -> Element:
                 typed(context, "stage", t("Stage")),
                 pick(context, "owner", t("Owner"), {member.id: member.name for member in data.members}),
                 pick(context, "journey", t("In the journey"), {key: name for key, name, _ in data.journeys}),
+                pick(context, "segment", t("In the segment"), data.segments),
                 pick(context, "channel", t("Channel"), channels),
                 pick(context, "consent", t("Consent"), states),
                 typed(context, "group", t("Score")),

@@ -14,6 +14,7 @@ from builder_ui.kit.labels import REFUSALS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed
 from crm.jobs import UNSTOPPABLE, cancel_job, list_jobs
+from crm.segments import segments
 from engine.presence import has_worker
 from models import Job
 
@@ -31,6 +32,8 @@ KINDS = {
     "look_ahead": "Count what would happen in “{journey}”",
     "erase_rest": "Search files and notes for an erased contact",
     "purge": "Delete what is no longer needed",
+    "segment_fill": "Fill a segment",
+    "segment_empty": "Delete the members of a segment",
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
 STATES = {
@@ -66,6 +69,8 @@ COUNTS = {
     "events": "events deleted",
     "opt_ins": "old sign-ups deleted",
     "unconfirmed": "contacts deleted who never confirmed",
+    "asked": "checked",
+    "left": "left",
 }
 """What a job counted, beside the reasons why somebody did not enter."""
 
@@ -137,6 +142,8 @@ def leads_to(data: Data, job: Job) -> str:
     """Where more is to be seen; empty if nowhere."""
     if job.kind == "import":
         return f"/ui/contacts/import/{job.input['import_id']}"
+    if job.kind == segments.FILL:
+        return f"/ui/segments/{job.subject.removeprefix('segment:')}"
     key = data.journeys.get(job.subject, ("", ""))[0]
     return f"/ui/journeys/{key}" if key else ""
 

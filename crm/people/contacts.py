@@ -18,7 +18,7 @@ from crm.people.profile import check_fields, update_fields
 from crm.rules.expression import expression
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.rules import parse_rule
-from models import ConsentState, Contact, Event, Identity, Run, Score, Tag
+from models import ConsentState, Contact, Event, Identity, Run, Score, SegmentMember, Tag
 from storage import sampling
 from storage.identifiers import Name, normalise_all
 from storage.json_values import clean_text
@@ -72,6 +72,8 @@ class ContactFilter:
     created_after: datetime | None = None
     journey_id: str | None = None
     """Has an open run there."""
+    segment_id: int | None = None
+    """Is a member of it."""
     ids: tuple[str, ...] = ()
     newer_than: str | None = None
     """The id of a contact: only those made after it."""
@@ -250,6 +252,9 @@ def _conditions(filter: ContactFilter) -> list[ColumnElement[bool]]:
     if filter.journey_id is not None:
         inside = select(Run.contact_id).where(Run.journey_id == filter.journey_id, col(Run.ended_at).is_(None), Run.status != "held_out")
         conditions.append(col(Contact.id).in_(inside))
+    if filter.segment_id is not None:
+        members = select(SegmentMember.contact_id).where(SegmentMember.segment_id == filter.segment_id)
+        conditions.append(col(Contact.id).in_(members))
     if filter.ids:
         conditions.append(col(Contact.id).in_(filter.ids[:MAX_PAGE]))
     return conditions + _times(filter)

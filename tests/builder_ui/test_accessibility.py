@@ -21,8 +21,10 @@ from crm.coupons import pools as coupon_store
 from crm.imports import uploads
 from crm.jobs import WANTED, add_job
 from crm.people.contacts import ContactFilter
+from crm.segments import segments
 from engine.enrolment.unrouted import entry_of, owe
-from models import ApiKey, Event, Import, Member, OutboxItem, Restore
+from engine.jobs.worker import do_page
+from models import ApiKey, Event, Import, Job, Member, OutboxItem, Restore
 from tests.activities.pictures.test_file import photo
 from tests.toy_provider import a_pigeon
 from workspace import notices, sessions
@@ -142,7 +144,31 @@ def coupon_pools(town: Any) -> str:
     return "/ui/coupons"
 
 
+def segment(town: Any, view: str = "") -> str:
+    """Three segments: one by a rule, one that asks for it, and a list kept by hand with one person on it."""
+    now = town.engine.clock.now()
+    leads = {"combinator": "and", "rules": [{"field": "lifecycle_stage", "operator": "=", "value": "lead"}]}
+    asking = {"combinator": "and", "rules": [{"segment": "leads", "member": False}]}
+    with town.db.write() as session:
+        there = segments.keys(session)
+        for key, rule in {"leads": leads, "others": asking, "jury": None}.items():
+            if key not in there:
+                segments.create(session, key.title(), rule, "test", now, key=key, description="For example")
+        segments.put_in(session, "jury", [town.people["Anna"]], "test", now)
+        waiting = list(session.scalars(select(Job.id).where(Job.kind == segments.FILL, Job.state == "running")))
+    for job in waiting:
+        do_page(town.engine, job)
+    return f"/ui/segments/leads{view.format(contact=town.people['Anna'])}"
+
+
+def segment_list(town: Any) -> str:
+    return segment(town).rpartition("/")[0]
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
+    "/ui/segments": segment_list,
+    "/ui/segments/{key}": segment,
+    "/ui/new-segment": lambda town: "/ui/new-segment?from=at_risk",
     "/ui/settings/accounts/{account}": lambda town: a_pigeon(town),
     "/ui/journeys/{key}": lambda town: "/ui/journeys/welcome",
     "/ui/journeys/{key}/edit": lambda town: "/ui/journeys/cart_abandonment/edit",
@@ -180,6 +206,9 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/settings/workspace/sender": lambda town: "/ui/settings/workspace/sender",
     "/ui/settings/workspace/appearance": lambda town: "/ui/settings/workspace/appearance",
     "/ui/nowhere": lambda town: "/ui/nowhere",
+    "/ui/segments/{key}-why": lambda town: segment(town, "?view=why&contact={contact}"),
+    "/ui/segments/{key}-overlap": lambda town: segment(town, "?view=overlap&with=jury"),
+    "/ui/segments/{key}-rule": lambda town: segment(town, "?view=rule"),
 }
 """Name -> an address; other looks of the same pages."""
 

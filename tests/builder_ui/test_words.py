@@ -30,6 +30,9 @@ from builder_ui.kit.i18n import Translator, language_for, translator_for, transl
 from builder_ui.routes import PAGES, provider_accounts
 from builder_ui.sales import tasks
 from builder_ui.search import suggest
+from builder_ui.segments import detail as segment
+from builder_ui.segments import states as segment_states
+from builder_ui.segments.ready import READY
 from builder_ui.settings import account, account_form, fields, jobs, keys, setting, users
 from builder_ui.settings.sections import SECTIONS
 from builder_ui.templates import approved, blocks, head, looks, makers, words
@@ -93,6 +96,8 @@ SAME = {
     "System",
     "Server",
     "Port",
+    "Segment",
+    "VIP",
 }
 """Words that are the same in both languages."""
 
@@ -175,6 +180,9 @@ def tables() -> Iterator[str]:
     yield from canvas_texts.CANVAS
     yield from THEMES.values()
     yield from (title for title, _, _ in suggest.KINDS.values())
+    yield from (one.title for one in segment.TABS.values())
+    yield from (text for text, _, _ in segment_states.KINDS.values())
+    yield from (text for one in READY.values() for text in (one.name, one.description))
     for step in tour.STEPS:
         yield from (step.title, step.text)
     yield from (text for _, _, text, _ in MENU)
