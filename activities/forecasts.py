@@ -510,7 +510,7 @@ class _Mail:
             left.append(Former(wanted.cap_class, now, wanted.channel, wanted.purpose))
             self._note(mailbox, call.channel, address)
         hold_at_most = self.program.settings.hold_at_most
-        if isinstance(verdict, gate.Hold) and verdict.until > now + hold_at_most:
+        if isinstance(verdict, gate.Hold) and (verdict.alone or verdict.until) > now + hold_at_most:
             return Refuse(f"held_too_long_{verdict.reason}")
         return verdict
 

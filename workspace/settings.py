@@ -166,6 +166,26 @@ class Senders(Setting):
         return next((one for one in self.senders if one.key == key), None)
 
 
+class SeedAddress(Setting):
+    """A mailbox that the team watches. `note`: at which provider, or whose it is."""
+
+    email: Annotated[str, AfterValidator(_address)] = Field(min_length=3, max_length=320)
+    note: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
+
+
+class SeedList(Setting):
+    """Mailboxes at several providers that get a copy of a message when somebody sends it there, to see where it lands."""
+
+    seeds: tuple[SeedAddress, ...] = Field((), max_length=25)
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, seeds: tuple[SeedAddress, ...]) -> tuple[SeedAddress, ...]:
+        if len({one.email.strip().lower() for one in seeds}) < len(seeds):
+            raise ValueError("Each address can appear only once.")
+        return seeds
+
+
 class ChannelQuietHours(Setting):
     """Quiet hours of one channel: in place of the workspace's, or, by law, beside whatever a workspace or a journey chooses."""
 
@@ -688,6 +708,7 @@ class SignupForms(Setting):
 SETTINGS: dict[str, type[Setting]] = {
     "sender": Sender,
     "senders": Senders,
+    "seed_list": SeedList,
     "quiet_hours": QuietHours,
     "frequency_caps": FrequencyCaps,
     "channel_rules": ChannelRules,

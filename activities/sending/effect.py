@@ -56,7 +56,11 @@ RENDER_PAUSE = timedelta(seconds=2)
 
 CARRIED = frozenset({*SENDABLE, "team"})
 """The channels that go through a provider account."""
-ACCOUNT_STOPPED, SENDER_STOPPED = "account_stopped", "sender_stopped"
+ACCOUNT_STOPPED, SENDER_STOPPED, ACCOUNT_REMOVED = "account_stopped", "sender_stopped", "account_removed"
+MOST_IN_LINE = timedelta(days=30)
+"""A message that others always go before is skipped after this; they would not end."""
+LOOK_FOR_ACCOUNT = timedelta(minutes=5)
+"""How often a message of a removed account looks whether another one carries its channel."""
 OPTED_OUT = "suppressed_unsubscribe"
 """As the gate says it: the provider knew before we did."""
 
@@ -182,7 +186,7 @@ def _put_off(engine: Engine, performer: ChannelHandler, job: Job, draft: Draft |
         stands = ledger.look(session, job.once_key, job.as_of, engine.clock.to_real(job.as_of))
         if not isinstance(stands, ledger.Fresh) or isinstance(draft, CannotPrepare):
             return None
-        if job.as_of > stands.planned_at + job.program.settings.hold_at_most:
+        if job.as_of > stands.patient_from + job.program.settings.hold_at_most:
             return _answer_in(session, engine, row, performer, job, "failed", stopped.code)
         if stands.is_new:
             fixed = {**job.fixed, **draft.ledger, **named(performer)}
@@ -329,7 +333,7 @@ def _plan_anew(effects: Effects, performer: ChannelHandler, job: Job, draft: Dra
         if not isinstance(stands, ledger.Fresh) or isinstance(draft, CannotPrepare):  # somebody else was faster
             until, kind, code = engine.clock.later(job.as_of, RENDER_PAUSE), BUSY, "in_flight"
         else:
-            last = engine.clock.to_real(stands.planned_at + job.program.settings.hold_at_most)
+            last = engine.clock.to_real(stands.patient_from + job.program.settings.hold_at_most)
             at = effects.breakers.quotas.plan(session, full.names, last - engine.clock.to_real(job.as_of))
             if at is None:
                 return _answer_in(session, engine, row, performer, job, "skipped", f"held_too_long_{quotas.FULL}")
@@ -356,6 +360,8 @@ def _enter_ledger(
             if kind == "lookup":
                 return stands
             return _answer_in(session, engine, row, performer, job, "uncertain", "no_answer")
+        case ledger.Fresh() if _is_orphan(effects, performer, stands):
+            return _wait_for_account(engine, session, row, performer, job, stands)
         case ledger.Doubtful() | ledger.Fresh():
             contact = on(session).execute(merged.contact_of, merged.asking_for(row)).first()
             if contact is not None and contact.has_others and isinstance(stands, ledger.Fresh):
@@ -365,6 +371,26 @@ def _enter_ledger(
                     case merged.Underway(lease_until=until):
                         return _Later(BUSY, merged.UNDERWAY, max(engine.clock.to_virtual(until), job.as_of + merged.AGAIN))
             return _through_gate(effects, session, row, performer, job, draft, stands, began, contact)
+
+
+def _is_orphan(effects: Effects, performer: ChannelHandler, stands: ledger.Fresh) -> bool:
+    """Whether it was held to leave through an account that is removed since, and would now reach nobody: who removed the account did not decide
+    that. Where nothing was to be reached before, nothing changes."""
+    if not isinstance(performer, Carried) or stands.account in ("", performer.account) or performer.reaches_people:
+        return False
+    return effects.find_account(stands.account.partition(".")[0], stands.account) is None
+
+
+def _wait_for_account(
+    engine: Engine, session: Session, row: Row[Any], performer: ChannelHandler, job: Job, stands: ledger.Fresh
+) -> Moved | _Later:
+    """Until another account carries the channel, or this one is taken back; at most as long as any message may be held."""
+    if job.as_of > stands.patient_from + job.program.settings.hold_at_most:
+        return _answer_in(session, engine, row, performer, job, "failed", ACCOUNT_REMOVED)
+    until = engine.clock.later(job.as_of, LOOK_FOR_ACCOUNT)
+    ledger.put(session, job.once_key, job.fixed, job.as_of, status="planned", reason=ACCOUNT_REMOVED, held_until=None)
+    on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
+    return _Later(RETRY_LATER, ACCOUNT_REMOVED, until)
 
 
 def _delivery_check(effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful, now: datetime) -> DeliveryCheck:
@@ -411,19 +437,14 @@ def _through_gate(
     match performer.ask(session, contact, job, draft):
         case Refuse(reason=reason):
             return _answer_in(session, engine, row, performer, job, dropped, reason)
-        case Hold(until=until, reason=reason, behind=behind):
-            if until > stands.planned_at + job.program.settings.hold_at_most:
-                return _answer_in(session, engine, row, performer, job, dropped, f"held_too_long_{reason}")
+        case Hold(until=until, reason=reason, behind=behind) as verdict:
+            if (too_long := _waits_too_long(stands, job, verdict)) is not None:
+                return _answer_in(session, engine, row, performer, job, dropped, f"held_too_long_{too_long}")
             if isinstance(stands, ledger.Fresh):
-                ledger.put(
-                    session,
-                    job.once_key,
-                    fixed,
-                    job.as_of,
-                    status="held",
-                    reason=held_messages.IN_LINE if behind else reason,
-                    held_until=until,
-                )
+                why: dict[str, Any] = {"reason": reason}
+                if behind:
+                    why = {"reason": held_messages.IN_LINE, "answer": {ledger.LINE_UNTIL: until.isoformat()}}
+                ledger.put(session, job.once_key, fixed, job.as_of, status="held", held_until=until, **why)
             on(session).execute(_due, {"run_id": job.row.id, "due_at": until})
             return Moved(_wait_in_line(engine, job, until), Wakeups()) if behind else _Later(HELD, reason, until)
         case Pass(address=address):
@@ -440,6 +461,15 @@ def _through_gate(
             lease_until, begin_by = _lease(engine, performer, job, began)
             ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)
             return _Claimed(address, stands.attempts + 1, begin_by, stands.planned_at)
+
+
+def _waits_too_long(stands: ledger.Fresh | ledger.Doubtful, job: Job, verdict: Hold) -> str | None:
+    """For what it would wait longer than its journey allows; None: it is held. The time that it stands behind others does not count, so that none is
+    lost by them: only what it would wait without them. Behind others it stays no longer than `MOST_IN_LINE`."""
+    patient_from = stands.patient_from if isinstance(stands, ledger.Fresh) else stands.planned_at
+    if (verdict.alone or verdict.until) > patient_from + job.program.settings.hold_at_most:
+        return verdict.reason
+    return held_messages.IN_LINE if verdict.behind and verdict.until > stands.planned_at + MOST_IN_LINE else None
 
 
 def _counted_as(performer: ChannelHandler, job: Job, draft: Draft) -> tuple[str, ...]:
@@ -550,7 +580,7 @@ def _later(engine: Engine, performer: ChannelHandler, job: Job, claimed: _Claime
         if row.step == job.number and row.ended_at is None:
             on(session).execute(_due, {"run_id": job.row.id, "due_at": engine.clock.later(job.as_of, failure.after)})
             note_beside(session, row, "attempt", job.as_of, {"reason": failure.code[:64]})
-    if isinstance(stands, ledger.Fresh) and job.as_of > stands.planned_at + job.program.settings.hold_at_most:
+    if isinstance(stands, ledger.Fresh) and job.as_of > stands.patient_from + job.program.settings.hold_at_most:
         return _answer(engine, performer, job, "failed", failure.code)
     raise come_back(RETRY_LATER, failure.code, failure.after) from None
 

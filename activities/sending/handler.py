@@ -125,6 +125,11 @@ class Carried:
 
     account: str = ""
 
+    @property
+    def reaches_people(self) -> bool:
+        """Whether what leaves here can reach anybody."""
+        return True
+
     def through(self, account: str, provider: Provider) -> Self:
         """The same performer on another account."""
         return replace(self, account=account, provider=provider)  # type: ignore[call-arg]

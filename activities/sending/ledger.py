@@ -23,6 +23,8 @@ from storage.sql import changed_rows, on, table
 
 messages = table(Message)
 
+LINE_UNTIL = "line_until"
+"""What a held message's `answer` says meanwhile: until when it waits behind others."""
 MARGIN = timedelta(seconds=2)
 """The lease outlives the provider's own time limit by this; a call that could not begin within it is not made."""
 
@@ -35,8 +37,17 @@ class Fresh:
     attempts: int = 0
     reason: str = ""
     """Why it waits."""
+    account: str = ""
+    """Through which account it was to leave when it was first held."""
     is_new: bool = False
     """There is no row yet."""
+    line_until: datetime | None = None
+    """Until when it was held behind others; None: it never was."""
+
+    @property
+    def patient_from(self) -> datetime:
+        """Since when it has waited for anything but others that go first: from here on it is held as long as its journey allows."""
+        return max(self.planned_at, self.line_until or self.planned_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,9 @@ def look(session: Session, once_key: str, now: datetime, real_now: datetime) -> 
     if row is None:
         return Fresh(now, is_new=True)
     if row.status in ("planned", "held"):
-        return Fresh(row.planned_at, row.attempts, row.reason)
+        line = row.answer.get(LINE_UNTIL)
+        line_until = datetime.fromisoformat(line) if line else None
+        return Fresh(row.planned_at, row.attempts, row.reason, row.account, line_until=line_until)
     if row.status == "claimed":
         over = row.lease_until <= real_now
         return Doubtful(row.planned_at, row.attempts, row.provider, row.account) if over else InFlight(row.lease_until)

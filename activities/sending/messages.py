@@ -103,6 +103,10 @@ class MessageHandler(Carried):
         return self.provider.name
 
     @property
+    def reaches_people(self) -> bool:
+        return self.provider.reaches_people
+
+    @property
     def delivery_check(self) -> DeliveryCheck:
         return self.provider.delivery_check
 

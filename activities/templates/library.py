@@ -334,7 +334,7 @@ def send_test(
         headers=rendered.headers,
     )  # fmt: skip
     with db.write() as session:
-        session.add(_body(outgoing, contact_id, message_id, now))
+        session.add(kept_body(outgoing, contact_id, message_id, now))
         session.flush()
         session.add(
             Message(
@@ -343,7 +343,7 @@ def send_test(
                 planned_at=now, claimed_at=now, body_id=message_id, test=True,
             )
         )  # fmt: skip
-    return _answered(db, message_id, *_sent(provider, outgoing), now)
+    return note_answer(db, message_id, *hand_over(provider, outgoing), now)
 
 
 def _as_mail(kind: str, rendered: Rendered) -> str:
@@ -354,7 +354,8 @@ def _as_mail(kind: str, rendered: Rendered) -> str:
     return "\n\n".join(line for line in (rendered.text, *lines) if line)
 
 
-def _sent(provider: Provider, outgoing: Outgoing) -> tuple[str, str, Answer]:
+def hand_over(provider: Provider, outgoing: Outgoing) -> tuple[str, str, Answer]:
+    """Hands a test over; returns the status and reason that come of it, and the answer."""
     try:
         return "sent", "", provider.send(outgoing)
     except InDoubt as doubt:
@@ -363,7 +364,8 @@ def _sent(provider: Provider, outgoing: Outgoing) -> tuple[str, str, Answer]:
         return "failed", failure.code, Answer()
 
 
-def _answered(db: Database, message_id: str, status: str, reason: str, answer: Answer, now: datetime) -> Message:
+def note_answer(db: Database, message_id: str, status: str, reason: str, answer: Answer, now: datetime) -> Message:
+    """Writes down what came of a test."""
     with db.write() as session:
         message = session.get_one(Message, message_id)
         message.status, message.reason, message.provider_id = status, reason, answer.provider_id[:200]
@@ -510,7 +512,8 @@ def _not_too_many(session: Session, recipient: str, now: datetime) -> None:
         raise Conflict("That is the maximum number of tests per hour; please wait a little.")
 
 
-def _body(outgoing: Outgoing, contact_id: str, body_id: str, now: datetime) -> Body:
+def kept_body(outgoing: Outgoing, contact_id: str, body_id: str, now: datetime) -> Body:
+    """What is kept of a test."""
     return Body(
         id=body_id, contact_id=contact_id, recipient=outgoing.recipient, sender=outgoing.sender, subject=outgoing.subject,
         headers=dict(outgoing.headers), html=outgoing.html, text=outgoing.text, created_at=now,

@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from activities.rendering import Kind, Rendered
 from activities.rendering.kinds import PARTIAL
 from activities.templates import library, partials
+from activities.templates.seeds import send_to_seeds
 from api.admin.messages import MessageRow
 from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
@@ -174,6 +175,24 @@ class TestSend(BaseModel):
     member_id: str | None = Field(None, max_length=32)
     version: int | None = Field(None, ge=1, le=2**31 - 1)
     trigger: dict[str, Any] = Field({}, max_length=200)
+
+
+class SeedSend(BaseModel):
+    """Filled in for a contact, sent to each address of the seed list. What a step chooses can be named as well."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"contact_id": "019aa1b2c3d4e5f60718293a4b5c6d7e"}})
+
+    contact_id: str = Field(min_length=1, max_length=32)
+    version: int | None = Field(None, ge=1, le=2**31 - 1)
+    trigger: dict[str, Any] = Field({}, max_length=200)
+    sender: str = Field("", max_length=64, description="Key of a further sender; empty: as in the template, else the usual one.")
+    reply_to: str = Field("", max_length=64, description="Likewise, of who gets answers.")
+
+
+class SeedSent(BaseModel):
+    """One message for each address, in the order of the list."""
+
+    items: list[MessageRow]
 
 
 class Correction(BaseModel):
@@ -419,3 +438,21 @@ def test_send(key: Key, body: TestSend, server: TheServer, actor: Annotated[Acto
         trigger=body.trigger,
     )
     return MessageRow.model_validate(message)
+
+
+@router.post("/templates/{key}/seed-send", summary="Send one copy to each address of the seed list", status_code=201, responses=CHANGE)
+def seed_send(key: Key, body: SeedSend, server: TheServer, actor: Annotated[Actor, needs("template.change")]) -> SeedSent:
+    """The setting `seed_list`. Copies look like the real e-mail, pass no gate and count in no report and no rate. Audited."""
+    sent = send_to_seeds(
+        server.engine.db,
+        server.messaging,
+        server.provider,
+        key,
+        by=actor.id,
+        now=server.engine.clock.now(),
+        contact_id=body.contact_id,
+        number=body.version,
+        said={"sender": body.sender, "reply_to": body.reply_to},
+        trigger=body.trigger,
+    )
+    return SeedSent(items=[MessageRow.model_validate(one) for one in sent])

@@ -205,6 +205,9 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "senders.senders.name": ("Name", "Shown before the address in the reader's inbox."),
     "senders.senders.email": ("E-mail address", ""),
     "senders.senders.reply_to": ("Replies go to", "Leave empty to use the sender's address."),
+    "seed_list.seeds": ("Address", ""),
+    "seed_list.seeds.email": ("E-mail address", "Leave empty to remove this address."),
+    "seed_list.seeds.note": ("Note", "For example the mailbox provider."),
     "appearance.name": ("Name", "Leave empty to use the sender's name."),
     "appearance.colour": (
         "Colour of buttons and links",

@@ -15,6 +15,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/sender", "Sender", "setting.read"),
     ("/ui/settings/workspace/senders", "Further senders", "setting.read"),
     ("/ui/settings/domains", "Sending domains", "account.read"),
+    ("/ui/settings/workspace/seed_list", "Seed list", "setting.read"),
     ("/ui/settings/workspace/appearance", "Brand and public pages", "setting.read"),
     ("/ui/settings/workspace/quiet_hours", "Quiet hours", "setting.read"),
     ("/ui/settings/workspace/frequency_caps", "Frequency caps", "setting.read"),

@@ -19,6 +19,7 @@ from workspace import listed_names, settings
 LEADS = {
     "sender": "Who the messages are from.",
     "senders": "Whom steps can send as. A sender can be chosen once the page “Sending domains” has found the account's key in the DNS of its domain.",
+    "seed_list": "Mailboxes at several providers that your team reads. “Send to seed list” beside a template sends one copy to each, so that you see where it lands before everybody gets it.",
     "appearance": "Name, logo, colours and fonts: of the pages that contacts reach from a message, and of templates as brand.",
     "quiet_hours": "When contacts are not disturbed. Messages wait; they are not lost.",
     "frequency_caps": "The maximum number of messages a contact gets. Further messages wait.",
@@ -41,7 +42,7 @@ LEADS = {
 
 
 ANYWAY = "anyway"
-AT_ONCE = frozenset({"access", "appearance", "notices", "signup_forms", "retention", "complaints", "sending_limits"})
+AT_ONCE = frozenset({"access", "seed_list", "appearance", "notices", "signup_forms", "retention", "complaints", "sending_limits"})
 """What says nothing about messages to contacts, and so does not wait for the next one."""
 
 

@@ -97,8 +97,22 @@ def _actions(writing: Writing) -> list[Element]:
     test = lambda _event: writing.spawn(writing.act, "A test is on its way to {address}.", writing.test)  # noqa: E731
     return [
         components.button(t("Send me a test"), test, "mail") if writing.stored.kind != "partial" else None,
+        _seeds(writing),
         components.button(t("Save"), lambda _event: writing.spawn(writing.save), "check", "main"),
     ]
+
+
+def _seeds(writing: Writing) -> Element:
+    """Asks first: it leaves for the world."""
+    t, count = writing.t, writing.stored.seeds
+    if not count:
+        return None
+    send = lambda _event: writing.spawn(writing.act, "{count} copies are on their way to the seed list.", writing.to_seeds)  # noqa: E731
+    question = t(
+        "Send one copy to each of the {count} addresses of the seed list? It looks like the real message and counts nowhere.",
+        count=t.number(count),
+    )
+    return components.ask(t("Send to seed list"), question, t("Send"), send, "mail")
 
 
 def _conflict(writing: Writing) -> Element:

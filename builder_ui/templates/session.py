@@ -26,12 +26,13 @@ from activities.rendering.kinds import HTML, KINDS, PARTIAL, PARTS, needs_unsubs
 from activities.templates import library, listing, partials, samples
 from activities.templates.preview import Proof, proof, trigger_for
 from activities.templates.reach import Reached, reach
+from activities.templates.seeds import send_to_seeds
 from builder_ui.app.screen import allowed
 from builder_ui.builder.protocol import MessageReader, Ping, Save
 from builder_ui.kit import template_frames
 from builder_ui.kit.actor_names import called
 from builder_ui.kit.autosaving import AutosavingEditor, status_of
-from builder_ui.kit.context import PageContext
+from builder_ui.kit.context import PageContext, Post
 from builder_ui.templates import block_rules, blocks, frames
 from builder_ui.templates.protocol import AskRule, Face, KeepBlock, Resync, Texts, parse
 from crm.catalogue import load_catalogue
@@ -40,7 +41,7 @@ from crm.people import contacts
 from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import Template, TemplateVersion
-from workspace import listed_names, sending_domains
+from workspace import listed_names, sending_domains, settings
 from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
@@ -104,6 +105,8 @@ class Stored:
     """(key, name) of whom its messages can be from."""
     coupons: list[tuple[str, str]] = field(default_factory=list)
     """(key, name) of the pools that it can show a code of."""
+    seeds: int = 0
+    """Addresses of the seed list; 0 where it does not go there."""
 
 
 class Writing(AutosavingEditor):
@@ -654,6 +657,34 @@ class Writing(AutosavingEditor):
 
     def test(self) -> dict[str, Any]:
         """Sends what stands here to the member who asks, filled in for the chosen contact."""
+        post, person, filled = self._filled()
+        context = self.context
+        message = library.send_test(
+            context.engine.db, post.messaging, post.provider(), self.stored.key, member_id=context.member.id, now=context.app.now(),
+            contact_id=person, **filled,
+        )  # fmt: skip
+        if message.status != "sent":
+            raise Conflict("The test could not be sent. See the outbox and the log for the reason.")
+        return {"address": context.member.email}
+
+    def to_seeds(self) -> dict[str, Any]:
+        """Sends what stands here to the seed list."""
+        post, person, filled = self._filled()
+        context = self.context
+        sent = send_to_seeds(
+            context.engine.db, post.messaging, post.provider(), self.stored.key, by=context.by, now=context.app.now(), contact_id=person, **filled
+        )  # fmt: skip
+        if failed := [one for one in sent if one.status != "sent"]:
+            raise Conflict(
+                "{failed} of {count} copies could not be sent. See the outbox for the reason.", failed=len(failed), count=len(sent)
+            )
+        return {"count": len(sent)}
+
+    def _filled(self) -> tuple[Post, str, dict[str, Any]]:
+        """Who sends a test of what stands here, the contact it is filled in for, and with what.
+
+        Raises: Invalid: no contact is chosen, or the text cannot be compiled.
+        """
         context, stored = self.context, self.stored
         post = context.app.post
         if post is None or self.person is None:
@@ -664,14 +695,7 @@ class Writing(AutosavingEditor):
             trigger = trigger_for(session, self.person[0], compiled.fields)
         known: tuple[tuple[str, Any], ...] = (("trigger", trigger.values), ("steps", {}))
         made_up = {root: samples.made_up(root, compiled.fields, values, context.app.now()) for root, values in known}
-        message = library.send_test(
-            context.engine.db, post.messaging, post.provider(), stored.key, member_id=context.member.id, now=context.app.now(),
-            contact_id=self.person[0], compiled=CompiledTemplate(stored.kind, compiled.variants),
-            trigger=made_up["trigger"], steps=made_up["steps"],
-        )  # fmt: skip
-        if message.status != "sent":
-            raise Conflict("The test could not be sent. See the outbox and the log for the reason.")
-        return {"address": context.member.email}
+        return post, self.person[0], {"compiled": CompiledTemplate(stored.kind, compiled.variants), **made_up}
 
     # People and versions, read when asked for
 
@@ -745,8 +769,13 @@ def fetch(context: PageContext) -> Stored:
             blocks.pictures(session, context.app.public_url) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],
-            sender=template.sender, reply_to=template.reply_to, senders=_senders(session, template), coupons=[(one.key, one.name) for one in pools.listed(session)],
+            sender=template.sender, reply_to=template.reply_to, senders=_senders(session, template), seeds=_seeds(session, template),
+            coupons=[(one.key, one.name) for one in pools.listed(session)],
         )  # fmt: skip
+
+
+def _seeds(session: Session, template: Template) -> int:
+    return len(settings.load(session, settings.SeedList).seeds) if needs_unsubscribe(template.kind) else 0
 
 
 def _senders(session: Session, template: Template) -> list[tuple[str, str]]:

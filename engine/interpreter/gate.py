@@ -206,12 +206,13 @@ class Refuse:
 class Hold:
     """It may leave at `until` at the earliest. Reasons: same_mailbox, pause_requested, quiet_hours, frequency_cap, spacing (what it waits for last).
 
-    `behind`: the held messages that go first and without which it could leave sooner.
+    `behind`: the held messages that go first and without which it could leave sooner. `alone`: when it could without any (None: at `until`).
     """
 
     until: datetime
     reason: str
     behind: tuple[str, ...] = ()
+    alone: datetime | None = None
 
 
 Verdict = Pass | Refuse | Hold
@@ -330,7 +331,8 @@ def _hold(
     if until == now:
         return None
     alone, _ = walk.earliest(begin, [(cap, _taken(cap, left, (), now)) for cap in caps])
-    return Hold(until, reason or "pause_requested", tuple(sorted(one.message_id for one in ahead)) if alone < until else ())
+    first = tuple(sorted(one.message_id for one in ahead)) if alone < until else ()
+    return Hold(until, reason or "pause_requested", first, alone)
 
 
 def caps_for(wanted: SendRequest, person: Person, limits: Limits) -> list[Cap]:

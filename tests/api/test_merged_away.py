@@ -80,6 +80,7 @@ TRIED = {
     ("POST", "/api/v1/journeys/{journey_id}/enrol"),
     ("POST", "/api/v1/tasks"),
     ("POST", "/api/v1/templates/{key}/preview"),
+    ("POST", "/api/v1/templates/{key}/seed-send"),
     ("POST", "/api/v1/templates/{key}/test-send"),
 }
 """What changes something; each is tried below."""

@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.account_setup import read
 from activities.accounts import UNFIT, UNKNOWN, Accounts, LivePerformers, LiveTimeouts
 from activities.providers import Providers, Surroundings
-from activities.providers.provider import InDoubt, OptedOut, Outgoing
+from activities.providers.provider import InDoubt, OptedOut, Outgoing, RetryLater
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, perform
 from activities.sending.messages import MessageHandler, MessageSettings
@@ -211,6 +211,34 @@ def test_a_call_in_doubt_of_an_account_that_is_gone_is_uncertain_and_never_repea
     assert sending.attempt(run) == "done"
     assert sending.message(run).status == "uncertain"
     assert len(LOFTS["jura"].arrived) == 0
+
+
+@pytest.mark.parametrize("then", ["another", "restored", "nothing"])
+def test_what_is_held_while_its_account_is_removed_waits_and_is_sent_by_another(sending: Sending, then: str) -> None:
+    first = sending.add("alps")
+    sending.choose(first)
+    LOFTS["alps"].next = RetryLater("pigeon_tired", timedelta(seconds=10))
+    run = sending.enters()
+    assert sending.attempt(run) == "retry_later"
+    with sending.world.db.write() as session:
+        rows.remove(session, first, "test", sending.world.now, anyway=True)
+    sending.seconds += 2
+    sending.world.later(minutes=1)
+    assert sending.attempt(run) == "retry_later"
+    assert (sending.message(run).status, sending.message(run).reason) == ("planned", "account_removed"), "and so it is listed"
+    if then == "another":
+        sending.choose(sending.add("jura"))
+    elif then == "restored":
+        with sending.world.db.write() as session:
+            rows.take_back(session, first, "test", sending.world.now)
+        sending.seconds += 2
+    else:
+        sending.world.later(days=3)
+    assert sending.attempt(run) == "done"
+    message = sending.message(run)
+    expected = {"another": "pigeon.jura", "restored": first, "nothing": first}[then]
+    assert (message.status, message.account) == ("failed" if then == "nothing" else "sent", expected)
+    assert [len(loft.arrived) for loft in LOFTS.values()] == {"another": [0, 1], "restored": [1]}.get(then, [0])
 
 
 def test_an_abandoned_claim_is_asked_where_it_was_made(sending: Sending) -> None:

@@ -36,7 +36,8 @@ from engine.interpreter.gate import (
     decide,
     is_held_out,
 )
-from journeys.document import Settings
+from journeys.clock import earliest_allowed
+from journeys.document import QuietHours, Settings
 from tests.broken import broken, load, whole
 from tests.gate_cases import asked, cases, told, update
 
@@ -246,6 +247,64 @@ def test_a_line_of_equals_leaves_in_order_and_within_the_caps(
             assert not is_too_much(one.until, cap, [one.at for one in left if counts_for(cap, one)] + others)
 
 
+class Planned(NamedTuple):
+    """A message of a plan: it comes at `since`."""
+
+    id: str
+    priority: int
+    since: datetime
+
+
+planned = st.lists(st.builds(Planned, st.sampled_from("abcdefgh"), st.integers(1, 3), steps.map(lambda n: NOW + n * STEP)), min_size=2, max_size=6, unique_by=lambda one: one.id)  # fmt: skip
+
+
+def played(plan: list[Planned], rules: Limits) -> dict[str, datetime]:
+    """Message -> when it leaves, where each is asked when it comes and then at the instant it was told, those told nothing of each other."""
+    due, held, left, at = {one.id: one.since for one in plan}, dict[str, datetime](), dict[str, datetime](), NOW
+    by_id = {one.id: one for one in plan}
+    for _ in range(400):
+        if not due:
+            return left
+        id = min(due, key=lambda one: (due[one], one))
+        at, one = due.pop(id), by_id[id]
+        waiting = [
+            Held(other, "default", by_id[other].priority, by_id[other].since, until, "email", "marketing") for other, until in held.items()
+        ]
+        former = [Former("default", gone, "email", "marketing") for gone in left.values()]
+        message = SendRequest(id, "email", "marketing", "marketing", "default", one.priority, None, "UTC", one.since)
+        verdict = decide(message, Person("a@example.org"), {"email": {"marketing": "granted"}}, {}, rules, former, waiting, at)
+        held.pop(id, None)
+        match verdict:
+            case Hold(until=until):
+                assert until > at
+                assert verdict.alone is not None
+                assert (verdict.alone < until) == bool(verdict.behind)
+                held[id] = due[id] = until
+            case Pass():
+                left[id] = at
+            case _:
+                raise AssertionError("nobody is refused for another")
+    raise AssertionError("it never ends")
+
+
+@settings(max_examples=100, deadline=None)
+@given(planned, st.lists(caps, min_size=1, max_size=2), quiet_times.filter(lambda one: one is None or one.start != one.end))
+def test_whatever_is_planned_for_a_contact_leaves_and_the_more_important_first(
+    plan: list[Planned], some: list[Cap], quiet: QuietTime | None
+) -> None:
+    """None is lost by another, and no cap is broken; whoever comes more important is at most as late as without the others of lesser rank."""
+    rules = Limits(quiet, tuple(some))
+    left = played(plan, rules)
+    assert left.keys() == {one.id for one in plan}
+    request = SendRequest("m", "email", "marketing", "marketing", "default", 3, None, "UTC")
+    for cap in (one for one in some if counts_for(one, request)):
+        for id, at in left.items():
+            assert not is_too_much(at, cap, [other for key, other in left.items() if key != id])
+    best = min(plan, key=lambda one: (one.priority, one.since, one.id))
+    before = [one for one in plan if one.id != best.id and left[one.id] <= best.since]
+    assert left[best.id] == played([*before, best], rules)[best.id], "those that came before it had left already"
+
+
 def test_many_caps_and_many_messages_are_no_work() -> None:
     """Bounded: what is asked of the walk grows with what is ahead, not with time. Counted in looks at the clock of a window."""
     looked = Counter[str]()
@@ -350,3 +409,59 @@ def test_a_step_says_what_it_sends_and_else_its_journey_does(said: dict[str, Any
     assert message.hold_out is None
     group = engine.interpreter.gate.wanted("m1", "email", {**said, "hold_out": {"percent": 5, "name": "n"}}, journey).hold_out
     assert group == HoldOut(5, "n")
+
+
+# --- whose clock ---
+
+ZONES = ["Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]
+around_changes = st.builds(
+    lambda day, minutes: datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(minutes=minutes),
+    st.sampled_from(["2026-03-28", "2026-10-24", "2026-03-07", "2026-10-31", "2026-10-03", "2011-12-29"]),
+    st.integers(0, 3_000),
+)
+clock_times = st.integers(0, 143).map(lambda n: time(n // 6, n % 6 * 10))
+zones = st.sampled_from(ZONES)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    around_changes,
+    clock_times,
+    clock_times,
+    clock_times,
+    clock_times,
+    st.none() | st.just("Nowhere/Land") | zones,
+    zones,
+    zones,
+    st.booleans(),
+)
+def test_quiet_hours_by_choice_and_by_law_are_on_the_recipients_clock_and_else_on_the_one_they_were_meant_for(
+    now: datetime,
+    start: time,
+    end: time,
+    law_start: time,
+    law_end: time,
+    own: str | None,
+    of_workspace: str,
+    of_journey: str,
+    by_journey: bool,
+) -> None:
+    """Across the changes of clocks: it leaves at the first instant at which neither is quiet (`tests.journeys.test_clock` walks there by minutes)."""
+    chosen = QuietHours(start=f"{start:%H:%M}", end=f"{end:%H:%M}") if by_journey else None
+    law = ChannelQuiet("sms", QuietTime(law_start, law_end, (), of_workspace), by_law=True)
+    message = SendRequest("m", "sms", "marketing", "marketing", "default", 3, chosen, of_journey)
+    rules = Limits(QuietTime(start, end, (), of_workspace), channel_quiet=(law,))
+    verdict = decide(message, Person("+41446681800", own), {"sms": {"marketing": "granted"}}, {}, rules, [], [], now)
+    theirs = own if own in ZONES else None
+    choice, legal = ZoneInfo(theirs or (of_journey if by_journey else of_workspace)), ZoneInfo(theirs or of_workspace)
+    expected = now
+    for _ in range(20):
+        after = expected
+        for begins, ends, zone in ((start, end, choice), (law_start, law_end, legal)):
+            after = earliest_allowed(after, begins, ends, zone) or after
+        if after == expected:
+            break
+        expected = after
+    else:
+        expected = now + LOOK_AGAIN  # the two leave no minute between them
+    assert (verdict.until if isinstance(verdict, Hold) else now) == expected

@@ -207,9 +207,9 @@ def test_with_a_short_cap_it_waits_as_short_and_is_not_asked_fifty_times(due: Du
     assert due.performer.asked <= 6
 
 
-def test_it_is_skipped_at_once_only_if_its_instant_is_too_late(due: Due) -> None:
-    """The line moves it to 34 hours from now."""
-    wait = NEXT_MORNING - EVENING
+def test_it_is_skipped_at_once_only_if_its_instant_is_too_late_without_the_line(due: Due) -> None:
+    """The line moves it to 34 hours from now; alone it would have left in ten."""
+    wait = MORNING - EVENING
     due.journey("patient", "welcome", hold_at_most=f"PT{int(wait.total_seconds())}S", priority=4)
     due.journey("hasty", "welcome", hold_at_most=f"PT{int(wait.total_seconds()) - 1}S", priority=4)
     due.journey("cart", "cart_abandonment")
@@ -218,16 +218,62 @@ def test_it_is_skipped_at_once_only_if_its_instant_is_too_late(due: Due) -> None
     assert due.stands(due.enters("patient")) == ("held", "in_line", NEXT_MORNING)
 
 
-def test_the_time_it_may_be_held_counts_from_when_it_was_held_first(due: Due) -> None:
-    cart, welcome = both(due, hold_at_most="P2D")
+def test_more_important_ones_that_come_again_and_again_put_it_off_and_do_not_lose_it(due: Due) -> None:
+    """Its journey lets it wait for 12 hours; behind others it waits for days."""
+    with due.world.db.write() as session:
+        settings.put(session, "frequency_caps", {"caps": [{"count": 1, "per": timedelta(hours=20)}]}, "test", EVENING)
+    cart, welcome = both(due, hold_at_most="PT12H")
     due.at(MORNING, cart)
     due.journey("again", "cart_abandonment")
-    due.world.now = NEXT_MORNING - timedelta(minutes=1)
-    again = due.enters("again")
+    day = NEXT_MORNING
+    for _ in range(3):
+        due.world.now = day - timedelta(minutes=1)
+        again = due.enters("again")
+        due.at(day, welcome)
+        assert due.stands(welcome) == ("held", "in_line", day + timedelta(days=1))
+        due.at(day, again)
+        day += timedelta(days=1)
+    due.at(day, welcome)
+    assert due.provider.sent == ["cart", "again", "again", "again", "welcome"]
+
+
+def test_the_time_it_may_be_held_begins_when_those_before_it_let_it_go(due: Due) -> None:
+    cart, welcome = both(due, hold_at_most="PT12H")
+    due.at(MORNING, cart)
+    hours = {"start": "07:00", "end": "19:30", "zone": "Europe/Zurich"}
+    with due.world.db.write() as session:
+        settings.put(
+            session,
+            "quiet_hours",
+            {**hours, "channels": [{"channel": "sms", "start": "07:00", "end": "19:30", "by_law": True}]},
+            "test",
+            MORNING,
+        )
     due.at(NEXT_MORNING, welcome)
-    assert due.stands(welcome)[:2] == ("skipped", "held_too_long_quiet_hours"), "the next morning comes 58 hours after the first hold"
-    due.at(NEXT_MORNING, again)
-    assert due.provider.sent == ["cart", "again"]
+    assert due.stands(welcome) == ("held", "quiet_hours", NEXT_MORNING + timedelta(hours=11, minutes=30)), (
+        "46 hours after it was held first"
+    )
+    hours = {"start": "07:00", "end": "21:30", "zone": "Europe/Zurich"}
+    with due.world.db.write() as session:
+        settings.put(
+            session,
+            "quiet_hours",
+            {**hours, "channels": [{"channel": "sms", "start": "07:00", "end": "21:30", "by_law": True}]},
+            "test",
+            MORNING,
+        )
+    due.at(NEXT_MORNING + timedelta(hours=11, minutes=30), welcome)
+    assert due.stands(welcome)[:2] == ("skipped", "held_too_long_quiet_hours"), "13 and a half since those before it let it go"
+
+
+def test_who_never_gets_a_turn_is_skipped_in_the_end(due: Due) -> None:
+    cart, welcome = both(due, hold_at_most="P30D")
+    due.at(MORNING, cart)
+    due.journey("again", "cart_abandonment")
+    due.world.now = EVENING + timedelta(days=29, hours=23)
+    due.enters("again")
+    due.attempt(welcome)
+    assert due.stands(welcome)[:2] == ("skipped", "held_too_long_in_line")
 
 
 # --- what stands before it goes away ---
