@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from journeys.channels import SENDABLE
+from journeys.channels import SENDABLE, TO_TEAM
 from journeys.errors import Issue, Misconfigured, Unfit
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ PREFIX = "PFADWERK_"
 TEST_PREFIX = "PFADWERK_TEST_"
 """Variables of the test suite; never settings, never a typing mistake."""
 
-CHANNELS = (*SENDABLE, "team")
+CHANNELS = (*SENDABLE, *TO_TEAM)
 KEY_MIN_CHARACTERS = 32
 
 

@@ -22,7 +22,7 @@ from activities.custom.handler import CustomActivityHandler
 from activities.happenings import Streak
 from activities.look_ahead import LookAhead
 from activities.measures import Measures
-from activities.providers import ConfiguredProvider, Outbox, Surroundings
+from activities.providers import ConfiguredProvider, Outbox, Provider, Surroundings
 from activities.providers.registry import kept_here
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.sending import confirmations, coupon_codes, resend
@@ -36,6 +36,8 @@ from activities.sending.temporal_activities import UNMEASURED, effect_activity, 
 from activities.sending.watch import watch
 from activities.team.handler import TeamHandler
 from activities.team.notices import Notifier, tell
+from activities.team.task_notices import Desk, TaskTeller
+from activities.team.task_notices import tell as tell_of_tasks
 from activities.tracking import Tracking
 from activities.webhooks.fake import pretend_post
 from commands.logs import core_logging
@@ -106,6 +108,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
         partial(watch, effects),
         partial(coupon_codes.settle, engine),
         partial(tell, build_notifier(settings, effects)),
+        partial(tell_of_tasks, build_task_teller(settings, effects, accounts)),
     ]
     keeper = Keeper(engine, temporal, every_seconds=settings.keeper_interval.total_seconds(), duties=duties)
     async with AsyncExitStack() as lasting:
@@ -243,9 +246,15 @@ def _live_performers(
     guard = Guard.allowing(settings.webhook_allow)
     nobody = accounts.nobody
     carried: dict[str, Carried] = {channel: MessageHandler(messaging, nobody, channel) for channel in SENDABLE}
-    carried["team"] = TeamHandler(messaging, nobody, partial(by_slack, guard))
+    carried["team"] = TeamHandler(messaging, nobody, partial(by_slack, guard), partial(_chat_of, accounts))
     others = custom_performers(customs, reveal=partial(_reveal, engine))
     return LivePerformers(accounts, carried, {"webhook": WebhookHandler(messaging, guard), **others})
+
+
+def _chat_of(accounts: Accounts) -> tuple[str, Provider]:
+    """Who carries the team chat now."""
+    carrier = accounts.of_channel("chat")
+    return carrier.account, carrier.provider
 
 
 def _staging_performers(
@@ -270,7 +279,7 @@ def pretending_performers(messaging: MessageSettings, outbox: Outbox) -> dict[st
     from activities.webhooks.fake import PretendWebhook, pretend_slack
 
     performers: dict[str, ChannelHandler] = {channel: MessageHandler(messaging, outbox, channel) for channel in SENDABLE}
-    performers["team"] = TeamHandler(messaging, outbox, pretend_slack, remembers=outbox.remembers)
+    performers["team"] = TeamHandler(messaging, outbox, pretend_slack, lambda: ("", outbox), remembers=outbox.remembers)
     performers["webhook"] = PretendWebhook()
     return performers
 
@@ -283,6 +292,13 @@ def build_notifier(settings: Settings, effects: Effects) -> Notifier:
     from activities.webhooks.address_guard import Guard
 
     return Notifier(effects, partial(by_webhook, Guard.allowing(settings.webhook_allow)), translator)
+
+
+def build_task_teller(settings: Settings, effects: Effects, accounts: Accounts) -> TaskTeller:
+    """Who tells members of their tasks; in staging the team chat is the outbox."""
+    engine = effects.engine
+    desk = Desk(engine.db, effects.breakers.now, translator, settings.public_url)
+    return TaskTeller(desk, effects.breakers, partial(accounts.of_channel, "chat"))
 
 
 def custom_performers(customs: Iterable[CustomActivity], fake: bool = False, reveal: Reveal | None = None) -> dict[str, ChannelHandler]:

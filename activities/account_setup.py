@@ -43,10 +43,12 @@ def secret_fields(kind: Kind) -> frozenset[str]:
 
 
 def destination_fields(kind: Kind) -> frozenset[str]:
-    """The fields that decide where, and how well protected, its secrets travel: those marked `destination`; without marks, every plain one."""
+    """The fields that decide where, and how well protected, its secrets travel: those marked `destination`; without marks, every plain one that does not
+    deny it."""
     extras = {name: one.json_schema_extra for name, one in kind.Config.model_fields.items()}
     marked = frozenset(name for name, extra in extras.items() if isinstance(extra, Mapping) and extra.get("destination"))
-    return marked or frozenset(extras) - secret_fields(kind) - made_fields(kind)
+    denied = frozenset(name for name, extra in extras.items() if isinstance(extra, Mapping) and extra.get("destination") is False)
+    return marked or frozenset(extras) - secret_fields(kind) - made_fields(kind) - denied
 
 
 def made_fields(kind: Kind) -> frozenset[str]:

@@ -25,6 +25,7 @@ from models.admin import (
     UploadPart,
     WorkspaceSetting,
 )
+from models.chat import ChatPost
 from models.columns import id_at, new_id
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, ContactPhone, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
@@ -58,7 +59,7 @@ from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal,
 from models.segment import Segment, SegmentDay, SegmentFlip, SegmentMark, SegmentMember
 from models.sending import SendingDay, SendingDelta, SendingLevel, SendingPlan, SendingPlanDay
 from models.session import PATIENT, Database, Limits, lock
-from models.team import Member, Rotation, Task, TaskChange
+from models.team import Member, Rotation, Task, TaskChange, TaskNotice
 
 __all__ = [
     "DUE_OPT_IN",
@@ -77,6 +78,7 @@ __all__ = [
     "CatalogueEvent",
     "CatalogueField",
     "ChannelAccount",
+    "ChatPost",
     "Consent",
     "ConsentState",
     "Contact",
@@ -156,6 +158,7 @@ __all__ = [
     "TallyDelta",
     "Task",
     "TaskChange",
+    "TaskNotice",
     "Template",
     "TemplateVersion",
     "Trail",

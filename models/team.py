@@ -73,6 +73,34 @@ class Task(SQLModel, table=True):
     finished_at: datetime | None = None
 
 
+CHANGED = "is_changed"
+UNTOLD = "state IN ('waiting','claimed')"
+
+
+class TaskNotice(SQLModel, table=True):
+    """What a member is told of an open task in the team chat (real time). `what`: assigned or overdue. `state`: waiting, claimed (a call is being
+    made), sent, failed, or uncertain. `next_at`: when it is tried, or how long the claim holds. `is_changed`: the task is not any more as it was
+    told; `changes` counts how often. It goes once its task is over and the message says so."""
+
+    __tablename__ = "task_notice"
+    __table_args__ = (
+        Index("ix_task_notice_untold", "next_at", sqlite_where=text(UNTOLD), postgresql_where=text(UNTOLD)),
+        Index("ix_task_notice_changed", "next_at", sqlite_where=text(CHANGED), postgresql_where=text(CHANGED)),
+        Index("ix_task_notice_task", "task_id"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
+    task_id: str = Field(foreign_key="task.id", max_length=160)
+    member_id: str = Field(max_length=32)
+    what: str = Field(max_length=12)
+    state: str = Field(default="waiting", max_length=12)
+    attempts: int = 0
+    next_at: datetime
+    code: str = Field(default="", max_length=64)
+    is_changed: bool = False
+    changes: int = 0
+
+
 class TaskChange(SQLModel, table=True):
     """What happened to a task, and who did it."""
 

@@ -31,6 +31,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "httpx": "the type of the HTTP client",
     },
     "activities/providers/fcm.py": {"httpx": "the type of the HTTP client"},
+    "activities/providers/slack.py": {"httpx": "the type of the HTTP client"},
     "activities/providers/http_fake.py": {"http.client": "for tests and benchmarks: a receiver of theirs, with one connection a thread"},
     "activities/rendering/pool.py": {"socket": "a pair of sockets to each render process"},
     "activities/rendering/child.py": {"socket": "a pair of sockets to each render process"},

@@ -28,7 +28,7 @@ from api.admin.run_timeline import TrailLine
 from builder_ui.kit import labels
 from engine.runs.trail import KINDS
 from journeys.catalogue import EVENTS, SYSTEM_EVENTS
-from journeys.channels import ASKED, CONSENTS, SENDABLE
+from journeys.channels import ASKED, CONSENTS, SENDABLE, TO_TEAM
 from journeys.nodes import BUILT_IN, Palette
 from journeys.rules.terms.message import MESSAGE_EVENTS, OFFERED
 from settings import CHANNELS, Settings
@@ -123,7 +123,7 @@ def test_every_channel_that_is_offered_can_be_sent_on() -> None:
         assert channel in PARTS, "templates are written for it"
         assert channel in Outbox.channels, "a provider carries it"
         assert channel in labels.CHANNELS, "it has a name"
-    assert set(CHANNELS) == {*SENDABLE, "team"}
+    assert set(CHANNELS) == {*SENDABLE, *TO_TEAM}
     assert set(ASKED) - {"tracking"} == set(SENDABLE)
     assert set(ASKED) <= set(CONSENTS)
 

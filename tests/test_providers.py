@@ -30,12 +30,21 @@ ROOMS = ("activities", "api", "builder_ui", "commands", "crm", "engine", "journe
 REACHING = tuple(name.partition(":")[0] for name in BUILT_IN)
 
 REGISTRY = "activities/providers/registry.py"
+WEBHOOK = "Slack's incoming webhook: an address that is a secret of the workspace, and goes through no account"
 NAMED: dict[str, dict[str, str]] = {
+    "slack": {
+        "activities/team/handler.py": WEBHOOK,
+        "activities/team/slack.py": WEBHOOK,
+        "activities/webhooks/fake.py": WEBHOOK,
+        "builder_ui/settings/secrets.py": WEBHOOK,
+        "journeys/nodes/notify_team.py": "the webhook's step; and where in Slack marketers find the ID of a channel",
+        "worker.py": WEBHOOK,
+    },
     "smtp": {
         "api/admin/accounts.py": "examples in OpenAPI are of a provider that there is",
         "commands/demo/story.py": "the code of a made-up bounce is one that a mail server gives",
         "settings.py": "the variables that seed the first account are public; each is a field with its description",
-    }
+    },
 }
 """Provider -> files besides its own and the one list that name it, and why. A new one needs none."""
 

@@ -559,6 +559,8 @@ class Notices(Setting):
     """Called with each notice; empty: none. Where it leads is judged when it is called (`activities.webhooks.address_guard`)."""
     webhook_secret: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=64)
     """The name of the secret that signs those calls; empty: they are not signed."""
+    tasks: bool = False
+    """Members are told in the team chat of tasks that they get, and of theirs that are overdue."""
 
 
 class DoubleOptIn(Setting):

@@ -41,6 +41,8 @@ class CallbackRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    received_at: datetime | None = None
+    """Real time, for signatures that do not last; who judges by it refuses a call without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,16 @@ class Reply:
     sets_off: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """Somebody of the team pressed a button of a message. `user` is the provider's name for them, `value` what the button says
+    (`Button.value`), `answer_at` where they alone can be answered; empty: nowhere."""
+
+    user: str
+    value: str
+    answer_at: str = field(default="", repr=False)
+
+
 class Callback(ABC):
     """One address that a provider calls. `config` is that of the account the address belongs to."""
 
@@ -102,5 +114,5 @@ class Callback(ABC):
         """Raises: CallbackRefused, unless the provider has signed the call with what `config` holds; CallbackLater: nobody can say now."""
 
     @abstractmethod
-    def read(self, request: CallbackRequest) -> Sequence[Happening | Reply]:
+    def read(self, request: CallbackRequest) -> Sequence[Happening | Reply | Pressed]:
         """What it tells, in its order; what is of no interest is left out. Raises: CallbackUnreadable; CallbackLater."""

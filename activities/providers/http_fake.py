@@ -29,7 +29,7 @@ from activities.providers.provider import (
     SenderStopped,
     Surroundings,
 )
-from journeys.channels import CHANNELS
+from journeys.channels import CHANNELS, TO_TEAM
 
 CODES: dict[int, type[ProviderFailure]] = {
     400: MessageDead, 401: SenderStopped, 403: SenderStopped, 404: AddressDead, 408: RetryLater, 410: AddressDead, 413: MessageDead,
@@ -50,7 +50,7 @@ class HttpFake(ConfiguredProvider):
 
     name = "http_fake"
     label = "HTTP fake"
-    channels = frozenset({*CHANNELS, "team"})
+    channels = frozenset({*CHANNELS, *TO_TEAM})
     delivery_check: DeliveryCheck = "lookup"
     Config = HttpFakeConfig
 

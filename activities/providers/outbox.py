@@ -23,11 +23,11 @@ from activities.providers.provider import (
     RetryLater,
     Surroundings,
 )
-from journeys.channels import SENDABLE
+from journeys.channels import SENDABLE, TO_TEAM
 from models import Database, OutboxItem
 from storage.sql import table, upsert
 
-CHANNELS = frozenset({*SENDABLE, "team"})
+CHANNELS = frozenset({*SENDABLE, *TO_TEAM})
 items = table(OutboxItem)
 
 

@@ -32,6 +32,16 @@ _CODE = re.compile(r"[^A-Za-z0-9_.:-]")
 
 
 @dataclass(frozen=True, slots=True)
+class Button:
+    """Below a message to the team: it opens `url`, or tells us `value` (`activities.providers.callback.Pressed`). `is_first`: the one that most want."""
+
+    label: str
+    url: str = ""
+    value: str = ""
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message, ready to go. `once_key` names it for good: the same key is the same message.
 
@@ -61,6 +71,8 @@ class Outgoing:
     lifetime: timedelta | None = None
     urgency: str = "normal"
     replaces: str = ""
+    buttons: tuple[Button, ...] = ()
+    """For channels that show some; others leave them out."""
 
     def __post_init__(self) -> None:
         lines = (self.once_key, self.recipient, self.sender, self.reply_to, self.subject, *self.headers.values())
@@ -228,11 +240,25 @@ class Printer(Protocol):
     def separates_sides(self) -> bool: ...
 
 
+@runtime_checkable
+class Conversation(Protocol):
+    """A provider whose messages can be changed and answered by a press on a button. `delivery_check` and all else is as of any other."""
+
+    def revise(self, message: Outgoing) -> None:
+        """The message of the same once key now says this; nothing, where this account has posted none. Raises: ProviderFailure."""
+
+    def person(self, user: str) -> str | None:
+        """The e-mail address of one of its users that the provider vouches for; None: it does not. Raises: ProviderFailure."""
+
+    def reply(self, answer_at: str, text: str) -> None:
+        """Tells whoever pressed a button (`Pressed.answer_at`), and nobody else. Raises: ProviderFailure."""
+
+
 class ProviderConfig(BaseModel):
     """What an account of a provider is set up with. A field's title and description are its label and its hint in the account form (both are
     message ids), its type and bounds what the form takes; a `SecretStr` is stored sealed and never shown again. A field that decides where the secrets are sent says
-    `json_schema_extra={"destination": True}`: when it changes, they must be typed again. Where none says so, every field does that is no secret. What nobody types
-    says `{"made": True}`: no form shows it, and it stays whatever else changes."""
+    `json_schema_extra={"destination": True}`: when it changes, they must be typed again. Where none says so, every field does that is no secret and does not deny
+    it (`False`). What nobody types says `{"made": True}`: no form shows it, and it stays whatever else changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -297,6 +323,8 @@ class ConfiguredProvider(ABC):
     """Pattern of the domain of Message-IDs that the provider gives to mails, if it does: what stands before it is then its name for the message."""
     callbacks: ClassVar[Mapping[str, type[Callback]]] = {}
     """Last part of the address under `/callbacks/ACCOUNT/` -> who reads what comes in there."""
+    calls_for: ClassVar[str] = "Enter at the provider, so that it reports deliveries and bounces:"
+    """What these addresses are for, as a message id."""
     timeout_seconds: float
 
     @classmethod

@@ -14,7 +14,17 @@ from journeys.channels import ROUTES
 
 HERE = ("site_inbox:SiteInbox",)
 """Providers that call nobody: what they take lies in the workspace's own database, so that staging has them, too."""
-BUILT_IN = ("smtp:Smtp", "ses:Ses", "twilio:Twilio", "webpush:WebPush", "fcm:Fcm", "postal_http:PostalHttp", "imap:Imap", *HERE)
+BUILT_IN = (
+    "smtp:Smtp",
+    "ses:Ses",
+    "twilio:Twilio",
+    "webpush:WebPush",
+    "fcm:Fcm",
+    "postal_http:PostalHttp",
+    "imap:Imap",
+    "slack:Slack",
+    *HERE,
+)
 """`file:class` of every provider that reaches people, a file being called like its provider, in the order in which pages offer them. The outbox is always there."""
 
 Kind = type[ConfiguredProvider]

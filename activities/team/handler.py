@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from activities.providers.provider import Answer, DeliveryCheck, InDoubt, MessageDead, Provider, ProviderFailure, RetryLater, SenderStopped
+from activities.providers.provider import (
+    AddressDead,
+    Answer,
+    DeliveryCheck,
+    InDoubt,
+    MessageDead,
+    Outgoing,
+    Provider,
+    ProviderFailure,
+    RetryLater,
+    SenderStopped,
+)
+from activities.rendering.render import one_line
 from activities.sending.gate import Pass, Refuse, Verdict
 from activities.sending.handler import AddressReason, CannotPrepare, Carried, Draft, Job, Person
 from activities.sending.ledger import message_id_of
@@ -28,6 +41,8 @@ def secret_of(session: Session, messaging: MessageSettings, name: object) -> str
         raise CannotPrepare("no_secret") from None
 
 
+GetsChat = Callable[[], tuple[str, Provider]]
+"""Who carries the team chat now: (account, provider)."""
 PostToSlack = Callable[[str, str, str, datetime], Answer]
 """(webhook address, once key, text, now) -> answer"""
 
@@ -51,11 +66,13 @@ class ExternalCall:
 
 @dataclass(slots=True)
 class TeamHandler(Carried, ExternalCall):
-    """One notice to several colleagues, by e-mail and Slack. Whoever got it does not get it again because another did not."""
+    """One notice to several colleagues, by e-mail, in the team chat and by Slack's incoming webhook. Whoever got it does not get it again because
+    another did not."""
 
     messaging: MessageSettings
     provider: Provider
     post_to_slack: PostToSlack
+    chat: GetsChat
     remembers: timedelta = timedelta(0)
     """One notice is several calls, and Slack knows no keys."""
     outlets: Mapping[str, str] = field(default_factory=lambda: {"sent": "sent", "skipped": "skipped", "failed": "failed"})
@@ -67,7 +84,8 @@ class TeamHandler(Carried, ExternalCall):
     @property
     def delivery_check(self) -> DeliveryCheck:
         """One notice is several calls, of which no provider can be asked together: what may not be repeated stays uncertain."""
-        return "idempotent" if self.provider.delivery_check == "idempotent" else "blind"
+        both = {self.provider.delivery_check, self.chat()[1].delivery_check}
+        return "idempotent" if both == {"idempotent"} else "blind"
 
     @property
     def timeout_seconds(self) -> float:
@@ -79,41 +97,64 @@ class TeamHandler(Carried, ExternalCall):
         to = email.addresses(session, named, job.row.contact_id)
         gone = email.meant_for(session, named, job.row.contact_id) if to else None
         slack = secret_of(session, self.messaging, said.get("slack_webhook"))
-        if not to and slack is None:
+        by, channel = said.get("by", "email"), said.get("chat_channel")
+        chat = [*([str(channel)] if channel else []), *(one for one in to if by != "email" and one not in named)]
+        if not to and slack is None and not chat:
             raise CannotPrepare("no_recipient")
+        mails = [one for one in to if by != "chat" or one in named]
         sender = settings.load(session, settings.Sender)
         return Draft(
-            {"to": to, "slack": slack, "sender": sender.email or self.messaging.mail_from, "instead_of": gone},
+            {"to": mails, "slack": slack, "chat": chat, "sender": sender.email or self.messaging.mail_from, "instead_of": gone},
             {"subject": str(said.get("subject", ""))[:200]},
         )
 
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
-        said, told, failures = job.call.input, 0, list[ProviderFailure]()
-        message_id = message_id_of(job.once_key)
-        for number, to in enumerate(draft.payload["to"]):
+        """Each account hears how its own calls went; the incoming webhook has none."""
+        told, failures = 0, list[ProviderFailure]()
+        heard = dict[str, ProviderFailure | None]()
+        for account, call in self._calls(job, draft):
             try:
-                email.by_email(
-                    self.provider,
-                    f"{job.once_key}:{number}",
-                    message_id,
-                    draft.payload["sender"],
-                    to,
-                    said.get("subject", ""),
-                    said["text"],
-                )
+                call()
                 told += 1
+                heard.setdefault(account, None)
             except ProviderFailure as failure:
+                failure.account = account
                 failures.append(failure)
-        if draft.payload["slack"]:
-            try:
-                self.post_to_slack(draft.payload["slack"], job.once_key, said["text"], job.as_of)
-                told += 1
-            except ProviderFailure as failure:
-                failures.append(failure)
+                heard[account] = failure
         if told == 0:
             raise _worst(failures)
         gone = {"instead_of": draft.payload["instead_of"]} if draft.payload.get("instead_of") else {}
-        return Answer(kind=failures[0].code if failures else "", raw={"data": {"told": told, "not_told": len(failures), **gone}})
+        return Answer(
+            kind=failures[0].code if failures else "",
+            raw={"data": {"told": told, "not_told": len(failures), **gone}},
+            accounts={account: failure for account, failure in heard.items() if account},
+        )
+
+    def _calls(self, job: Job, draft: Draft) -> Iterator[tuple[str, Callable[[], object]]]:
+        """(account, call) for everybody who is told. Of a member whom the chat does not know it is told by e-mail."""
+        said, payload, message_id = job.call.input, draft.payload, message_id_of(job.once_key)
+        subject, text = said.get("subject", ""), said["text"]
+        mail = partial(email.by_email, self.provider, subject=subject, text=text, sender=payload["sender"], message_id=message_id)
+        for number, to in enumerate(payload["to"]):
+            yield self.account, partial(mail, f"{job.once_key}:{number}", to=to)
+        account, chat = self.chat() if payload.get("chat") else ("", self.provider)
+        for number, to in enumerate(payload.get("chat", ())):
+            key = f"{job.once_key}:chat:{number}"
+            heading = one_line(subject)[:200]
+            message = Outgoing(key, message_id, "chat", to, subject=heading, text=text[: email.MAX_TEXT])
+            yield account, partial(_in_chat, chat, message, partial(mail, f"{key}:mail", to=to) if "@" in to else None)
+        if payload["slack"]:
+            yield "", partial(self.post_to_slack, payload["slack"], job.once_key, text, job.as_of)
+
+
+def _in_chat(chat: Provider, message: Outgoing, instead: Callable[[], object] | None) -> object:
+    """Raises: ProviderFailure."""
+    try:
+        return chat.send(message)
+    except AddressDead:
+        if instead is None:
+            raise
+        return instead()
 
 
 def _worst(failures: Sequence[ProviderFailure]) -> ProviderFailure:
@@ -122,4 +163,6 @@ def _worst(failures: Sequence[ProviderFailure]) -> ProviderFailure:
         for failure in failures:
             if isinstance(failure, sort):
                 return failure
-    return MessageDead(failures[0].code if failures else "no_recipient")
+    dead = MessageDead(failures[0].code if failures else "no_recipient")
+    dead.account = failures[0].account if failures else ""
+    return dead

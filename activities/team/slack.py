@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime
 
+from activities.mrkdwn import escaped
 from activities.providers.provider import Answer
 from activities.team.email import MAX_TEXT
 from activities.webhooks import client
@@ -18,10 +18,5 @@ def by_slack(guard: Guard, url: str, once_key: str, text: str, now: datetime, *,
     Raises:
         RetryLater, MessageDead: it did not go through, now or ever.
     """
-    body = json.dumps({"text": slack_text(text[:MAX_TEXT])}).encode()
+    body = json.dumps({"text": escaped(text[:MAX_TEXT])}).encode()
     return client.call(client.Request(once_key, url, body=body), guard, now, timeout_seconds=timeout_seconds).answer()
-
-
-def slack_text(text: str) -> str:
-    """Text whose values cannot mention everybody or forge links. Source: Slack, "Escaping text"."""
-    return re.sub(r"[&<>]", lambda match: {"&": "&amp;", "<": "&lt;", ">": "&gt;"}[match.group()], text)

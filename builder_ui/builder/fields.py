@@ -17,6 +17,9 @@ CHOICES = {
     "low": "low",
     "normal": "normal",
     "high": "high",
+    "email": "by e-mail",
+    "chat": "in the team chat",
+    "both": "both ways",
 }
 """Values of a `Literal` -> message ids."""
 AS_THEY_ARE = frozenset({"POST", "PUT", "PATCH", "GET", "DELETE"})

@@ -94,6 +94,7 @@ CHANNELS = {
     channels.TRACKING: "Tracking",
     channels.TOPIC: "Topic",
     "team": "Notice to the team",
+    "chat": "Team chat",
     "webhook": "Webhook",
 }
 REFUSALS = {

@@ -334,6 +334,10 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "notices.roles": ("Recipients", ""),
     "notices.at_most_every": ("Stuck runs of a journey: at most every", "Runs that get stuck in between are included in the next e-mail."),
     "notices.webhook": ("Webhook URL", "Called for each notice; for a chat, a pager or your own monitoring. Leave empty for none."),
+    "notices.tasks": (
+        "Tell members about their tasks in the team chat",
+        "New and overdue tasks, as direct messages with buttons to finish them. Needs a provider account for “Team chat”.",
+    ),
     "notices.webhook_secret": ("Signing secret", "Its name on the page “Secrets”. Leave empty to send unsigned calls."),
     "tracking.opens_need_consent": ("Opens are counted only with consent", "Required by France's data protection authority."),
 }

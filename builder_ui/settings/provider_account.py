@@ -146,7 +146,7 @@ def addresses(context: PageContext, data: Data, row: ProviderAccount) -> list[El
         return []
     places = [html.li({"key": route}, html.code(f"{context.app.public_url}/callbacks/{data.account}/{route}")) for route in kind.callbacks]
     return [
-        html.p({"key": "callbacks"}, context.t("Enter at the provider, so that it reports deliveries and bounces:")),
+        html.p({"key": "callbacks"}, context.t(kind.calls_for)),
         html.ul(places),
     ]
 

@@ -56,6 +56,7 @@ from storage.erasure_fence import ERASED, keep_imports_out
 from storage.locks import lock_contact
 from storage.run_rows import end_runs, open_runs
 from storage.sql import table
+from workspace import task_notices
 from workspace.audit import record
 
 log = logging.getLogger("pfadwerk.crm")
@@ -232,3 +233,4 @@ def _blank_tasks(session: Session, ids: Sequence[str], now: datetime) -> None:
         update(Task).where(col(Task.contact_id).in_(ids), col(Task.state).in_(("open", "taken"))).values(state="cancelled", finished_at=now)
     )
     session.execute(update(Task).where(col(Task.contact_id).in_(ids)).values(title="–", description="", note=""))
+    task_notices.note_change(session, ours)

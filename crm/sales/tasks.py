@@ -23,7 +23,7 @@ from storage.events import append_event
 from storage.json_values import clean_text
 from storage.locks import lock_contact, lock_contacts, person_of
 from storage.sql import table
-from workspace import members
+from workspace import members, task_notices
 
 OPEN = ("open", "taken")
 _OVER = {"finished": "The task is finished already.", "cancelled": "The task was cancelled already."}
@@ -79,6 +79,8 @@ def create(
     session.add(row)
     session.flush()
     _note(session, row, "created", by, now, owner=owner, instead_of=task.owner if owner != task.owner else None)
+    if owner:
+        task_notices.add(session, row.id, owner, "assigned", by)
     return row
 
 
@@ -190,6 +192,8 @@ def reassign(session: Session, task_id: str, owner: str | None, by: str, now: da
     before, task.owner = task.owner, owner
     task.state, task.taken_at = "open", None
     _note(session, task, "reassigned", by, now, before=before, after=owner)
+    if owner and owner != before:
+        task_notices.add(session, task.id, owner, "assigned", by)
     return task
 
 
@@ -253,6 +257,8 @@ def _escalate(session: Session, task_id: str, now: datetime) -> Event | None:
     if escalated_to:
         task.owner, task.state, task.taken_at = escalated_to, "open", None
     _note(session, task, "escalated", "system", now, before=before, after=task.owner, instead_of=meant if meant != escalated_to else None)
+    if task.owner:
+        task_notices.add(session, task.id, task.owner, "overdue", "system")
     properties = {"task_id": task.id, "run_id": task.run_id, "node": task.node, "owner": before, "escalated_to": escalated_to}
     return append_event(session, task.contact_id, "system", "Task Overdue", properties, now, source="task", message_id=_mark("late", task))
 
@@ -288,6 +294,8 @@ def _note(session: Session, task: Task, what: str, by: str, now: datetime, **det
     session.add(task)
     session.add(TaskChange(task_id=task.id, what=what, by=by[:120], detail={k: v for k, v in detail.items() if v is not None}, at=now))
     session.flush()
+    if what != "created":
+        task_notices.note_change(session, [task.id])
 
 
 def _mark(prefix: str, task: Task) -> str:

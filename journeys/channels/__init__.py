@@ -23,6 +23,8 @@ BUILT_IN: tuple[Channel, ...] = (Email(), Sms(), WhatsApp(), Push(), InApp(), Po
 CHANNELS: Mapping[str, Channel] = {channel.name: channel for channel in BUILT_IN}
 SENDABLE = tuple(channel.name for channel in BUILT_IN if channel.sendable)
 """Each has a step, a kind of template, an address and a provider."""
+TO_TEAM = ("team", "chat")
+"""No channels of contacts: an account can carry mails to the team, and messages to the team's chat."""
 TRACKING = "tracking"
 """No channel, but people consent to it in the same way: may we measure what you open and click?"""
 ASKED = (*SENDABLE, TRACKING)
@@ -81,7 +83,7 @@ else:
     """Likewise; empty: any of them."""
 
 __all__ = [
-    "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "ON_DEVICES", "ROUTES", "SENDABLE", "TOPIC", "TRACKING",
+    "ADDRESSED", "ASKED", "BUILT_IN", "CHANNELS", "CONSENTS", "DEFAULT", "ON_DEVICES", "ROUTES", "SENDABLE", "TOPIC", "TO_TEAM", "TRACKING",
     "AnySendable", "Approved", "Channel", "ChannelName", "ConsentSubject", "MessageConsent", "Part", "Route", "SendableChannel", "Step",
     "TemplateKind", "address_of", "reach_of",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ OWNER = "owner"
 
 
 class NotifyTeam(Node):
-    """Notifies your team by e-mail or in Slack.
+    """Notifies your team by e-mail, in the team chat or by a webhook of Slack.
 
     Subject and text can contain values: `{{ contact.company|default("no company") }}`. The journey continues whether
     or not the message could be delivered; a failure is on the timeline. If none of the recipients is on the team any
@@ -41,12 +41,30 @@ class NotifyTeam(Node):
     )
     slack_webhook: str | None = Field(
         None,
-        title="Slack channel",
+        title="Slack webhook",
         description="Name of the secret that holds the channel's webhook address.",
         max_length=64,
         json_schema_extra={"widget": "secret", "names": "secret"},
     )
-    subject: str = Field("", title="Subject", description="Of the e-mail.", examples=["New lead: {{ contact.company }}"], max_length=200)
+    by: Literal["email", "chat", "both"] = Field(
+        "email",
+        title="Members are told",
+        description="In the team chat: as a direct message, by e-mail if they are not there. Other addresses always get an e-mail.",
+    )
+    chat_channel: str | None = Field(
+        None,
+        title="Channel in the team chat",
+        description="Its ID, such as C024BE91L; in Slack at the bottom of the channel's details. The app must be in the channel.",
+        pattern=r"^[CG][A-Z0-9]{7,20}$",
+        max_length=21,
+    )
+    subject: str = Field(
+        "",
+        title="Subject",
+        description="Of the e-mail, and the first line in the team chat.",
+        examples=["New lead: {{ contact.company }}"],
+        max_length=200,
+    )
     text: str = Field(
         title="Text",
         examples=["{{ contact.email }} asked for a call."],
@@ -59,6 +77,10 @@ class NotifyTeam(Node):
         said: dict[str, Any] = {"text": fill(self.text, ctx.facts), "subject": fill(self.subject, ctx.facts), "to": list(self.to)}
         if self.slack_webhook is not None:
             said["slack_webhook"] = self.slack_webhook
+        if self.by != "email":
+            said["by"] = self.by
+        if self.chat_channel is not None:
+            said["chat_channel"] = self.chat_channel
         return Do(call=Call(channel="team", input=said))
 
     def resume(self, ctx: Context, outcome: Outcome) -> Answer:
@@ -75,5 +97,5 @@ class NotifyTeam(Node):
 
     def problems(self, node_id: str) -> Iterable[Issue]:
         yield from unread_places(node_id, {"subject": self.subject, "text": self.text})
-        if not self.to and self.slack_webhook is None:
-            yield Issue(code="no_recipient", text="No recipients: choose addresses or a Slack channel.", node_id=node_id, field="to")
+        if not self.to and self.slack_webhook is None and self.chat_channel is None:
+            yield Issue(code="no_recipient", text="No recipients: choose recipients, a channel or a webhook.", node_id=node_id, field="to")

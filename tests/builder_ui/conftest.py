@@ -236,7 +236,10 @@ def build_town(engine: Engine, settings: Settings) -> Town:
     keys = settings.signing_keys()
     sender = Sender(Tracking(keys, settings.public_url), tuple(keys.values()), "Pfadwerk <hello@example.org>")
     outbox = Outbox(engine.db, lambda: town.now)
-    performers = {"email": MessageHandler(sender, outbox, "email"), "team": TeamHandler(sender, outbox, Guard.allowing(()))}
+    performers = {
+        "email": MessageHandler(sender, outbox, "email"),
+        "team": TeamHandler(sender, outbox, Guard.allowing(()), lambda: ("", outbox)),
+    }
     town.effects = Effects(engine, performers, Breakers(engine.db))
     for entry in shown():
         for mail in entry.mails:

@@ -100,6 +100,8 @@ TABLES = {
             "notice",
             "notice_delivery",
             "segment",
+            "task_notice",
+            "chat_post",
         ),
         WORKSPACE,
     ),

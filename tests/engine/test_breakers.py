@@ -323,7 +323,10 @@ class Town:
 def town(world) -> Town:
     messaging = MessageSettings(Tracking({"1": b"k" * 32}, "https://example.org"), (b"k" * 32,), "shop@example.org")
     mail, team = Mail(), Mail(name="other", broken=False)
-    performers = {"email": MessageHandler(messaging, mail, "email"), "team": TeamHandler(messaging, team, lambda *_: Answer())}
+    performers = {
+        "email": MessageHandler(messaging, mail, "email"),
+        "team": TeamHandler(messaging, team, lambda *_: Answer(), lambda: ("", team)),
+    }
     with world.db.write() as session:
         for name, role in (("ada", "admin"), ("vic", "viewer")):
             session.add(Member(name=name, email=f"{name}@example.org", role=role, created_at=world.now))

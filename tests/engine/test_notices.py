@@ -110,7 +110,7 @@ class Desk:
 def desk(world) -> Iterator[Desk]:
     messaging = MessageSettings(Tracking({"1": b"k" * 32}, "https://pfadwerk.example.org"), (b"k" * 32,), "shop@example.org")
     mail = Mail()
-    team = TeamHandler(messaging, mail, lambda *_: Answer())
+    team = TeamHandler(messaging, mail, lambda *_: Answer(), lambda: ("", mail))
     effects = Effects(world.engine, {"team": team}, Breakers(world.db, lambda: world.now))
     made = Desk(world, mail, Notifier(effects, lambda *_: Answer(), translator))
     made.notifier = replace(made.notifier, post=made.post)

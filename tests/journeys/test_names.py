@@ -36,6 +36,7 @@ SAYS = frozenset(
         "create_task.outcomes",
         "create_task.title",
         "exit.reason",
+        "notify_team.chat_channel",
         "notify_team.subject",
         "notify_team.text",
         "send_push.replaces",
