@@ -35,7 +35,7 @@ from models import Member
 from storage.sql import table
 from workspace.members import add_member, put_rotation
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 SIZES = (200, 500)
 KEYS = "A name that somebody types quickly while the line is slow"

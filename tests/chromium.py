@@ -1,18 +1,19 @@
-"""Chromium for tests: its headless shell where there is one. That draws the same pages without a browser's windows around them, for two thirds of
-the CPU time. `tests/prepare.sh` installs it.
+"""Chromium for tests: its headless shell where there is one, which draws the same pages without a browser around them, for two thirds of the CPU
+time. What a browser adds (permissions, notifications) needs the whole one. `tests/prepare.sh` installs both.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+WHOLE = ("chromium", "chromium-browser", "google-chrome")
+QUICKEST = ("chromium-headless-shell", *WHOLE)
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -26,9 +27,9 @@ FLAGS = [
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser as long as the block lasts; tests that need it are left out where it cannot be had, never in CI."""
-    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+def chromium(programs: Sequence[str] = QUICKEST) -> Iterator[Browser]:
+    """The first of these that is installed, as long as the block lasts; tests that need it are left out where it cannot be had, never in CI."""
+    program = next((found for name in programs if (found := shutil.which(name))), None)
     if program is None:
         if os.environ.get("CI") == "true":
             pytest.fail("Chromium is not installed; CI leaves no test out")
