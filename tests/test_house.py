@@ -438,9 +438,14 @@ DEAR = {
             "tests/commands/test_safe_path.py",
         },
     ),
-    r"\b(chromium|firefox|webkit)\.launch": (
+    r"\b(chromium|firefox|webkit)\.launch|\bwith chromium\(": (
         "a browser for each file is enough: take `chrome`",
-        {"tests/activities/rendering/test_corpus.py", "tests/builder_ui/conftest.py"},
+        {
+            "tests/activities/rendering/test_corpus.py",
+            "tests/builder_ui/conftest.py",
+            "tests/builder_ui/test_push_browser.py",
+            "tests/chromium.py",
+        },
     ),
     r"\bstart_temporal\(": (
         "a Temporal server is a process of seconds: ask `World` of tests/engine/conftest.py, or tests/engine/test_workflow.py",

@@ -6,7 +6,6 @@ Only Temporal is absent: `Town.walk` plays the workflow of a run and jumps from 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import threading
@@ -23,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 
 from activities.look_ahead import KIND, LookAhead
@@ -58,6 +57,7 @@ from models import Contact, Database, Journey, Message, Restore, Run
 from settings import Settings
 from storage.events import append_event
 from tests.builder_ui.browsing import Enter, Serve
+from tests.chromium import chromium
 from tests.compiled import share_compiled
 from tests.plans import no_table_is_read_whole
 from tests.toy_provider import accounts_of
@@ -547,31 +547,13 @@ def opened(settings: Settings) -> Opener:
 expect.set_options(timeout=60_000)  # how long a page is given to show something: machines that test are busy
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 """Headless Chromium says that it is a machine, and opens by machines do not count."""
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
-    """Chromium for a whole file; tests that need it are left out where it cannot be had, never in CI."""
-    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed; CI leaves no test out")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    """Chromium for a whole file."""
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

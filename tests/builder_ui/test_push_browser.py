@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser as Chrome
 from playwright.sync_api import BrowserContext, expect
 from sqlmodel import select
 
@@ -29,6 +30,7 @@ from models import ConsentState, Contact, Device, Message, new_id
 from settings import Settings
 from tests.activities.providers.push_service import Browser, PushService
 from tests.builder_ui.browsing import complaints, eventually
+from tests.chromium import WHOLE, chromium
 from workspace import accounts as rows
 from workspace.api_keys import add_key
 
@@ -100,6 +102,13 @@ class Shop:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Chrome]:
+    """The whole browser: its headless shell allows no notifications."""
+    with chromium(WHOLE) as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route
 
 from activities.rendering import result
 from activities.rendering.conditionals import outlook_view
 from tests.activities.rendering.corpus import SOURCES, ours, theirs
+from tests.chromium import chromium
 
 HERE = Path(__file__).parent
 NEAR = 3
@@ -26,17 +25,10 @@ PICTURE = "<svg xmlns='http://www.w3.org/2000/svg' width='300' height='150'><rec
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     """One page for the file; every picture is 300 × 150 and nothing is fetched."""
-    program = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed; CI leaves no test out")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--headless", "--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         page = browser.new_page()
         page.route("**/*", _picture)
         yield page
-        browser.close()
 
 
 def _picture(route: Route) -> None:
