@@ -69,6 +69,9 @@ ACTS: Final[Mapping[str, Roles]] = {
     "contact.read": ANYONE,
     "contact.change": SELLERS,  # make, fields, owner, tags by hand
     "contact.tag_many": EDITORS,
+    "segment.read": ANYONE,  # and how many a rule would find
+    "segment.change": EDITORS,  # make, change, fill again, delete
+    "segment.fill": SELLERS,  # put contacts on a list kept by hand, and take them off
     "contact.import": EDITORS,
     "contact.leave_journey": EDITORS,
     "contact.export": ADMINS,  # everything about one person (GDPR Art. 15 and 20)
