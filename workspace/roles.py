@@ -69,9 +69,6 @@ ACTS: Final[Mapping[str, Roles]] = {
     "contact.read": ANYONE,
     "contact.change": SELLERS,  # make, fields, owner, tags by hand
     "contact.tag_many": EDITORS,
-    "segment.read": ANYONE,  # and how many a rule would find
-    "segment.change": EDITORS,  # make, change, fill again, delete
-    "segment.fill": SELLERS,  # put contacts on a list kept by hand, and take them off
     "contact.import": EDITORS,
     "contact.leave_journey": EDITORS,
     "contact.export": ADMINS,  # everything about one person (GDPR Art. 15 and 20)
@@ -81,7 +78,7 @@ ACTS: Final[Mapping[str, Roles]] = {
     "suppression.add": SELLERS,
     "suppression.lift": ADMINS,
     "list.export": SELLERS,  # personal data in bulk, as files; for the others the pages are enough
-    "segment.read": ANYONE,
+    "segment.read": ANYONE,  # members and growth, and how many a rule would find
     "segment.change": EDITORS,  # make, change, delete, and who is on a list kept by hand
     "task.read": ANYONE,
     "task.work": SELLERS,

@@ -273,7 +273,7 @@ def list_segment_members(
 
 
 @router.post("/segments/{key}/members", summary="Put contacts on a list", status_code=204, responses=CHANGE)
-def add_segment_members(key: Key, body: Contacts, server: TheServer, actor: Annotated[Actor, needs("segment.fill")]) -> None:
+def add_segment_members(key: Key, body: Contacts, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> None:
     """Who is on it stays; contacts that do not exist, or no longer, are passed over. 409 where a rule decides."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
@@ -284,7 +284,7 @@ def add_segment_members(key: Key, body: Contacts, server: TheServer, actor: Anno
 
 
 @router.post("/segments/{key}/members/remove", summary="Take contacts from a list", status_code=204, responses=CHANGE)
-def remove_segment_members(key: Key, body: Contacts, server: TheServer, actor: Annotated[Actor, needs("segment.fill")]) -> None:
+def remove_segment_members(key: Key, body: Contacts, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> None:
     """Who is not on it is passed over. 409 where a rule decides."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
