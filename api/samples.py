@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.coupons import pools
+from crm.segments import evaluation
 from engine.engine import Engine
 from engine.enrolment import unrouted
 from engine.versions import listing
@@ -53,6 +54,11 @@ def _sample(session: Session, now: datetime) -> Iterable[Metric]:
     oldest_inbox = session.scalar(select(func.min(Inbox.arrived_at)).where(col(Inbox.consumed) == false()))
     yield GaugeMetricFamily(
         "pfadwerk_inbox_lag_seconds", "Age of the oldest event that a run has not consumed.", value=_age(oldest_inbox, now)
+    )
+    yield GaugeMetricFamily(
+        "pfadwerk_segment_lag_seconds",
+        "Age of the oldest change that no segment has taken in.",
+        value=_age(evaluation.oldest(session), now),
     )
     yield GaugeMetricFamily(
         "pfadwerk_unrouted_parts",

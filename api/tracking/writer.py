@@ -411,7 +411,9 @@ def _resolved(
     if len(fresh) == 1 and fresh[0].previous_id is not None and fresh[0].trusted:
         return [(fresh[0], alias(session, _previous(session, fresh[0].previous_id), fresh[0].names[0], now))]
     visitors = {number for number, call in enumerate(fresh) if not call.trusted}
-    return list(zip(fresh, resolve_batch(session, [call.names for call in fresh], now, visitors=visitors), strict=True))
+    history = {number for number, call in enumerate(fresh) if call.row["backfill"]}
+    found = resolve_batch(session, [call.names for call in fresh], now, visitors=visitors, history=history)
+    return list(zip(fresh, found, strict=True))
 
 
 def _previous(session: Session, previous_id: str) -> Name:

@@ -71,7 +71,9 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
     Raises:
         PfadwerkError: a name, tag or consent that cannot be stored.
     """
-    resolved = [found for found in resolve_batch(session, [person.names for person in people], now, manner.region) if found]
+    history = () if manner.wake else range(len(people))
+    names = [person.names for person in people]
+    resolved = [found for found in resolve_batch(session, names, now, manner.region, history=history) if found]
     with session.no_autoflush:
         locked = lock_contacts(session, [found.contact_id for found in resolved])
         batch = _Batch(session, locked, now, manner)

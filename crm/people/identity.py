@@ -81,18 +81,27 @@ def resolve_batch(
     now: datetime,
     region: str | None = None,
     visitors: Container[int] = (),
+    history: Container[int] = (),
 ) -> list[ResolvedContact | None]:
     """`resolve` for many calls at once, as if one after the other. Contacts that are found are locked, ids sorted.
 
-    `visitors`: places of the calls that anybody can have made (`crm.people.visitors`).
+    `visitors`: places of the calls that anybody can have made (`crm.people.visitors`). `history`: of those that bring in what was long ago: segments
+    take the new contacts in without telling anybody.
     Two or three statements, two more if contacts are created, and those of each merge.
     """
     calls = [normalise_all(names, region) for names in list_of_names]
     for _ in range(ATTEMPTS):
         plan = _plan(session, [usable for usable, _ in calls], visitors)
         if plan is not None and _write(session, plan, now):
-            return _finish(session, plan, [refused for _, refused in calls], now)
+            return _told(session, _finish(session, plan, [refused for _, refused in calls], now), history, now)
     raise Conflict("The contacts of this call keep changing; try again.")
+
+
+def _told(session: Session, found: list[ResolvedContact | None], history: Container[int], now: datetime) -> list[ResolvedContact | None]:
+    new = {number: one.contact_id for number, one in enumerate(found) if one is not None and one.created}
+    for silent in (False, True):
+        segment_marks.mark_new(session, [id for number, id in new.items() if (number in history) is silent], now, silent=silent)
+    return found
 
 
 def alias(session: Session, previous: Name, current: Name, now: datetime) -> ResolvedContact:
@@ -356,7 +365,6 @@ def _write(session: Session, plan: Plan, now: datetime) -> bool:
         if plan.contacts:
             made = [_contact_row(plan, contact_id, now) for contact_id in plan.contacts]
             session.execute(insert(table(Contact)), made)
-            segment_marks.mark_new(session, plan.contacts, now)
         identities = table(Identity)
         if plan.newly_shared:
             addresses = sorted(value for _, value in plan.newly_shared)

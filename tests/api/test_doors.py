@@ -126,6 +126,7 @@ def test_health_ready_and_metrics(client: TestClient, engine: Engine) -> None:
         "pfadwerk_http_request_seconds_bucket",
         "pfadwerk_ingest_events_total",
         "pfadwerk_inbox_lag_seconds",
+        "pfadwerk_segment_lag_seconds 0.0",
         "pfadwerk_ingest_backlog",
         'pfadwerk_open_runs{status="stuck"} 0.0',
         'pfadwerk_http_request_seconds_count{method="GET",route="/ui/contacts/{id}",status="4xx"} 1.0',

@@ -17,6 +17,7 @@ from crm.people.merge import MOVED, merge
 from crm.privacy.erasure import DELETED, erase
 from crm.privacy.export import PARTS, export
 from crm.sales import tasks
+from crm.segments import segments
 from journeys.changes import CreateTask
 from journeys.errors import Conflict, Invalid, NotFound
 from models import (
@@ -95,6 +96,8 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(Device(contact_id=id, kind="web", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
     session.add(CouponPool(key="p", name="P", created_at=now))
+    segments.create(session, "Guests", None, "m1", now)
+    segments.put_in(session, "guests", [id], "m1", now)
     session.flush()
     session.add(Coupon(pool_key="p", code="CODE", state="sent", contact_id=id))
     session.add(InAppMessage(idempotency_key="k", message_id="m1", contact_id=id, parts={"title": SECRET}, created_at=now, expires_at=now))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +14,10 @@ from sqlalchemy.orm import Session
 
 from crm.jobs import add_job
 from crm.people import profile
+from crm.people.identity import resolve_batch
 from crm.people.merge import merge
 from crm.people.unmerge import newest, unmerge
+from crm.privacy import retention
 from crm.privacy.erasure import erase
 from crm.rules import expression as sql
 from crm.segments import evaluation, fill, members, segments
@@ -217,3 +221,106 @@ def test_no_event_is_told_while_a_segment_is_filled_and_each_is_told_once_after(
 def _events(session: Session) -> list[str]:
     told = select(Event.name).where(Event.name.in_(["Segment Entered", "Segment Left"])).order_by(Event.id)
     return list(session.scalars(told))
+
+
+def test_somebody_new_is_told_of_and_somebody_imported_is_not(session: Session, now: datetime) -> None:
+    row = segments.create(session, "Reachable", {"field": "email", "operator": "notNull"}, "test", now)
+    filled(session, row, now)
+    new = [[("email", f"{name}@example.org")] for name in ("new", "imported")]
+    ids = [found.contact_id for found in resolve_batch(session, new, now, history={1}) if found]
+    done = evaluation.ask_waiting(session, evaluation.waiting(session, now), now)
+    assert {id for id, _ in members.page(session, segments.id_of(row))} == set(ids)
+    assert [event.contact_id for event in done.events] == ids[:1]
+
+
+def test_what_an_old_event_counted_for_goes_with_it_without_a_word(session: Session, contact: str, now: datetime) -> None:
+    row = segments.create(session, "Buyers", {"event": "Order Completed"}, "test", now)
+    append_event(session, contact, "track", "Order Completed", {}, now - timedelta(days=4_000), routed=True)
+    filled(session, row, now)
+    evaluation.ask_waiting(session, [contact], now)
+    assert members.count(session, segments.id_of(row)) == 1
+    cursor, more = "", True
+    while more:
+        cursor, _ = retention.page(session, cursor, now, ())
+        more = bool(cursor)
+    done = evaluation.ask_waiting(session, evaluation.waiting(session, now), now)
+    assert (members.count(session, segments.id_of(row)), done.left, done.events) == (0, 1, [])
+
+
+def test_lists_kept_by_hand_survive_a_merge_and_its_undoing(session: Session, make_contact: Any, now: datetime) -> None:
+    winner, loser = make_contact("w"), make_contact("x")
+    for name, on_it in (("Both", [winner, loser]), ("Theirs", [loser])):
+        segments.create(session, name, None, "test", now)
+        segments.put_in(session, name.lower(), on_it, "test", now)
+    merge(session, winner, loser, now)
+    assert on_lists(session, winner) == ["both", "theirs"]
+    assert on_lists(session, loser) == []
+    found = newest(session, winner)
+    assert found is not None
+    assert found.id is not None
+    unmerge(session, found.id, "test", now)
+    assert (on_lists(session, winner), on_lists(session, loser)) == (["both"], ["both", "theirs"])
+    assert [members.count(session, segments.id_of(one)) for one in segments.listed(session)] == [2, 1]
+
+
+def on_lists(session: Session, contact_id: str) -> list[str]:
+    return [one.key for one in members.of_contact(session, contact_id)]
+
+
+def filled(session: Session, row: Segment, now: datetime) -> None:
+    job = session.get_one(Job, row.fill_job)
+    while (cursor := fill.fill_page(session, job, now).cursor) is not None:
+        job.cursor = cursor
+
+
+# A shop's half-year, each day computed directly
+
+FIRST = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+DAYS = 182  # over the night in which the clocks go forward
+RULES: dict[str, tuple[Any, Callable[[list[tuple[datetime, float]], datetime], bool]]] = {
+    "active": ({"event": "Order Completed", "within": "P30D"}, lambda orders, now: any(now - at < timedelta(days=30) for at, _ in orders)),
+    "at-risk": (
+        {"rules": [{"segment": "active", "member": False}, {"event": "Order Completed", "within": "P60D"}]},
+        lambda orders, now: bool(orders) and timedelta(days=30) <= min(now - at for at, _ in orders) < timedelta(days=60),
+    ),
+    "inactive": (
+        {"event": "Order Completed", "did": False, "within": "P90D"},
+        lambda orders, now: all(now - at >= timedelta(days=90) for at, _ in orders),
+    ),
+    "often": (
+        {"event": "Order Completed", "within": "P60D", "count": {"operator": ">=", "value": 3}},
+        lambda orders, now: sum(now - at < timedelta(days=60) for at, _ in orders) >= 3,
+    ),
+    "large": (
+        {"event": "Order Completed", "count": {"value": 2}, "where": {"rules": [{"field": "total", "operator": ">=", "value": 50}]}},
+        lambda orders, now: sum(total >= 50 for _, total in orders) >= 2,
+    ),
+    "never": ({"event": "Order Completed", "did": False}, lambda orders, now: not orders),
+}
+
+
+def test_recency_and_frequency_equal_direct_computation_on_each_day_of_half_a_year(shared_sqlite: Database) -> None:
+    chance = Random(13)
+    rates = [chance.choice([0.0, 0.004, 0.02, 0.07]) for _ in range(40)]
+    orders: dict[str, list[tuple[datetime, float]]] = {f"h{number}": [] for number in range(len(rates))}
+    with shared_sqlite.engine.connect() as connection, connection.begin() as transaction:
+        with Session(connection, info=shared_sqlite.info, expire_on_commit=False) as session:
+            for id in orders:
+                session.add(Contact(id=id, created_at=FIRST, updated_at=FIRST))
+            session.flush()
+            for number in range(DAYS):
+                now = FIRST + timedelta(days=number)
+                if number in (0, 60):  # half of them are made in the middle, when there is a history already
+                    for key in [*RULES][:3] if number == 0 else [*RULES][3:]:
+                        filled(session, segments.create(session, key, RULES[key][0], "test", now, key=key), now)
+                for (id, theirs), rate in zip(orders.items(), rates, strict=True):
+                    if chance.random() < rate:
+                        at, total = now - timedelta(hours=chance.choice([0, 0, 5, 40])), chance.choice([10.0, 49.99, 50.0, 120.5])
+                        theirs.append((at, total))
+                        append_event(session, id, "track", "Order Completed", {"total": total}, now, occurred_at=at)
+                while waiting := evaluation.waiting(session, now):
+                    evaluation.ask_waiting(session, waiting, now)
+                for one in segments.listed(session):
+                    expected = {id for id, theirs in orders.items() if RULES[one.key][1](theirs, now)}
+                    assert {id for id, _ in members.page(session, segments.id_of(one), limit=100)} == expected, (one.key, number)
+        transaction.rollback()
