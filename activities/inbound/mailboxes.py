@@ -145,7 +145,6 @@ class Mailboxes:
 
     def _read(self, one: Carrier, folder: Folder, wakeups: Wakeups) -> None:
         row = self._numbered(one, folder)
-        self._mark(one, folder)
         left = MOST_A_TURN
         while left > 0 and not self.is_leaving():
             found = folder.uids(row.last_uid, row.since.date(), min(PAGE, left))
