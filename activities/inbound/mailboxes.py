@@ -102,13 +102,15 @@ class Mailboxes:
     def _begin(self, one: Carrier) -> bool:
         """Takes the turn, if it is anybody's. A stopped account has its time of its own, which a person may bring forward."""
         now, place = self.now(), cast(Imap, one.provider).place
+        with self.accounts.db.read() as session:
+            known = session.get(MailboxReading, one.account)
+            if known is not None and not _is_due(session, known, place, now):
+                return False
         new = MailboxReading(account=one.account, place=place, since=now - FIRST, until=now, next_at=now)
         with self.accounts.db.write() as session:
             session.execute(upsert(session, MailboxReading).values(new.model_dump()).on_conflict_do_nothing(index_elements=["account"]))
             row = session.get_one(MailboxReading, one.account, with_for_update=True)
-            stopped = stopped_accounts.find(session, one.account)
-            due = row.next_at if stopped is None else stopped.next_probe_at
-            if row.until > now or (due > now and row.place == place):
+            if not _is_due(session, row, place, now):
                 return False
             if row.place != place:
                 _begin_anew(row, 0, now - FIRST)
@@ -143,7 +145,6 @@ class Mailboxes:
 
     def _read(self, one: Carrier, folder: Folder, wakeups: Wakeups) -> None:
         row = self._numbered(one, folder)
-        self._mark(one, folder)
         left = MOST_A_TURN
         while left > 0 and not self.is_leaving():
             found = folder.uids(row.last_uid, row.since.date(), min(PAGE, left))
@@ -267,6 +268,12 @@ class Mailboxes:
         if row.holder != self.name or row.place != cast(Imap, one.provider).place:
             raise TurnLost
         return row
+
+
+def _is_due(session: Session, row: MailboxReading, place: str, now: datetime) -> bool:
+    stopped = stopped_accounts.find(session, row.account)
+    due = row.next_at if stopped is None else stopped.next_probe_at
+    return row.until <= now and (due <= now or row.place != place)
 
 
 def _begin_anew(row: MailboxReading, validity: int, since: datetime) -> None:

@@ -134,7 +134,7 @@ def passed_over(context: PageContext, data: Data) -> Element:
     note = t("These mails could not be read after several tries. They lie in the mailbox as they came; all others were read.")
     columns = [t(text) for text in ("When", "Number in the mailbox (UID)", "Reason")]
     lines: list[list[Element]] = [
-        [components.moment(t, one.passed_at), t.number(one.uid), html.code(one.code)] for one in data.reading.passed_over
+        [components.moment(t, one.passed_at), str(one.uid), html.code(one.code)] for one in data.reading.passed_over
     ]
     return panel(t("Mails passed over"), html.p({"className": "quiet"}, note), components.table(t("Mails passed over"), columns, lines))
 

@@ -10,13 +10,15 @@ import pytest
 
 from activities import account_setup
 from activities.providers import Providers
+from activities.providers.imap import Imap
 from activities.providers.smtp import Smtp
 from builder_ui.kit.i18n import translator_for
 from builder_ui.settings.account_form import PREFIX, fields_of, values_of
 from builder_ui.settings.provider_account import removing
+from models import MailboxReading, UnreadMail
 from tests.builder_ui.test_settings_pages import submit
 from tests.toy_provider import GOOD, LOFTS, Loft, Pigeon, settings_of
-from workspace import accounts
+from workspace import accounts, stopped_accounts
 
 ADDRESS = "/ui/settings/accounts"
 
@@ -163,3 +165,25 @@ def test_the_page_makes_a_dkim_key_and_says_what_to_paste_where(log_in: Any, ope
     with opened(log_in("admin"), f"{ADDRESS}/smtp.main") as page:
         assert "DKIM key" not in [field.get("attributes", {}).get("aria-label") for field in page.nodes()]
         assert "Replace key" in page.text
+
+
+def mailbox(town: Any) -> None:
+    """An account whose mailbox is read, with a mail that was passed over; it cannot be read just now."""
+    now = town.engine.clock.real_now()
+    given = account_setup.read(Imap, {"host": "imap.example.org", "user": "bounces", "password": "geheim"})[1]
+    with town.db.write() as session:
+        accounts.add(session, town.engine.address_keys, "main", given, "test", now)
+        session.add(MailboxReading(account="imap.main", since=now, until=now, next_at=now, read_at=now, taken=12))
+        session.add(UnreadMail(account="imap.main", uid_validity=7, uid=4711, code="imap_too_large", passed_at=now))
+        stopped_accounts.stop(session, "imap.main", "imap_login_refused", now)
+
+
+def test_a_mailbox_says_how_it_is_read_and_what_was_passed_over(log_in: Any, opened: Any, town: Any) -> None:
+    mailbox(town)
+    with opened(log_in("admin"), f"{ADDRESS}/imap.main") as page:
+        for text in ("Returned mail and replies", "Mails read", "4711", "imap_too_large", "User name or password was refused"):
+            assert text in page.text
+        assert "Daily limit" not in page.text, "nothing is sent through it"
+        assert "No mail is read from “imap.main” any more." in page.text
+    client = log_in("admin")
+    assert "The mailbox of imap.main cannot be read: bounces and replies wait there." in client.get("/ui/journeys").text

@@ -37,6 +37,8 @@ class Box:
     quirk: dict[str, Callable[[str, str], bytes]] = field(default_factory=dict)
     hangs: set[str] = field(default_factory=set)
     drips: bool = False
+    injects: bytes = b""
+    """What somebody in between adds to the answer to STARTTLS."""
     said: list[str] = field(default_factory=list)
     """The commands, without what they say of passwords."""
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -110,7 +112,7 @@ class _Session(socketserver.StreamRequestHandler):
         if command == "CAPABILITY":
             self._say(f"* CAPABILITY {self.box.capabilities}")
         elif command == "STARTTLS":
-            self._say(f"{tag} OK go ahead")
+            self.wfile.write(f"{tag} OK go ahead\r\n".encode() + self.box.injects)
             self._encrypt()
             return True
         elif command == "AUTHENTICATE":

@@ -140,6 +140,8 @@ def test_what_happened_since_the_page_was_opened_is_not_answered(
     page = client.get(address).text
     with engine.db.write() as session:
         settings.put(session, "topics", {"topics": [*TOPICS, {"key": "tips", "english": "Tips"}]}, "test", engine.clock.now())
+    client.post(address, data={"save": "yes", **EMAIL, "c.topic.news": "on", "c.topic.events": "on", **hidden(page)})
+    assert said(engine) == {}, "who is subscribed gets what is new, and has not declined it"
     say(engine, message, "email", "marketing", "withdrawn")
     client.post(address, data={"save": "yes", **EMAIL, "c.topic.news": "on", **hidden(page)})
     assert said(engine) == {"events": "withdrawn"}
