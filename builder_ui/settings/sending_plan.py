@@ -31,6 +31,11 @@ class Found:
     days: tuple[Day, ...] = ()
     waiting: int = 0
 
+    @property
+    def grows(self) -> bool:
+        """Whether the days differ."""
+        return self.plan is not None and self.plan.warm_up_from is not None
+
 
 UNLIMITED = Found(None)
 
@@ -54,11 +59,15 @@ def section(context: PageContext, name: str, found: Found, acts: Acts) -> Elemen
 
 def days(t: Translator, found: Found) -> Element:
     columns = [t(text) for text in ("Day", "Limit", "Sent", "Planned")]
-    lines = [[t.calendar_day(one.day), t.number(one.limit), t.number(one.taken), t.number(one.planned)] for one in found.days]
+    lines = [
+        [t.calendar_day(one.day), t.number(one.limit), t.number(one.taken), t.number(one.planned)]
+        for one in found.days
+        if one.planned or found.grows or one is found.days[0]
+    ]
     full = sending_plans.full_on(found.plan) if found.plan else None
     return html._(
         html.p(t("The warm-up reaches the limit on {day}.", day=t.calendar_day(full))) if full and full > found.days[0].day else None,
-        html.p(t("{count} messages wait for later days.", count=t.number(found.waiting))) if found.waiting else None,
+        html.p(t("Messages waiting for later days: {count}", count=t.number(found.waiting))) if found.waiting else None,
         components.table(t(TITLE), columns, lines, "metrics"),
     )
 
