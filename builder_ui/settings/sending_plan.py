@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from workspace import sending_plans
 from workspace.sending_plans import MOST, MOST_GROWTH, Day, Plan
 
 TITLE = "Daily limit and warm-up"
-NOTE = "Marketing that finds no room today leaves at the same hour of the next day that has some, as long as its journey lets it wait. Transactional messages are counted and leave. Days are in UTC."
+NOTE = "Marketing that finds no room today leaves at the same hour of the next day that has some, as long as its journey lets it wait. Transactional messages are counted and leave."
 NONE = "There is no limit."
 SHOWN = 7
 """Days, from today on."""
@@ -52,9 +52,15 @@ def section(context: PageContext, name: str, found: Found, acts: Acts) -> Elemen
     t = context.t
     return html._(
         html.p({"className": "quiet"}, t(NOTE)),
+        html.p({"className": "quiet"}, t("Today's limit holds until"), " ", components.moment(t, ends(found))) if found.plan else None,
         days(t, found) if found.plan else html.p(t(NONE)),
         form(context, name, found.plan, acts),
     )
+
+
+def ends(found: Found) -> datetime:
+    """When the sending day is over, which is that of UTC."""
+    return datetime.combine(found.days[0].day + timedelta(days=1), time(), UTC)
 
 
 def days(t: Translator, found: Found) -> Element:
