@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from workspace import sending_plans
 from workspace.sending_plans import MOST, MOST_GROWTH, Day, Plan
 
 TITLE = "Daily limit and warm-up"
-NOTE = "Marketing that finds no room today leaves at the same hour of the next day that has some, as long as its journey lets it wait. Transactional messages are counted and leave. Days are in UTC."
+NOTE = "Marketing that finds no room today leaves at the same hour of the next day that has some, as long as its journey lets it wait. Transactional messages are counted and leave."
 NONE = "There is no limit."
 SHOWN = 7
 """Days, from today on."""
@@ -30,6 +30,11 @@ class Found:
     plan: Plan | None
     days: tuple[Day, ...] = ()
     waiting: int = 0
+
+    @property
+    def grows(self) -> bool:
+        """Whether the days differ."""
+        return self.plan is not None and self.plan.warm_up_from is not None
 
 
 UNLIMITED = Found(None)
@@ -47,18 +52,28 @@ def section(context: PageContext, name: str, found: Found, acts: Acts) -> Elemen
     t = context.t
     return html._(
         html.p({"className": "quiet"}, t(NOTE)),
+        html.p({"className": "quiet"}, t("Today's limit holds until"), " ", components.moment(t, ends(found))) if found.plan else None,
         days(t, found) if found.plan else html.p(t(NONE)),
         form(context, name, found.plan, acts),
     )
 
 
+def ends(found: Found) -> datetime:
+    """When the sending day is over, which is that of UTC."""
+    return datetime.combine(found.days[0].day + timedelta(days=1), time(), UTC)
+
+
 def days(t: Translator, found: Found) -> Element:
     columns = [t(text) for text in ("Day", "Limit", "Sent", "Planned")]
-    lines = [[t.calendar_day(one.day), t.number(one.limit), t.number(one.taken), t.number(one.planned)] for one in found.days]
+    lines = [
+        [t.calendar_day(one.day), t.number(one.limit), t.number(one.taken), t.number(one.planned)]
+        for one in found.days
+        if one.planned or found.grows or one is found.days[0]
+    ]
     full = sending_plans.full_on(found.plan) if found.plan else None
     return html._(
         html.p(t("The warm-up reaches the limit on {day}.", day=t.calendar_day(full))) if full and full > found.days[0].day else None,
-        html.p(t("{count} messages wait for later days.", count=t.number(found.waiting))) if found.waiting else None,
+        html.p(t("Messages waiting for later days: {count}", count=t.number(found.waiting))) if found.waiting else None,
         components.table(t(TITLE), columns, lines, "metrics"),
     )
 

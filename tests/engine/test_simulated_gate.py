@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.interpreter.gate import Cap, Expiry, HoldOut, Limits, QuietTime, is_held_out
+from engine.interpreter.gate import Cap, Expiry, HoldOut, Limits, QuietTime, Spacing, is_held_out
 from engine.interpreter.simulate import Path, Script, Written, simulate
 from journeys.channels import CHANNELS
 from journeys.compile import compile_journey
@@ -104,6 +104,22 @@ def test_quiet_hours_hold_until_the_morning() -> None:
 def test_a_cap_holds_the_second_until_there_is_room() -> None:
     path = walked(Limits(caps=(Cap("default", 1, timedelta(hours=6)),)))
     assert [call["at"] for call in path.calls] == [NINE, NINE + timedelta(hours=6)]
+
+
+@pytest.mark.parametrize(
+    ("by", "on", "leaves"), [(False, "email", NINE + timedelta(hours=3)), (True, "email", NINE), (False, "push", NINE)]
+)
+def test_a_rule_between_channels_holds_until_it_has_kept_its_distance(by: bool, on: str, leaves: datetime) -> None:
+    """No SMS within four hours after an e-mail was opened, by a person."""
+    text = {"kind": "send_sms", "text": "Hi"}
+    document = {**JOURNEY, "nodes": {**JOURNEY["nodes"], "one": text}}
+    opened = {"name": "Message Opened", "after": timedelta(hours=1), "properties": {"channel": on, "machine": by}}
+    script = {
+        "contact": {**CONTACT, "phone": "+41446681800"}, "consents": [("sms", "marketing", "granted")], "start": NINE, "history": [opened],
+    }  # fmt: skip
+    limits = Limits(spacings=(Spacing("sms", "Message Opened", "email", timedelta(hours=4)),))
+    path = simulate(compile_journey(read(document), Palette.built_in()), Script.model_validate(script), limits=limits)
+    assert (path.calls[0]["at"], calls(path)[0]) == (leaves, ("sent", ""))
 
 
 def test_what_would_wait_for_too_long_is_skipped() -> None:
