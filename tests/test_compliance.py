@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "compliance.md"
-LAWS = ("GDPR", "UWG", "DSG", "CAN-SPAM", "TCPA", "RFC 8058", "Gmail", "Yahoo")
+LAWS = ("GDPR", "UWG", "DSG", "ePrivacy", "CAN-SPAM", "TCPA", "RFC 8058", "Gmail", "Yahoo")
 
 
 def duties(page: str) -> Iterator[tuple[str, str]]:

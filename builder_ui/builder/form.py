@@ -79,6 +79,7 @@ def _fields(form: Form, schema: Schema, path: Path, hidden: Sequence[str] = ()) 
     around = form.value(path) or {}
     offered = [name for name in properties if name not in (*hidden, "kind")]
     shown = [name for name in offered if fields.matters((*path, name), properties[name], around)]
+    shown.sort(key=lambda name: bool(properties[name].get("further")))
     return [labelled(form, (*path, name), properties[name], name in needed) for name in shown]
 
 

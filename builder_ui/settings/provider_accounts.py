@@ -85,7 +85,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         context,
         TITLE,
         LEAD,
-        stops.section(context, data.stopped, providers, acts),
+        stops.section(context, data.stopped, providers, acts) if data.accounts or data.stopped else None,
         table(context, data),
         sending_rates.section(context, data.rates),
         routes(context, data, acts) if data.accounts else None,

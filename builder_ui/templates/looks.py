@@ -129,16 +129,9 @@ def _phone(writing: Writing, rendered: Rendered) -> Element:
         return _two_forms(writing, rendered, kind.approved)
     if kind.notification:
         return _notification(writing, rendered)
-    bubble = "tpl-bubble" if kind.bubble else "mail-text"
-    below = [(part, rendered.parts.get(part.name)) for part in further_parts(writing.stored.kind) if part.name != kind.headline]
-    if not rendered.parts:
-        return html.pre({"className": bubble}, rendered.text or "–")
-    return html.div(
-        {"className": f"{bubble} tpl-parts"},
-        html.b(rendered.subject or writing.t("(no subject)")),
-        html.pre(rendered.text or "–"),
-        [html.small({"key": part.name}, writing.t(part.title), ": ", text) for part, text in below if text],
-    )
+    if rendered.parts:
+        return html._(_card(writing, rendered), _links(writing, rendered))
+    return html.pre({"className": "tpl-bubble" if kind.bubble else "mail-text"}, rendered.text or "–")
 
 
 def _two_forms(writing: Writing, rendered: Rendered, approved: Approved) -> Element:
@@ -165,25 +158,32 @@ def _two_forms(writing: Writing, rendered: Rendered, approved: Approved) -> Elem
 
 
 def _notification(writing: Writing, rendered: Rendered) -> Element:
-    """As it lies on a phone's screen. Pictures are not fetched: their addresses stand below, like the one it opens."""
+    """As it lies on a phone's screen."""
+    t = writing.t
+    app = html.div({"className": "tpl-note-app"}, components.icon("bell"), t("Your site"), html.span(t("now")))
+    return html._(html.div({"className": "tpl-lock"}, _card(writing, rendered, app)), _links(writing, rendered))
+
+
+def _card(writing: Writing, rendered: Rendered, *above: Element) -> Element:
+    """Headline, text and button. Pictures are not fetched: `_links` names them."""
+    t, parts = writing.t, rendered.parts
+    return html.div(
+        {"className": "tpl-note-card"},
+        *above,
+        html.b(rendered.subject or t("(no subject)")),
+        html.p(rendered.text or "–"),
+        html.div({"className": "tpl-note-picture"}, t("Picture")) if parts.get("picture") else None,
+        html.span({"className": "tpl-note-button"}, parts["button"]) if parts.get("button") else None,
+    )
+
+
+def _links(writing: Writing, rendered: Rendered) -> Element:
+    """The addresses that the message opens or shows."""
     t, parts = writing.t, rendered.parts
     below = [(part, parts.get(part.name)) for part in further_parts(writing.stored.kind) if part.format in ("url", "picture")]
-    return html._(
-        html.div(
-            {"className": "tpl-lock"},
-            html.div(
-                {"className": "tpl-note-card"},
-                html.div({"className": "tpl-note-app"}, components.icon("bell"), t("Your site"), html.span(t("now"))),
-                html.b(rendered.subject or t("(no subject)")),
-                html.p(rendered.text or "–"),
-                html.div({"className": "tpl-note-picture"}, t("Picture")) if parts.get("picture") else None,
-                html.span({"className": "tpl-note-button"}, parts["button"]) if parts.get("button") else None,
-            ),
-        ),
-        html.dl(
-            {"className": "tpl-note-links"},
-            [html.div({"key": part.name}, html.dt(t(part.title)), html.dd(text)) for part, text in below if text],
-        ),
+    return html.dl(
+        {"className": "tpl-note-links"},
+        [html.div({"key": part.name}, html.dt(t(part.title)), html.dd(text)) for part, text in below if text],
     )
 
 

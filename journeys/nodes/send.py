@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, JsonValue, create_model
 
 from journeys.channels import Channel
 from journeys.draws import message_draw
@@ -13,6 +13,9 @@ from journeys.nodes.node import Node
 from journeys.results import Results
 from journeys.types import Key
 from journeys.values import Answer, Call, Context, Do, Leave, Outcome, Performed
+
+FURTHER: dict[str, JsonValue] = {"further": True}
+"""The form shows these fields below those of the kind itself: what is sent comes first."""
 
 
 class Send(Node):
@@ -28,19 +31,20 @@ class Send(Node):
         None,
         title="Consent purpose",
         description="As in the journey's settings unless chosen here.",
-        json_schema_extra={"widget": "purpose", "names": "purpose"},
+        json_schema_extra={"widget": "purpose", "names": "purpose", **FURTHER},
     )
     message_class: Literal["marketing", "transactional"] | None = Field(
         None,
         title="Class",
         description="Marketing needs consent and an unsubscribe link; transactional messages respond to something the contact did.",
+        json_schema_extra={**FURTHER},
     )
 
     topic: Key | None = Field(
         None,
         title="Topic",
         description="As in the template unless chosen here. Who has declined the topic does not get the message.",
-        json_schema_extra={"widget": "topic", "names": "topic"},
+        json_schema_extra={"widget": "topic", "names": "topic", **FURTHER},
     )
 
     hold_out: int | None = Field(
@@ -49,6 +53,7 @@ class Send(Node):
         description="So many contacts do not get this message, to measure what it achieves: always the same ones, drawn for this step. They go on through “not sent”. Marketing only.",
         ge=1,
         le=90,
+        json_schema_extra={**FURTHER},
     )
 
     def outlets(self) -> tuple[str, ...]:

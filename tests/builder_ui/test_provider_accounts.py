@@ -75,6 +75,7 @@ def test_every_built_in_provider_has_a_form() -> None:
 def test_an_account_is_set_up_tested_and_chosen(log_in: Any, opened: Any, town: Any, loft: Loft) -> None:
     with opened(log_in("admin"), f"{ADDRESS}?provider=pigeon") as page:
         assert "No account is set up" in page.text
+        assert "All accounts are accepting messages." not in page.text
         submit(page, "main", "nowhere", "coo", "homing", "", "2")
         page.see_until("Feed the pigeons.")
         assert carried(town) == {}
@@ -84,6 +85,7 @@ def test_an_account_is_set_up_tested_and_chosen(log_in: Any, opened: Any, town: 
         page.see_until("Please check the highlighted fields.")
         submit(page, "main", "alps", GOOD, "homing", "", "2")
         page.see_until("The account works and was saved.")
+        assert "All accounts are accepting messages." in page.text
         assert GOOD not in str(page.model)
         submit(page, "", "pigeon.main", *[""] * 6)  # e-mail, SMS, then all others, in the order of the page
         page.see_until("The change applies within a second.")

@@ -24,6 +24,7 @@ from crm.people import tags
 from crm.people.profile import add_tag
 from engine.versions.publish import get_journey
 from journeys.nodes import BUILT_IN, Node
+from journeys.nodes.send import Send
 from journeys.rules.terms import TERMS
 from journeys.triggers import TRIGGERS
 from models import Template
@@ -79,6 +80,13 @@ def unaided(model: Any) -> list[str]:
 def test_a_step_offers_what_there_is(kind: type[Node], form: Any) -> None:
     for raw in ({"kind": kind.kind, **kind.example}, {"kind": kind.kind, "until": {"type": "date"}, "clear": ["a"], "remove_tags": ["b"]}):
         assert unaided(draw_object(form("step", raw), kind.form())) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BUILT_IN if issubclass(kind, Send)], ids=lambda kind: kind.kind)
+def test_what_a_step_sends_stands_above_what_all_of_them_have(kind: type[Node], form: Any) -> None:
+    shown = json.dumps(draw_object(form("step", {"kind": kind.kind, **kind.example}), kind.form()), default=str)
+    places = {name: shown.index(f'-{name}"') for name in kind.model_fields if f'-{name}"' in shown}
+    assert places.pop("template") < min(places[name] for name in ("purpose", "message_class", "topic", "hold_out"))
 
 
 def test_the_journey_offers_what_there_is(form: Any) -> None:
