@@ -11,12 +11,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, meta, nodes
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from activities.rendering.faults import RenderFailed
 from journeys.catalogue import Catalogue
@@ -103,7 +103,7 @@ def wrong(data: Any, catalogue: Catalogue | None) -> Iterator[Issue]:
     try:
         rule = parse_rule(data)
     except ValidationError as error:
-        yield from issues_of(error, data)
+        yield from issues_of(error, data, schema=_schema())
         return
     for place, key, known in islice(stray_keys(data), MAX_STRAY):
         values = {"key": key[:64], "known": ", ".join(known)}
@@ -120,6 +120,11 @@ def answers(rules: Mapping[str, str], facts: Facts, as_of: datetime) -> dict[str
         RenderFailed: a rule that this version of the product cannot read.
     """
     return {ANSWERS: {key: holds(_read(text), facts, as_of) for key, text in rules.items()}} if rules else {}
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    return TypeAdapter(Rule).json_schema()
 
 
 @lru_cache(maxsize=2048)
