@@ -399,6 +399,7 @@ _UNKNOWN = {
         "There is no topic “{name}”. Did you mean “{near}”?",
     ),
     "segment": ("There is no segment “{name}”.", "There is no segment “{name}”. Did you mean “{near}”?"),
+    "coupon_pool": ("There is no coupon pool “{name}”.", "There is no coupon pool “{name}”. Did you mean “{near}”?"),
     "score": ("There is no score “{name}”.", "There is no score “{name}”. Did you mean “{near}”?"),
 }
 """Whole sentences, because languages bend nouns differently."""
