@@ -341,26 +341,27 @@ def _needs_unsubscribe(node: Send) -> bool:
 
 def _other_node(name: str, node_id: str, path: str, journey: Journey) -> Iterator[Issue]:
     if name not in journey.nodes:
-        yield _unknown("node", name, closest(name, journey.nodes), node_id, path)
+        yield unknown("node", name, closest(name, journey.nodes), node_id, path)
 
 
 def _field(name: str, node_id: str | None, path: str, catalogue: Catalogue) -> Iterator[Issue]:
     if not name.startswith("trigger.") and catalogue.field(name) is None:
-        yield _unknown("field", name, catalogue.suggest_field(name), node_id, path)
+        yield unknown("field", name, catalogue.suggest_field(name), node_id, path)
 
 
 def _known_event(name: str, node_id: str | None, path: str, catalogue: Catalogue) -> Iterator[Issue]:
     if catalogue.event(name) is None:
-        yield _unknown("event", name, catalogue.suggest_event(name), node_id, path, severity="warning")
+        yield unknown("event", name, catalogue.suggest_event(name), node_id, path, severity="warning")
 
 
 def _named(noun: str, name: str, node_id: str | None, path: str, known: Known) -> Iterator[Issue]:
     names = known.of(noun)
     if names is not None and name not in names:
-        yield _unknown(noun, name, closest(name, names), node_id, path)
+        yield unknown(noun, name, closest(name, names), node_id, path)
 
 
-def _unknown(noun: str, name: str, near: str | None, node_id: str | None, path: str, severity: str = "error") -> Issue:
+def unknown(noun: str, name: str, near: str | None, node_id: str | None, path: str, severity: str = "error") -> Issue:
+    """The issue of a name that nothing has; `near`: the one that was probably meant."""
     text, text_with_near = _UNKNOWN[noun]
     values = {"name": name, **({"near": near} if near else {})}
     return Issue(
@@ -399,6 +400,7 @@ _UNKNOWN = {
         "There is no topic “{name}”. Did you mean “{near}”?",
     ),
     "segment": ("There is no segment “{name}”.", "There is no segment “{name}”. Did you mean “{near}”?"),
+    "coupon_pool": ("There is no coupon pool “{name}”.", "There is no coupon pool “{name}”. Did you mean “{near}”?"),
     "score": ("There is no score “{name}”.", "There is no score “{name}”. Did you mean “{near}”?"),
 }
 """Whole sentences, because languages bend nouns differently."""

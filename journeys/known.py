@@ -38,13 +38,14 @@ class Known:
     senders: Collection[str] | None = None
     topics: Collection[str] | None = None
     segments: Collection[str] | None = None
+    coupon_pools: Collection[str] | None = None
     standings: Mapping[str, str] = field(default_factory=dict)
     """Key of a sender (empty: the usual one) -> what is wrong with it: unverified, red."""
     lacking: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Channel -> what its marketing messages must show and could not: postal_address, imprint."""
 
     def of(self, noun: str) -> Collection[str] | None:
-        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class, sender, topic, segment."""
+        """The known names of a noun as nodes write it in `references`: template, pool, journey, secret, purpose, score, member, cap_class, sender, topic, segment, coupon_pool."""
         return {
             "template": self.templates,
             "pool": self.pools,
@@ -57,4 +58,5 @@ class Known:
             "sender": self.senders,
             "topic": self.topics,
             "segment": self.segments,
+            "coupon_pool": self.coupon_pools,
         }.get(noun)

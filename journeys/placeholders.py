@@ -18,6 +18,7 @@ _PLACE = re.compile(rf"\{{\{{\s*({_NAME})\s*((?:{_FILTER}){{0,5}})\}}\}}")
 _EACH_FILTER = re.compile(rf"\|\s*([a-z_]+)\s*(?:\(\s*({_ARGUMENT})?\s*\))?")
 _BRACES = re.compile(r"\{\{[^{}]{0,400}\}\}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
+_COUPON = re.compile(r"""\bcoupon\s*\(\s*["']([a-z0-9][a-z0-9_-]{0,63})["']\s*\)""")
 MOST_DECIMALS = 15
 
 
@@ -62,6 +63,11 @@ def unreadable(data: Any) -> Iterable[str]:
             place = _PLACE.fullmatch(braces)
             if place is None or not _is_known(place):
                 yield braces
+
+
+def coupon_pools(text: str) -> tuple[str, ...]:
+    """The pools of which a text with the power of a template takes a code, `{{ coupon("spring") }}`; each once."""
+    return tuple(dict.fromkeys(_COUPON.findall(text))) if "coupon" in text else ()
 
 
 def _texts(data: Any) -> Iterable[str]:

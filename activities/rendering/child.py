@@ -112,8 +112,9 @@ class Work:
         filled = fill(self._variant, given["values"], given["language"], marks, given["zone"])
         return [filled.subject, filled.html, filled.text, dict(filled.links), dict(filled.parts), list(filled.coupons)]
 
-    def _text(self, given: Mapping[str, Any]) -> str:
-        return render_text(given["source"], given["values"], locale=given["locale"], zone=given["zone"])
+    def _text(self, given: Mapping[str, Any]) -> list[Any]:
+        made = render_text(given["source"], given["values"], locale=given["locale"], zone=given["zone"])
+        return [made.text, list(made.coupons)]
 
     def _card(self, given: Mapping[str, Any]) -> list[str]:
         return [b64encode(one).decode() for one in drawn(given["what"], given["card"], given["paper"])]

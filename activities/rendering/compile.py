@@ -234,7 +234,7 @@ class _Compiler:
         self._parts = {name: (parts.get(name) or "").replace("\r\n", "\n") for name in PARTS[kind]}
         self._kind = kind
         self._message_class = message_class
-        self._pools, self._catalogue = library.pools, library.catalogue
+        self._pools, self._askable = library.pools, library.askable
         self._issues: list[Issue] = []
         self._mail: Expanded | None = None
         if "mjml" in self._parts:
@@ -279,11 +279,11 @@ class _Compiler:
     def _jinja_faults(self, part: Part | None, swapped: Swapped, text: str, lines: Lines) -> Iterator[Fault]:
         approved = KINDS[self._kind].approved
         if part is not None and part.format == "values":
-            yield from values_faults(text, self._pools, self._catalogue)
+            yield from values_faults(text, self._pools, self._askable)
         elif part is not None and part.format == "numbered" and approved is not None:
             yield from numbered_faults(swapped, len(lines_of(self._parts[approved.values])))
         else:
-            yield from jinja.faults(swapped, text, lines, self._pools, self._catalogue)
+            yield from jinja.faults(swapped, text, lines, self._pools, self._askable)
 
     def _lent(self, fault: Fault) -> Fault:
         """A name that a partial does not know itself may come from where it is included."""

@@ -18,7 +18,6 @@ from activities.rendering import filters, rules
 from activities.rendering.faults import Fault, Lines, Remark
 from activities.rendering.sandbox import TAGS, Sandbox
 from activities.rendering.tokens import Swapped
-from journeys.catalogue import Catalogue
 
 HTML = Sandbox(autoescape=True, filters=filters.ALL)
 TEXT = Sandbox(autoescape=False, filters=filters.ALL)
@@ -57,10 +56,10 @@ def compiled(source: str, html: bool) -> Template:
 
 
 def faults(
-    swapped: Swapped, source: str, lines: Lines, pools: Collection[str] | None = None, catalogue: Catalogue | None = None
+    swapped: Swapped, source: str, lines: Lines, pools: Collection[str] | None = None, askable: rules.Askable | None = None
 ) -> Iterator[Fault]:
-    """Every fault of the Jinja in `source`, or only the first where it cannot be parsed. `pools`: the coupon pools that there are, `catalogue`: the fields
-    and events that rules may ask for; None: not known."""
+    """Every fault of the Jinja in `source`, or only the first where it cannot be parsed. `pools`: the coupon pools that there are, `askable`: what rules
+    may ask for; None: not known."""
     try:
         tree = TEXT.parse(source)
     except TemplateSyntaxError as error:
@@ -74,7 +73,7 @@ def faults(
     )  # names are only found in a tree whose filters exist
     for node, code, text, values in problems[:MAX_PROBLEMS]:
         yield Fault(_place(swapped, lines, node.lineno, str(next(iter(values.values()), ""))), code, text, **values)
-    for call, issue in islice(rules.problems(tree, catalogue) if rules.RULE in source else (), MAX_PROBLEMS):
+    for call, issue in islice(rules.problems(tree, askable) if rules.RULE in source else (), MAX_PROBLEMS):
         kind = Fault if issue.severity == "error" else Remark
         place = _place(swapped, lines, call.lineno, str(issue.values.get("name") or rules.RULE))
         where = (issue.field or "").strip(".")

@@ -19,8 +19,8 @@ from activities.rendering.components import COMPONENTS
 from activities.rendering.faults import Fault, Lines, Remark, issue
 from activities.rendering.languages import serving
 from activities.rendering.markup import VOID, Element, Text, read_pieces
+from activities.rendering.rules import Askable
 from activities.rendering.tokens import Swapped, swap
-from journeys.catalogue import Catalogue
 from journeys.errors import Issue
 
 MAX_DEPTH = 5
@@ -59,13 +59,13 @@ class Partial:
 @dataclass(frozen=True, slots=True)
 class Library:
     """The partials that a text may include. `names`: keys of all there are; `own`: that of the partial which is being compiled itself. `pools`: keys of the
-    coupon pools that there are, where the text takes a code; `catalogue`: what rules may ask for, where there are any; None: nobody looked, so none is missed."""
+    coupon pools that there are, where the text takes a code; `askable`: what rules may ask for, where there are any; None: nobody looked, so none is missed."""
 
     partials: tuple[Partial, ...] = ()
     names: tuple[str, ...] = ()
     own: str = ""
     pools: tuple[str, ...] | None = None
-    catalogue: Catalogue | None = None
+    askable: Askable | None = None
 
     def get(self, key: str) -> Partial | None:
         return next((one for one in self.partials if one.key == key), None)

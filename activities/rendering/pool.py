@@ -240,10 +240,11 @@ class RenderPool:
             filled = _signed(filled, mark, marks.click)
         return finished(filled, compiled.kind, language, values, message_class)
 
-    def render_text(self, source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:
+    def render_text(self, source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> Rendered:
         """As `render.render_text`. Raises: RenderFailed; RenderBusy."""
         given = {"source": source, "values": dict(values), "locale": locale, "zone": zone}
-        return str(self._done(_Job("text", given, hash(source))))
+        text, coupons = self._done(_Job("text", given, hash(source)))
+        return Rendered("", "", text, locale, coupons=tuple(coupons))
 
     def compile_template(
         self, variants: Mapping[str, Any], kind: Kind, *, message_class: str = "marketing", library: Library = NO_PARTIALS

@@ -135,7 +135,7 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
     hosts = frozenset().union(*(hosts_in(source) for source in variant.sources))
     current = State(language, zone, click=marks.click, own=_own_addresses(values), hosts=hosts, domains=marks.domains)
     asked: set[str] = set()
-    values = {**values, jinja.COUPON: _handing_out(values.get("coupons") or {}, asked)}
+    values = _with_codes(values, asked)
     if rules.ANSWERS in values:
         values = {**values, rules.RULE: rules.answering(values[rules.ANSWERS])}
     with _rendering(current):
@@ -144,6 +144,10 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
         text = tidy(_filled(variant.text, values, language))
         parts = {name: _filled(source, values, language) for name, source in variant.parts.items()}
     return Filled(subject, html, text, current.links, parts, tuple(sorted(asked)))
+
+
+def _with_codes(values: Mapping[str, Any], asked: set[str]) -> Mapping[str, Any]:
+    return {**values, jinja.COUPON: _handing_out(values.get("coupons") or {}, asked)}
 
 
 def _handing_out(codes: Mapping[str, str], asked: set[str]) -> Callable[[str], str]:
@@ -221,14 +225,16 @@ def _picture(address: str) -> str:
     return address if is_one else ""
 
 
-def render_text(source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:
-    """A short Jinja text that stands in a journey itself (a team notification, an inline SMS).
+def render_text(source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> Rendered:
+    """A short Jinja text that stands in a journey itself (an inline SMS), which may show codes; rules are for templates. `values`: as `render`.
 
     Raises:
         RenderFailed: as `render`; `template_error` too when the text is no valid Jinja.
     """
+    asked: set[str] = set()
     with _rendering(State(locale, zone)):
-        return tidy(_filled(source, values, locale)).strip()
+        text = tidy(_filled(source, _with_codes(values, asked), locale)).strip()
+    return Rendered("", "", text, locale, coupons=tuple(sorted(asked)))
 
 
 def choose(compiled: CompiledTemplate, locales: Iterable[str]) -> tuple[str, Variant]:

@@ -38,7 +38,7 @@ class Renderer(Protocol):
     ) -> Rendered:
         """As `rendering.render`. Raises: RenderFailed; RenderBusy."""
 
-    def render_text(self, source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> str:
+    def render_text(self, source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> Rendered:
         """As `rendering.render_text`. Raises: RenderFailed; RenderBusy."""
 
     def compile_template(

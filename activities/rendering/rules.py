@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, meta, nodes
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from activities.rendering.faults import RenderFailed
-from journeys.catalogue import Catalogue
+from journeys.catalogue import Catalogue, closest
+from journeys.check import unknown
 from journeys.errors import Issue
+from journeys.names import names_in_rule
 from journeys.reading import issues_of
 from journeys.rules import Rule, check_rule, holds, parse_rule
 from journeys.rules.facts import Facts
@@ -33,6 +36,14 @@ ANSWERS = "rules"
 MAX_RULES = 20
 """Different ones in one language of a template: each event that one asks for is a question to the database, for every message."""
 MAX_STRAY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Askable:
+    """What rules may ask for: fields and events, and of other nouns (segment, purpose, score, topic) the names there are."""
+
+    catalogue: Catalogue
+    names: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 def calls(tree: nodes.Node) -> Iterator[nodes.Call]:
@@ -74,8 +85,8 @@ def gathered(trees: Iterable[nodes.Node]) -> dict[str, str]:
     return {key_of(text): text for text in texts}
 
 
-def problems(tree: nodes.Template, catalogue: Catalogue | None) -> Iterator[tuple[nodes.Node, Issue]]:
-    """What is wrong with the rules of a text, each with where it stands. `catalogue`: which fields and events there are; None: not known."""
+def problems(tree: nodes.Template, askable: Askable | None) -> Iterator[tuple[nodes.Node, Issue]]:
+    """What is wrong with the rules of a text, each with where it stands. `askable`: what there is; None: not known."""
     found = list(calls(tree))
     called = {id(call.node) for call in found}
     names = [] if RULE not in meta.find_undeclared_variables(tree) else [one for one in tree.find_all(nodes.Name) if one.name == RULE]
@@ -91,26 +102,33 @@ def problems(tree: nodes.Template, catalogue: Catalogue | None) -> Iterator[tupl
         if data is None:
             yield call, _UNWRITTEN
         else:
-            yield from ((call, issue) for issue in wrong(data, catalogue))
+            yield from ((call, issue) for issue in wrong(data, askable))
 
 
 _UNWRITTEN = Issue(code="rule_written", text='Write rule({{"field": "plan", "operator": "=", "value": "pro"}}), with the whole rule.')
 _NO_RUN = "In a template a rule asks for the contact alone; for what a run brings along, write {{% if trigger.… %}}."
 
 
-def wrong(data: Any, catalogue: Catalogue | None) -> Iterator[Issue]:
+def wrong(data: Any, askable: Askable | None) -> Iterator[Issue]:
     """What is wrong with one rule; `field` is the place in it."""
     try:
         rule = parse_rule(data)
     except ValidationError as error:
-        yield from issues_of(error, data)
+        yield from issues_of(error, data, schema=_schema())
         return
     for place, key, known in islice(stray_keys(data), MAX_STRAY):
         values = {"key": key[:64], "known": ", ".join(known)}
         yield Issue(code="rule_key", text="A rule knows no “{key}” here; expected {known}.", values=values, field=place)
-    if catalogue is not None:
-        for issue in check_rule(rule, catalogue, None, "", scope="contact"):
+    if askable is not None:
+        for issue in check_rule(rule, askable.catalogue, None, "", scope="contact"):
             yield issue.model_copy(update={"text": _NO_RUN}) if issue.code == "rule.needs_run" else issue
+        yield from _unknown(rule, dict(askable.names))
+
+
+def _unknown(rule: Rule, known: Mapping[str, Collection[str]]) -> Iterator[Issue]:
+    for path, noun, name in names_in_rule(rule, ""):
+        if noun in known and name not in known[noun]:
+            yield unknown(noun, name, closest(name, known[noun]), None, path)
 
 
 def answers(rules: Mapping[str, str], facts: Facts, as_of: datetime) -> dict[str, Any]:
@@ -120,6 +138,11 @@ def answers(rules: Mapping[str, str], facts: Facts, as_of: datetime) -> dict[str
         RenderFailed: a rule that this version of the product cannot read.
     """
     return {ANSWERS: {key: holds(_read(text), facts, as_of) for key, text in rules.items()}} if rules else {}
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    return TypeAdapter(Rule).json_schema()
 
 
 @lru_cache(maxsize=2048)

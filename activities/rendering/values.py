@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from activities.rendering import jinja
 from activities.rendering.faults import Fault, Lines
+from activities.rendering.rules import Askable
 from activities.rendering.tokens import Swapped, swap
-from journeys.catalogue import Catalogue
 from journeys.channels import Approved
 
 MOST_VALUES = 50
@@ -24,8 +24,8 @@ def lines_of(values: str) -> list[str]:
     return [line.strip() for line in values.rstrip().split("\n")] if values.strip() else []
 
 
-def values_faults(text: str, pools: Collection[str] | None = None, catalogue: Catalogue | None = None) -> Iterator[Fault]:
-    """What is wrong with the values: each line must be whole by itself. `pools`, `catalogue`: as `jinja.faults`."""
+def values_faults(text: str, pools: Collection[str] | None = None, askable: Askable | None = None) -> Iterator[Fault]:
+    """What is wrong with the values: each line must be whole by itself. `pools`, `askable`: as `jinja.faults`."""
     given, starts = lines_of(text), Lines(text)
     if len(given) > MOST_VALUES:
         yield Fault(0, "too_many", "Expected at most {limit} values.", limit=MOST_VALUES)
@@ -37,17 +37,17 @@ def values_faults(text: str, pools: Collection[str] | None = None, catalogue: Ca
                 at, "empty_value", "Value {number} is empty; an approved template needs a text for every placeholder.", number=number
             )
         else:
-            yield from _line_faults(line, at, pools, catalogue)
+            yield from _line_faults(line, at, pools, askable)
 
 
-def _line_faults(line: str, at: int, pools: Collection[str] | None, catalogue: Catalogue | None) -> Iterator[Fault]:
+def _line_faults(line: str, at: int, pools: Collection[str] | None, askable: Askable | None) -> Iterator[Fault]:
     try:
         swapped = swap(line)
     except Fault as fault:
         fault.offset = at
         yield fault
         return
-    for found in jinja.faults(swapped, line, Lines(line), pools, catalogue):
+    for found in jinja.faults(swapped, line, Lines(line), pools, askable):
         found.offset = at
         yield found
 

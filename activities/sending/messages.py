@@ -130,8 +130,9 @@ class MessageHandler(Carried):
         try:
             if template is None:
                 locale = contact.locale or self.messaging.language
-                text = self.messaging.renderer.render_text(str(job.call.input.get("text", "")), values, locale=locale, zone=zone)
-                rendered = Rendered("", "", text, locale)
+                text = str(job.call.input.get("text", ""))
+                write = partial(self.messaging.renderer.render_text, text, locale=locale, zone=zone)
+                rendered = self._with_coupons(job, write, values, write(values))
             else:
                 rendered = self._render(session, job, contact, template, values, zone)
         except RenderFailed as error:

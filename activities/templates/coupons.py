@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +12,11 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from crm.coupons import pools
+from engine.engine import Engine
+from engine.versions.uses import uses_of
 from journeys.errors import Conflict
+from journeys.placeholders import coupon_pools
 from models import Database, Template, TemplateVersion
-
-_CALLED = re.compile(r"""\bcoupon\s*\(\s*["']([a-z0-9][a-z0-9_-]{0,63})["']\s*\)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,11 @@ def provide(db: Database, variants: Mapping[str, Any], by: str, now: datetime) -
             pools.put(session, key, by, now, name=key.replace("-", " ").replace("_", " ").title())
 
 
-def remove(session: Session, key: str, by: str) -> None:
-    """Deletes a pool. Raises: NotFound. Conflict: a template takes codes from it, or somebody has one."""
+def remove(engine: Engine, session: Session, key: str, by: str) -> None:
+    """Deletes a pool. Raises: NotFound. Conflict: a template or a live journey takes codes from it, or somebody has one."""
+    if used := uses_of(engine, session, [("coupon_pool", key)]):
+        names = dict.fromkeys(one.journey_name for one in used)
+        raise Conflict("Live journeys take codes from this pool: {names}.", names=", ".join(list(names)[:5]))
     places = naming(session).get(key, [])
     if places:
         raise Conflict("Templates take codes from this pool: {names}.", names=", ".join(one.name for one in places[:5]))
@@ -67,4 +70,4 @@ def remove(session: Session, key: str, by: str) -> None:
 
 def _called(variants: Any) -> set[str]:
     texts = (text for parts in (variants or {}).values() if isinstance(parts, Mapping) for text in parts.values())
-    return {pool for text in texts if isinstance(text, str) and "coupon" in text for pool in _CALLED.findall(text)}
+    return {pool for text in texts if isinstance(text, str) for pool in coupon_pools(text)}

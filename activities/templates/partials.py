@@ -20,14 +20,14 @@ from sqlmodel import col, select
 from activities.rendering import INLINE, Library, Partial, RenderBusy, Renderer, digest
 from activities.rendering.jinja import COUPON
 from activities.rendering.partials import MAX_DEPTH, mentioned, sources_of
-from activities.rendering.rules import RULE
+from activities.rendering.rules import RULE, Askable
 from crm.catalogue import load_catalogue
 from crm.coupons import pools
-from journeys.catalogue import Catalogue
+from crm.segments import segments
 from journeys.errors import Invalid, Issue
 from models import Database, Template, TemplateVersion
 from storage import freshness
-from workspace import audit
+from workspace import audit, settings
 
 AT_ONCE = 100
 """Templates brought up in one act."""
@@ -75,7 +75,7 @@ def library(session: Session, variants: Mapping[str, Any], own: str = "", fresh:
     fresh = fresh or {}
     wanted = mentioned(_sources(variants))
     if not wanted:
-        return Library(own=own, pools=_pools(session, variants), catalogue=_catalogue(session, variants))
+        return Library(own=own, pools=_pools(session, variants), askable=_askable(session, variants))
     known = set(session.scalars(select(Template.key).where(Template.kind == "partial"))) | fresh.keys()
     found: dict[str, Partial] = {}
     for _ in range(MAX_DEPTH + 1):
@@ -91,7 +91,7 @@ def library(session: Session, variants: Mapping[str, Any], own: str = "", fresh:
         tuple(sorted(known)),
         own,
         _pools(session, variants, sources),
-        _catalogue(session, variants, sources),
+        _askable(session, variants, sources),
     )
 
 
@@ -100,9 +100,16 @@ def _pools(session: Session, variants: Mapping[str, Any], included: Iterable[str
     return pools.names(session) if _says(COUPON, variants, included) else None
 
 
-def _catalogue(session: Session, variants: Mapping[str, Any], included: Iterable[str] = ()) -> Catalogue | None:
+def _askable(session: Session, variants: Mapping[str, Any], included: Iterable[str] = ()) -> Askable | None:
     """What rules may ask for, where a text asks one."""
-    return load_catalogue(session) if _says(RULE, variants, included) else None
+    return askable(session) if _says(RULE, variants, included) else None
+
+
+def askable(session: Session) -> Askable:
+    """What rules of templates may ask for in this workspace."""
+    offered = (("purpose", settings.Purposes), ("score", settings.ScoreGroups), ("topic", settings.Topics))
+    names = ((noun, frozenset(settings.load(session, kind).offers())) for noun, kind in offered)
+    return Askable(load_catalogue(session), (*names, ("segment", segments.keys(session))))
 
 
 def _says(word: str, variants: Mapping[str, Any], included: Iterable[str]) -> bool:

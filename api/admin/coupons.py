@@ -154,4 +154,4 @@ def list_coupon_codes(
 def delete_coupon_pool(key: Key, server: TheServer, actor: Annotated[Actor, needs("coupon.change")]) -> None:
     """409 while a template takes codes from it, or once somebody has one: let it expire then."""
     with server.engine.db.write() as session:
-        coupons.remove(session, key, actor.id)
+        coupons.remove(server.engine, session, key, actor.id)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from activities.rendering import jinja, rules
 from activities.rendering.faults import Fault
 from activities.rendering.tokens import swap
+from activities.templates import partials
 from builder_ui.builder import lookups
 from builder_ui.builder.draft import replaced
 from builder_ui.builder.lookups import Lookups
@@ -43,6 +44,7 @@ class Asked:
 
     rule: Any
     lookups: Lookups
+    askable: rules.Askable
     moved: int = 0
     issues: list[Issue] = field(default_factory=list)
 
@@ -58,13 +60,13 @@ class Asked:
 
     def wrong(self) -> list[Issue]:
         """What keeps it from being used."""
-        return [issue for issue in rules.wrong(self.rule, self.lookups.catalogue) if issue.severity == "error"]
+        return [issue for issue in rules.wrong(self.rule, self.askable) if issue.severity == "error"]
 
 
 def ask(context: PageContext, condition: str) -> Asked:
     """The rule that a condition asks, ready to be edited; a new one where it asks none."""
     with context.engine.db.read() as session:
-        return Asked(jinja.rule_in(condition), lookups.load(session, context.t))
+        return Asked(jinja.rule_in(condition), lookups.load(session, context.t), partials.askable(session))
 
 
 def said(t: Translator, source: str, answers: Mapping[str, bool]) -> dict[str, dict[str, Any]]:

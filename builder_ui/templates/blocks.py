@@ -102,6 +102,7 @@ def texts(writing: Writing) -> str:
         "own": {one: own(one) for one in OWN},
         "groups": values(t, stored.fields, stored.properties, stored.coupons),
         "partials": pieces,
+        "brand": stored.brand,
         "pictures": [{**one, "alt": _spoken(one["alt"], language)} for one in stored.pictures],
     }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))

@@ -221,7 +221,7 @@ def made(context: PageContext, data: Data, acts: Acts) -> Element:
 def _deleting(key: str) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            coupons.remove(session, key, context.by)
+            coupons.remove(context.engine, session, key, context.by)
 
     return do
 

@@ -41,7 +41,7 @@ from crm.people import contacts
 from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
 from models import Template, TemplateVersion
-from workspace import listed_names, sending_domains, settings
+from workspace import brand, listed_names, sending_domains, settings
 from workspace.roles import NotAllowed
 
 log = logging.getLogger("pfadwerk.pages")
@@ -107,6 +107,8 @@ class Stored:
     """(key, name) of the pools that it can show a code of."""
     seeds: int = 0
     """Addresses of the seed list; 0 where it does not go there."""
+    brand: dict[str, str] = field(default_factory=dict)
+    """What the canvas of the block editor shows for the values of `brand`."""
 
 
 class Writing(AutosavingEditor):
@@ -771,6 +773,7 @@ def fetch(context: PageContext) -> Stored:
             partials.where_used(session, template.key) if template.kind == "partial" else [],
             sender=template.sender, reply_to=template.reply_to, senders=_senders(session, template), seeds=_seeds(session, template),
             coupons=[(one.key, one.name) for one in pools.listed(session)],
+            brand=brand.values(session, context.app.public_url),
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.catalogue import load_catalogue
+from crm.coupons import pools as coupons
 from crm.segments import segments
 from engine import presence
 from engine.engine import JOURNEYS, Engine
@@ -126,6 +127,7 @@ def known(session: Session) -> Known:
         senders=settings.load(session, settings.Senders).offers(),
         topics=settings.load(session, settings.Topics).offers(),
         segments=segments.keys(session),
+        coupon_pools=coupons.names(session),
         standings=sending_domains.standings(session),
         lacking=imprint.lacking(session),
     )

@@ -27,7 +27,7 @@ class Use:
     node_name: str
     field: str
     noun: str
-    """What kind of thing is named: member, recipient, pool, purpose, score, cap_class, secret."""
+    """What kind of thing is named: member, recipient, pool, coupon_pool, purpose, score, cap_class, secret."""
     name: str
     """What is named."""
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from journeys.errors import Unfilled
 from journeys.nodes.send import Send
+from journeys.placeholders import coupon_pools
 from journeys.types import Key
 from journeys.values import Answer, Context
 
@@ -15,7 +16,8 @@ class SendSms(Send):
     """Sends a text message to the contact, from a template or written here.
 
     It passes the same gate as an e-mail: valid number, consent, suppression, quiet hours and frequency caps. A text
-    written here can use the same values as a template: `{{ contact.first_name }}`, `{{ trigger.cart_id }}`.
+    written here can use the same values as a template: `{{ contact.first_name }}`, `{{ trigger.cart_id }}`,
+    `{{ coupon("spring") }}`.
     """
 
     kind = "send_sms"
@@ -49,3 +51,4 @@ class SendSms(Send):
     def references(self) -> Iterable[tuple[str, str, str]]:
         if self.template:
             yield "template", "template", self.template
+        yield from (("text", "coupon_pool", pool) for pool in coupon_pools(self.text or ""))

@@ -13,6 +13,7 @@ from activities.templates import library, preview
 from crm.catalogue import declare_field
 from engine.interpreter.simulate import Script, simulate
 from journeys.compile import compile_journey
+from journeys.errors import Invalid
 from journeys.reading import read
 from tests.engine.test_coupons import JOURNEY, Post, messaging, through
 
@@ -89,3 +90,15 @@ def test_the_simulator_writes_the_blocks_that_a_real_message_has(shop: Any, who:
             fill = rehearsal(session, program, messaging().tracking, "en", INLINE)
         [call] = simulate(program, Script.model_validate(script), fill=fill).calls
         assert (call["outlet"] == "skipped") == (name in holding), (name, call)
+
+
+def test_saving_knows_the_names_of_the_workspace(shop: Any) -> None:
+    asked = (
+        {"segment": "nobody"},
+        {"score": "luck", "operator": ">", "value": 1},
+        {"consent": "email", "purpose": "fun", "value": "granted"},
+    )
+    texts = {"default": {"text": "".join("{% if " + rules.written(rule) + " %}x{% endif %}" for rule in asked)}}
+    with pytest.raises(Invalid) as caught:
+        library.save(shop.db, "texted", texts, name="Texted", kind="sms", message_class="transactional", actor="test", now=shop.now)
+    assert [issue.code for issue in caught.value.issues] == ["unknown_segment", "unknown_score", "unknown_purpose"]

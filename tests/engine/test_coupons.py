@@ -103,6 +103,24 @@ def test_each_message_shows_a_code_of_its_own_everywhere(shop: Any) -> None:
     assert states(shop) == {"SPRING-1": "sent", "SPRING-2": "sent"}
 
 
+TEXTED: dict[str, Any] = {**JOURNEY, "nodes": {**JOURNEY["nodes"], "mail": {"kind": "send_sms", "text": "{% if contact.plan %}{{ coupon('vip') }}{% endif %}Yours: {{ coupon('spring') }}"}}}  # fmt: skip
+
+
+def test_a_text_that_stands_in_a_journey_shows_codes_and_keeps_their_pool(shop: Any) -> None:
+    wrong = {**TEXTED, "nodes": {**TEXTED["nodes"], "mail": {"kind": "send_sms", "text": "{{ coupon('sprng') }}"}}}
+    with pytest.raises(Invalid, match="Did you mean “spring”"):
+        shop.publish(wrong)
+    shop.publish(TEXTED)
+    shop.effects = Effects(shop.engine, {"sms": MessageHandler(messaging(), shop.post, "sms")}, Breakers(shop.db))
+    shop.walk(begin(shop, phone="+41791234567"))
+    assert [one.text for one in shop.post.handed] == ["Yours: SPRING-1"]
+    assert states(shop) == {"SPRING-1": "reserved"}
+    with shop.db.write() as session:
+        library.archive(session, "gift", "test", shop.now)
+        with pytest.raises(Conflict, match=r"Live journeys take codes from this pool: Gift\."):
+            coupons.remove(shop.engine, session, "vip", "test")
+
+
 def test_a_message_without_a_code_is_skipped_by_name_and_gives_others_back(shop: Any) -> None:
     run = begin(shop, attributes={"plan": "pro"})
     shop.walk(run)
@@ -199,4 +217,4 @@ def test_a_template_names_a_pool_that_there_is(shop: Any, written: str, said: st
 
 def test_a_pool_that_a_template_names_is_not_deleted(shop: Any) -> None:
     with shop.db.write() as session, pytest.raises(Conflict, match="Gift"):
-        coupons.remove(session, "vip", "test")
+        coupons.remove(shop.engine, session, "vip", "test")

@@ -69,7 +69,7 @@ SAME = [
 @pytest.mark.parametrize(("filter", "value"), SAME)
 def test_a_filter_gives_what_it_gives_in_templates(filter: str, value: object) -> None:
     source = f"{{{{ contact.field|{filter} }}}}"
-    assert fill(source, DictFacts({"field": value})) == render_text(source, {"contact": {"field": value}})
+    assert fill(source, DictFacts({"field": value})) == render_text(source, {"contact": {"field": value}}).text
 
 
 def test_what_is_no_placeholder_is_found() -> None:

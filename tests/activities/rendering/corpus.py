@@ -50,7 +50,7 @@ def main() -> None:
     node = HERE / "node"
     if not (node / "node_modules").exists():
         subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=node, check=True)
-    filled = {name: render_text(source, VALUES) for name, source in SOURCES.items()}
+    filled = {name: render_text(source, VALUES).text for name, source in SOURCES.items()}
     answer = subprocess.run(["node", "render.mjs"], cwd=node, input=json.dumps(filled), capture_output=True, text=True, check=True)
     for name, html in json.loads(answer.stdout).items():
         (HERE / "corpus" / "expected" / f"{name}.html").write_text(_squeezed(html), encoding="utf-8")

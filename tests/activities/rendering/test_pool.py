@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from activities.rendering import INLINE, Library, Marks, RenderBusy, RenderFailed, RenderLimits, RenderPool, answered, link_digest
+from activities.rendering import INLINE, Library, Marks, RenderBusy, RenderFailed, RenderLimits, RenderPool, answered, link_digest, rules
 from activities.rendering.pool import ATTEMPTS, KEPT
 from activities.templates.layouts import layouts
 from activities.templates.samples import CONTACT, EVENT, made_up
@@ -60,7 +60,7 @@ def all_started(pool: RenderPool) -> list[int]:
 
 
 def test_rules_are_read_and_answered_as_they_are_here(pool: RenderPool) -> None:
-    known, texts = Library(catalogue=Catalogue.built_in()), {"en": {"text": "{% if rule({'tag': 'vip'}) %}vip{% endif %}"}}
+    known, texts = Library(askable=rules.Askable(Catalogue.built_in())), {"en": {"text": "{% if rule({'tag': 'vip'}) %}vip{% endif %}"}}
     found = pool.compile_template(texts, "sms", library=known)
     assert found.to_json() == INLINE.compile_template(texts, "sms", library=known).to_json()
     for tags, text in ((["vip"], "vip"), ([], "")):
@@ -114,11 +114,11 @@ def test_failures_are_those_of_this_process(pool: RenderPool, source: str, code:
 
 def test_what_uses_its_cpu_time_up_ends_alone() -> None:
     pool = RenderPool(RenderLimits(processes=1, cpu_seconds=0.2, deadline_seconds=600, wait_seconds=600))
-    assert pool.render_text("{{ contact.a }}", {"contact": {"a": "Ada"}}) == "Ada"
+    assert pool.render_text("{{ contact.a }}", {"contact": {"a": "Ada"}}).text == "Ada"
     with pytest.raises(RenderFailed) as caught:
         pool.render_text(LONG, {"contact": {"a": "Ada"}})
     assert str(caught.value) == "too_long: time"
-    assert pool.render_text("{{ contact.a }}", {"contact": {"a": "Ada"}}) == "Ada"
+    assert pool.render_text("{{ contact.a }}", {"contact": {"a": "Ada"}}).text == "Ada"
     with pytest.raises(Invalid, match="takes too long"):
         pool.compile_template({"en": {"text": LONG}} | {f"{name}": {"text": LONG} for name in ("de", "fr", "it", "es")}, "sms")
     pool.close()
@@ -137,13 +137,13 @@ def test_what_takes_too_much_memory_ends_alone() -> None:
         with pytest.raises(RenderFailed) as caught:
             pool.render_text(source, values)
         assert str(caught.value) == f"too_large: {name}"
-        assert pool.render_text("x", {}) == "x"
+        assert pool.render_text("x", {}).text == "x"
     pool.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_job_whose_process_is_killed_is_done_again(pool: RenderPool, number: signal.Signals) -> None:
-    assert pool.render_text("x", {}) == "x"
+    assert pool.render_text("x", {}).text == "x"
     [pid] = pool.pids
     os.kill(pid, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as threads:
@@ -152,7 +152,7 @@ def test_a_job_whose_process_is_killed_is_done_again(pool: RenderPool, number: s
             pass
         os.kill(pid, number)
         os.kill(pid, signal.SIGCONT)
-        assert asked.result() == "Ada"
+        assert asked.result().text == "Ada"
     assert pid not in pool.pids
 
 
@@ -167,7 +167,7 @@ def test_a_job_that_crashes_native_code_twice_is_given_up_and_one_that_is_killed
                     killed.add(pid)
             assert isinstance(asked.exception(), raised)
             assert len(killed) >= (2 if raised is RenderFailed else ATTEMPTS)
-    assert pool.render_text("x", {}) == "x"
+    assert pool.render_text("x", {}).text == "x"
 
 
 def test_what_once_went_over_a_limit_leaves_a_process_to_the_others() -> None:
@@ -185,7 +185,7 @@ def test_what_once_went_over_a_limit_leaves_a_process_to_the_others() -> None:
             pass
         [free] = pool.pids
         os.kill(free, signal.SIGCONT)
-        assert [pool.render_text("{{ n }}", {"n": n}) for n in range(50)] == [str(n) for n in range(50)]
+        assert [pool.render_text("{{ n }}", {"n": n}).text for n in range(50)] == [str(n) for n in range(50)]
         assert not any(one.done() for one in hostile)
         os.kill(next(pid for pid in both if pid != free), signal.SIGCONT)
         assert all(isinstance(one.exception(), RenderFailed) for one in hostile)
@@ -202,18 +202,18 @@ def test_a_process_makes_room_for_a_new_one_after_its_share_of_jobs() -> None:
     pool = RenderPool(RenderLimits(processes=1, renewed_after=3, wait_seconds=600))
     seen = []
     for _ in range(3):
-        assert pool.render_text("x", {}) == "x"
+        assert pool.render_text("x", {}).text == "x"
         seen += pool.pids
     assert len(set(seen)) == 1
     assert pool.pids == []
-    assert pool.render_text("x", {}) == "x"
+    assert pool.render_text("x", {}).text == "x"
     assert pool.pids != []
     pool.close()
 
 
 def test_many_threads_share_the_processes(pool: RenderPool) -> None:
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(lambda n: pool.render_text("{{ n }}", {"n": n}), range(200))) == [str(n) for n in range(200)]
+        assert list(threads.map(lambda n: pool.render_text("{{ n }}", {"n": n}).text, range(200))) == [str(n) for n in range(200)]
     assert len(pool.pids) <= pool.limits.processes
 
 

@@ -26,7 +26,7 @@ def mail(body: str, values: dict[str, Any], subject: str = "Hi", marks: Marks = 
 
 
 def text(source: str, locale: str = "en", zone: str = "UTC", **values: Any) -> str:
-    return render_text(source, values, locale=locale, zone=zone)
+    return render_text(source, values, locale=locale, zone=zone).text
 
 
 # --- What a contact's values can do ---------------------------------------------------------------------------------

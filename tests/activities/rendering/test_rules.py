@@ -16,7 +16,7 @@ from journeys.rules import DictFacts
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 VIP = {"combinator": "and", "rules": [{"field": "lifecycle_stage", "operator": "=", "value": "customer"}, {"tag": "vip"}]}
-CATALOGUE = Library(catalogue=Catalogue.built_in())
+CATALOGUE = Library(askable=rules.Askable(Catalogue.built_in(), (("segment", frozenset({"regulars"})),)))
 
 
 def mail(condition: str, inside: str = "<mj-text>only some</mj-text>") -> dict[str, dict[str, str]]:
@@ -65,6 +65,7 @@ def issues(condition: str, library: Library = CATALOGUE) -> list[Issue]:
         ('rule({"field": "trigger.plan", "operator": "=", "value": "x"})', "rule.needs_run", "{% if trigger.… %}"),
         ('rule({"field": "steps.a.b", "operator": "=", "value": "x"})', "rule.needs_run", "{% if trigger.… %}"),
         ('rule({"message": "clicked", "node": "one"})', "rule.needs_run", "{% if trigger.… %}"),
+        ('rule({"segment": "regular"})', "unknown_segment", "Did you mean “regulars”?"),
         ("rule", "rule_written", "with the whole rule"),
         ('rule("vip")', "rule_written", "with the whole rule"),
         ('rule({"tag": contact.plan})', "rule_written", "with the whole rule"),
@@ -95,11 +96,13 @@ def test_rules_are_bounded() -> None:
 def test_a_partial_brings_its_rules_along() -> None:
     inside = mail(rules.written(VIP))["default"]["mjml"].split("<mj-column>")[1].split("</mj-column>")[0]
     piece = Partial("hint", 3, (("default", inside),))
-    library = Library((piece,), ("hint",), catalogue=Catalogue.built_in())
+    library = Library((piece,), ("hint",), askable=rules.Askable(Catalogue.built_in()))
     template = compile_template(mail("contact.plan", '<mj-include path="partial:hint" />'), "email", library=library)
     assert list(template.variants["default"].rules.values()) == [rules.text_of(VIP)]
     broken = Library(
-        (Partial("hint", 3, (("default", inside.replace("lifecycle_stage", "stagee")),)),), ("hint",), catalogue=Catalogue.built_in()
+        (Partial("hint", 3, (("default", inside.replace("lifecycle_stage", "stagee")),)),),
+        ("hint",),
+        askable=rules.Askable(Catalogue.built_in()),
     )
     with pytest.raises(Invalid, match=r"In the partial “hint”, included in line 3: In the rule at “rules.0.field”: There is no field"):
         compile_template(mail("contact.plan", '<mj-include path="partial:hint" />'), "email", library=broken)

@@ -16,7 +16,7 @@ export function Canvas({ api, state, defaults, canvas }) {
   const { store, t } = api;
   const body = store.body();
   const see = { api, state, defaults, read: (node, name) => attribute(node, name, state.source) };
-  see.in = (node, name) => inForce(node, name, defaults, see.read);
+  see.in = (node, name) => branded(inForce(node, name, defaults, see.read), api.brand);
   const isMail = body.name === "mj-body";
   return (
     <div ref={canvas} className="blk-mail" style={{ backgroundColor: isMail ? plainColour(see.in(body, "background-color")) || "#ffffff" : "#ffffff" }} onClick={() => store.select(-1)}>
@@ -28,7 +28,10 @@ export function Canvas({ api, state, defaults, canvas }) {
   );
 }
 
-/** Colours and lengths as the mail says them; what comes out of Jinja is not known yet. */
+/** With the workspace's own colours, fonts and logo, which every mail is filled in with. */
+const branded = (text, brand) => text.replace(/\{\{\s*brand\.(\w+)\s*\}\}/g, (whole, name) => brand[name] || whole);
+
+/** Colours and lengths as the mail says them; what else comes out of Jinja is not known yet. */
 const plainColour = (text) => (/^(#[0-9a-f]{3,8}|[a-z]+|rgba?\([\d\s,.%]+\))$/i.test(text) ? text : undefined);
 const plainSize = (text) => (/^[\d.]+(px|%|em)?( [\d.]+(px|%|em)?){0,3}$/.test(text) ? text.replace(/(^|\s)(\d+(?:\.\d+)?)(?=\s|$)/g, "$1$2px") : undefined);
 

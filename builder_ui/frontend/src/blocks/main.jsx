@@ -4,7 +4,7 @@ import { Editor, askRule, include, keepBlock, rule } from "./editor.jsx";
 import { Store } from "./store.js";
 import { wayTo } from "./tree.js";
 
-/** `given`: {source, past, editable, rules (condition -> {said, holds}), texts (JSON: words, own, groups, partials, pictures), changed, flush, save, send}. */
+/** `given`: {source, past, editable, rules (condition -> {said, holds}), texts (JSON: words, own, groups, partials, pictures, brand), changed, flush, save, send}. */
 export function mount(node, given) {
   const store = new Store(given.source, given.past, given.changed);
   const api = { store, writing: null, asked: null, ruling: null, awaited: null, flush: given.flush, save: given.save, send: given.send };
@@ -13,9 +13,9 @@ export function mount(node, given) {
   api.rules = given.rules;
   api.holderAt = (start) => (start === 0 && store.body().type === "root" ? store.tree : wayTo(store.tree, start).at(-1));
   const read = ({ texts, editable }) => {
-    const { words, own, groups, partials, pictures } = JSON.parse(texts);
+    const { words, own, groups, partials, pictures, brand } = JSON.parse(texts);
     api.t = (text, values = {}) => (words[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-    Object.assign(api, { own, groups, partials, pictures, editable, titles: new Map(groups.flatMap(([, entries]) => entries)) });
+    Object.assign(api, { own, groups, partials, pictures, brand, editable, titles: new Map(groups.flatMap(([, entries]) => entries)) });
   };
   read(given);
   const root = createRoot(node);
