@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped, Unreachable
 from activities.sending.handler import Draft
 from activities.team.handler import TeamHandler
 
@@ -76,6 +76,14 @@ class Chat(Postman):
     def send(self, message):
         self.sent.append(message)
         return super().send(message)
+
+
+def test_an_account_that_takes_nothing_is_called_once_for_all_of_a_notice():
+    members = ["b@example.org", "c@example.org", "d@example.org"]
+    _, mail, chat, send = tell([Answer()], [Unreachable("slack_unreachable")], to=["a@example.org"], channel=members)
+    assert send().raw["data"] == {"told": 1, "not_told": 3}
+    assert [one.recipient for one in chat.sent] == ["b@example.org"]
+    assert [one.recipient for one in mail.sent] == ["a@example.org"]
 
 
 def tell(mails, chats, *, to=(), channel=("C024BE91L",), slack=None):
