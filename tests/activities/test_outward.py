@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped, Unreachable
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, Unreachable
 from activities.sending.handler import Draft
 from activities.team.handler import TeamHandler
 
@@ -99,7 +99,7 @@ def _posted(url, once_key, text, now):
 
 
 def test_chat_and_mail_are_told_by_an_account_each_which_hears_how_it_went():
-    refused = SenderStopped("slack_invalid_auth")
+    refused = RetryLater("slack_ratelimited")
     _, mail, chat, send = tell([Answer()], [refused, Answer()], to=["a@example.org"], channel=["C024BE91L", "b@example.org"])
     answer = send()
     assert answer.raw["data"] == {"told": 2, "not_told": 1}
