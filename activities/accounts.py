@@ -283,6 +283,10 @@ class LivePerformers(Mapping[str, ChannelHandler]):
         return len(self._carried) + len(self._others)
 
 
+ALSO: Mapping[str, Sequence[str]] = {"team": ("chat",)}
+"""Channel -> the others whose accounts one attempt may go through, too."""
+
+
 class LiveTimeouts(Mapping[str, float]):
     """Channel -> the seconds that one attempt may take, as of the last look; `fixed` for what goes through no account."""
 
@@ -293,7 +297,8 @@ class LiveTimeouts(Mapping[str, float]):
 
     def __getitem__(self, channel: str) -> float:
         if channel in self._carried:
-            return self._accounts.known(channel).provider.timeout_seconds + ATTEMPT_MARGIN_SECONDS
+            carriers = (self._accounts.known(one) for one in (channel, *ALSO.get(channel, ())))
+            return sum(one.provider.timeout_seconds for one in carriers) + ATTEMPT_MARGIN_SECONDS
         return self._fixed[channel]
 
     def __iter__(self) -> Iterator[str]:

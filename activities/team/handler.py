@@ -21,6 +21,7 @@ from activities.providers.provider import (
     ProviderFailure,
     RetryLater,
     SenderStopped,
+    Unreachable,
 )
 from activities.rendering.render import one_line
 from activities.sending.gate import Pass, Refuse, Verdict
@@ -89,7 +90,7 @@ class TeamHandler(Carried, ExternalCall):
 
     @property
     def timeout_seconds(self) -> float:
-        return self.provider.timeout_seconds
+        return self.provider.timeout_seconds + self.chat()[1].timeout_seconds
 
     def prepare(self, session: Session, job: Job) -> Draft:
         said = job.call.input
@@ -109,10 +110,15 @@ class TeamHandler(Carried, ExternalCall):
         )
 
     def send(self, job: Job, draft: Draft, address: str, attempt: int) -> Answer:
-        """Each account hears how its own calls went; the incoming webhook has none."""
+        """Each account hears how its own calls went; the incoming webhook has none. One that takes nothing is not called again for the others: they
+        would wait for it, one after the other."""
         told, failures = 0, list[ProviderFailure]()
         heard = dict[str, ProviderFailure | None]()
         for account, call in self._calls(job, draft):
+            known = heard.get(account)
+            if account and isinstance(known, SenderStopped | Unreachable):
+                failures.append(known)
+                continue
             try:
                 call()
                 told += 1

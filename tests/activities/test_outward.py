@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, SenderStopped
+from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, RetryLater, Unreachable
 from activities.sending.handler import Draft
 from activities.team.handler import TeamHandler
 
@@ -78,6 +78,14 @@ class Chat(Postman):
         return super().send(message)
 
 
+def test_an_account_that_takes_nothing_is_called_once_for_all_of_a_notice():
+    members = ["b@example.org", "c@example.org", "d@example.org"]
+    _, mail, chat, send = tell([Answer()], [Unreachable("slack_unreachable")], to=["a@example.org"], channel=members)
+    assert send().raw["data"] == {"told": 1, "not_told": 3}
+    assert [one.recipient for one in chat.sent] == ["b@example.org"]
+    assert [one.recipient for one in mail.sent] == ["a@example.org"]
+
+
 def tell(mails, chats, *, to=(), channel=("C024BE91L",), slack=None):
     mail, chat = Chat(mails), Chat(chats)
     handler = TeamHandler(None, mail, _posted, lambda: ("slack.main", chat), account="smtp.main")
@@ -91,7 +99,7 @@ def _posted(url, once_key, text, now):
 
 
 def test_chat_and_mail_are_told_by_an_account_each_which_hears_how_it_went():
-    refused = SenderStopped("slack_invalid_auth")
+    refused = RetryLater("slack_ratelimited")
     _, mail, chat, send = tell([Answer()], [refused, Answer()], to=["a@example.org"], channel=["C024BE91L", "b@example.org"])
     answer = send()
     assert answer.raw["data"] == {"told": 2, "not_told": 1}

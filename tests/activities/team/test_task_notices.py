@@ -23,6 +23,7 @@ from locales import translator
 from models import Contact, Database, Member, OutboxItem, Task, TaskNotice, new_id
 from tests.activities.providers.test_slack import ANNA, NOW, SCOPES, SlackWire
 from workspace import settings
+from workspace import task_notices as rows
 from workspace.members import change_member
 
 BEN = {"id": "U0BEN", "team_id": "T0001", "profile": {"email": "ben@example.org"}}
@@ -156,6 +157,27 @@ def test_nobody_is_told_of_what_is_over_or_of_a_team_they_have_left(team: Team) 
     assert (team.wire.posted, team.notices()) == ([], [])
     with team.db.read() as session:
         assert session.get_one(Task, theirs).state == "open"
+
+
+def test_a_change_while_a_message_is_mended_is_not_forgotten(db: Database) -> None:
+    """On both databases: what claims, ends and mends asks for the rows as they were seen."""
+    with db.write() as session:
+        settings.put(session, "notices", {"tasks": True}, "test", NOW)
+        session.add(Contact(id="c" * 32, created_at=NOW, updated_at=NOW))
+        session.add(Member(id="a" * 32, name="Anna", email="anna@example.org", created_at=NOW))
+        session.flush()
+        tasks.create(session, CreateTask(id="t", title="Call", owner="a" * 32), contact_id="c" * 32, now=NOW)
+    with db.write() as session:
+        [notice] = rows.untold(session, NOW)
+        assert (rows.claim(session, notice, NOW), rows.claim(session, notice, NOW)) == (True, False)
+        rows.end(session, notice, "sent", "", NOW)
+        tasks.take(session, "t", "a" * 32, NOW)
+        [seen] = rows.changed(session, NOW)
+        tasks.finish(session, "t", "done", "test", NOW)
+        rows.agrees(session, seen, is_over=False)
+        [again] = rows.changed(session, NOW)
+        rows.agrees(session, again, is_over=True)
+        assert (rows.changed(session, NOW), rows.untold(session, NOW), rows.of_task(session, "t")) == ([], [], [])
 
 
 class Killed(BaseException):
