@@ -11,8 +11,8 @@ from sqlmodel import Field, Index, SQLModel
 from models.columns import BigId, big_id, json_field
 
 
-def _of_segment(*, index: bool = False) -> Any:
-    return Field(sa_column=Column(BigId, ForeignKey("segment.id"), primary_key=True, autoincrement=False, index=index))
+def _of_segment() -> Any:
+    return Field(sa_column=Column(BigId, ForeignKey("segment.id"), primary_key=True, autoincrement=False))
 
 
 class Segment(SQLModel, table=True):
@@ -51,13 +51,14 @@ class SegmentMember(SQLModel, table=True):
 
 
 class SegmentMark(SQLModel, table=True):
-    """A contact has to be asked again whether it is in a segment, because something has changed; however much changed, it is one row."""
+    """A contact has to be asked again about the segments that hang on a topic, because something has changed; however often it changed, it is one row."""
 
     __tablename__ = "segment_mark"
     __table_args__ = (Index("ix_segment_mark_marked", "marked_at", "contact_id"),)
 
     contact_id: str = Field(foreign_key="contact.id", primary_key=True, max_length=32)
-    segment_id: int = _of_segment(index=True)
+    topic: str = Field(primary_key=True, max_length=210)
+    """As in `Segment.topics`; `*`: about all of them."""
     marked_at: datetime
     """Since when it waits, in the product's time: when the first of the changes came."""
     newest_at: datetime

@@ -20,7 +20,6 @@ from sqlalchemy import Engine, and_, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from journeys.rules.fields import CONTACT_COLUMNS
 from journeys.topics import of_segment, topics_of
 from models import Segment, SegmentMark
 from storage.freshness import bump, freshness, is_changing
@@ -29,8 +28,9 @@ from storage.sql import on, table
 SEGMENTS = "segments"
 """The number that grows with every change of a segment."""
 NEW = "contact"
-"""The topic under which somebody new is told: segments that take in whoever has done nothing hang on it."""
-OF_NEW = frozenset({NEW, *(f"field:{name}" for name in CONTACT_COLUMNS)})
+"""The topic under which somebody new is told: segments hang on it that may take in whoever has done nothing."""
+ANYTHING = "*"
+"""The topic on which every live segment hangs."""
 EMPTYING = "emptying"
 
 segments = table(Segment)
@@ -65,8 +65,10 @@ class Known:
     by_key: Mapping[str, KnownSegment] = field(default_factory=dict)
     by_topic: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def hanging_on(self, topics: Iterable[str]) -> set[int]:
+    def hanging_on(self, topics: Collection[str]) -> set[int]:
         """The ids of the segments that a change under any of the topics concerns."""
+        if ANYTHING in topics:
+            return set(self.live())
         return {id for topic in topics for id in self.by_topic.get(topic, ())}
 
     def live(self) -> list[int]:
@@ -95,59 +97,60 @@ def changed(session: Session) -> None:
 
 
 def mark_events(session: Session, rows: Collection[Mapping[str, Any]]) -> None:
-    """Marks the contacts of events that are stored in this transaction, each for the segments that it concerns. Rows are those of the table."""
+    """Marks the contacts of events that are stored in this transaction, each with the topics that segments hang on. Rows are those of the table."""
     hanging = known(session).by_topic
     if not hanging:
         return
     wanted = _Wanted()
     for row in rows:
-        for id in {id for topic in topics_of(row["type"], row["name"], row["properties"]) for id in hanging.get(topic, ())}:
-            wanted.add(row["contact_id"], id, row["received_at"], row["backfill"], row["hops"])
+        for topic in topics_of(row["type"], row["name"], row["properties"]):
+            if topic in hanging:
+                wanted.add(row["contact_id"], topic, row["received_at"], row["backfill"], row["hops"])
     wanted.write(session)
 
 
 def mark(
     session: Session, contact_ids: Iterable[str], topics: Collection[str], now: datetime, *, silent: bool = False, hops: int = 0
 ) -> None:
-    """Marks contacts for the segments that hang on one of `topics`. `silent`: nobody is told of what comes of it."""
-    _mark(session, contact_ids, known(session).hanging_on(topics), now, silent, hops)
+    """Marks contacts with those of the topics that segments hang on. `silent`: nobody is told of what comes of it."""
+    _mark(session, contact_ids, known(session).by_topic.keys() & set(topics), now, silent, hops)
 
 
 def mark_for_all(session: Session, contact_ids: Iterable[str], now: datetime, *, silent: bool = False) -> None:
     """Marks contacts for every live segment: after a merge, anything may be different."""
-    _mark(session, contact_ids, known(session).live(), now, silent, 0)
+    _mark(session, contact_ids, {ANYTHING} if known(session).by_topic else (), now, silent, 0)
 
 
 def mark_new(session: Session, contact_ids: Iterable[str], now: datetime, *, silent: bool = False) -> None:
     """Marks contacts that this transaction has made."""
-    mark(session, contact_ids, OF_NEW, now, silent=silent)
+    mark(session, contact_ids, {NEW}, now, silent=silent)
 
 
-def _mark(session: Session, contact_ids: Iterable[str], ids: Collection[int], now: datetime, silent: bool, hops: int) -> None:
-    if not ids:
+def _mark(session: Session, contact_ids: Iterable[str], topics: Collection[str], now: datetime, silent: bool, hops: int) -> None:
+    if not topics:
         return
     wanted = _Wanted()
     for contact_id in contact_ids:
-        for id in ids:
-            wanted.add(contact_id, id, now, silent, hops)
+        for topic in topics:
+            wanted.add(contact_id, topic, now, silent, hops)
     wanted.write(session)
 
 
 class _Wanted:
-    """(contact, segment) -> (first and last change, silent, hops), each once."""
+    """(contact, topic) -> (first and last change, silent, hops), each once."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, int], tuple[datetime, datetime, bool, int]] = {}
+        self._rows: dict[tuple[str, str], tuple[datetime, datetime, bool, int]] = {}
 
-    def add(self, contact_id: str, segment_id: int, at: datetime, silent: bool, hops: int) -> None:
-        first, last, told, most = self._rows.get((contact_id, segment_id), (at, at, silent, hops))
-        self._rows[contact_id, segment_id] = (min(first, at), max(last, at), told and silent, max(most, hops))
+    def add(self, contact_id: str, topic: str, at: datetime, silent: bool, hops: int) -> None:
+        first, last, told, most = self._rows.get((contact_id, topic), (at, at, silent, hops))
+        self._rows[contact_id, topic] = (min(first, at), max(last, at), told and silent, max(most, hops))
 
     def write(self, session: Session) -> None:
         """In the order of contacts, so that two transactions never wait for each other."""
         rows = [
-            {"contact_id": contact_id, "segment_id": segment_id, "marked_at": first, "newest_at": last, "silent": silent, "hops": hops}
-            for (contact_id, segment_id), (first, last, silent, hops) in sorted(self._rows.items())
+            {"contact_id": contact_id, "topic": topic, "marked_at": first, "newest_at": last, "silent": silent, "hops": hops}
+            for (contact_id, topic), (first, last, silent, hops) in sorted(self._rows.items())
         ]
         if rows:
             on(session).execute(_put(session.get_bind().dialect.name), rows)
@@ -159,7 +162,7 @@ def _put(dialect: str) -> Any:
     statement = make(marks)
     new = statement.excluded
     return statement.on_conflict_do_update(
-        index_elements=["contact_id", "segment_id"],
+        index_elements=["contact_id", "topic"],
         set_={
             "silent": and_(marks.c.silent, new.silent),
             "newest_at": case((new.newest_at > marks.c.newest_at, new.newest_at), else_=marks.c.newest_at),

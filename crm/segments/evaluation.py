@@ -33,7 +33,7 @@ from storage.sql import on, table
 
 contacts, flips, marks = table(Contact), table(SegmentFlip), table(SegmentMark)
 
-PAGE = 50
+PAGE = 25
 """Contacts that are asked in one transaction."""
 FILLING = "filling"
 
@@ -82,11 +82,15 @@ def ask_waiting(session: Session, contact_ids: Collection[str], now: datetime) -
     ids = list(contact_ids)
     living = _locked(session, ids)
     asked: Asked = defaultdict(dict)
+    known = segment_marks.known(session)
     for row in _taken(session, ids, now):
-        asked[row.segment_id][row.contact_id] = Voice(row.silent, row.hops)
+        for segment_id in known.hanging_on({row.topic}):
+            asked[segment_id][row.contact_id] = Voice(row.silent, row.hops).and_(asked[segment_id].get(row.contact_id))
     due = delete(flips).where(flips.c.contact_id.in_(ids), flips.c.at <= now)
     for contact_id, segment_id in on(session).execute(due.returning(flips.c.contact_id, flips.c.segment_id)).all():
         asked[segment_id][contact_id] = Voice().and_(asked[segment_id].get(contact_id))
+    if dead := set(ids).difference(living):
+        members.forget(session, dead, now)
     return ask(session, asked, living, now)
 
 
@@ -94,7 +98,7 @@ def _taken(session: Session, ids: list[str], now: datetime) -> Sequence[Any]:
     """The marks of contacts. One of which a change is newer than `now` (another process's clock is ahead, or we waited for the lock) is
     asked as well, and stays for that instant."""
     theirs, seen = marks.c.contact_id.in_(ids), marks.c.newest_at <= now
-    wanted = (marks.c.contact_id, marks.c.segment_id, marks.c.silent, marks.c.hops)
+    wanted = (marks.c.contact_id, marks.c.topic, marks.c.silent, marks.c.hops)
     gone = on(session).execute(delete(marks).where(theirs, seen).returning(*wanted)).all()
     stay = update(marks).where(theirs).values(marked_at=marks.c.newest_at)
     return [*gone, *on(session).execute(stay.returning(*wanted)).all()]

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 from crm.segments.evaluation import FILLING, Voice, ask_stretch
-from models import Event, Job, Segment, SegmentDay, SegmentFlip, SegmentMark, SegmentMember, lock
+from models import Event, Job, Segment, SegmentDay, SegmentFlip, SegmentMember, lock
 from storage import segment_marks
 from storage.sql import on, table
 
@@ -62,7 +62,7 @@ def fill_page(session: Session, job: Job, now: datetime) -> Filled:
 def empty_page(session: Session, job: Job, now: datetime) -> Filled:
     """Takes away the next members of a deleted segment, silently, and at the end the segment itself."""
     id = job.input["segment"]
-    for rows in (members, table(SegmentFlip), table(SegmentMark)):
+    for rows in (members, table(SegmentFlip)):
         page = list(on(session).execute(select(rows.c.contact_id).where(rows.c.segment_id == id).limit(PAGE)).scalars())
         if page:
             on(session).execute(delete(rows).where(rows.c.segment_id == id, rows.c.contact_id.in_(page)))
