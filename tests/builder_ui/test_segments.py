@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from builder_ui.kit.i18n import translator_for
 from builder_ui.segments import chart
-from builder_ui.segments.editor import condition
+from builder_ui.segments.editor import condition, said
 from builder_ui.segments.ready import READY
+from builder_ui.segments.writing import Found, Writing
+from crm.people import contacts
+from crm.people.contacts import ContactFilter
 from crm.segments import members, segments
 from engine.jobs.worker import do_page
 from engine.segments.evaluator import settle
@@ -19,6 +25,7 @@ from journeys.rules import check_rule, parse_rule
 from models import Audit, Event, Job
 from reports.segment_growth import growth
 from storage.tally import day_of
+from tests.builder_ui.conftest import _texts
 
 LEADS = {"combinator": "and", "rules": [{"field": "lifecycle_stage", "operator": "=", "value": "lead"}]}
 
@@ -263,6 +270,56 @@ def test_who_may_only_look_changes_nothing(log_in: Any, opened: Any, town: Any) 
     assert "Delete" not in text
     assert "Your role does not allow this." in say(opened, client, f"/ui/segments/{jury}?view=rule")
     assert "Your role does not allow this." in say(opened, client, "/ui/new-segment")
+
+
+def test_filters_go_through_the_members_in_pages_of_any_order(town: Any) -> None:
+    key = made(town, "Jury", None, "Anna", "Ben", "Felix")
+    with town.db.read() as session:
+        filter = ContactFilter(segment_id=segments.id_of(segments.get(session, key)))
+        everybody = sorted(town.people[one] for one in ("Anna", "Ben", "Felix"))
+        assert contacts.ids(session, filter, everybody[0]) == everybody[1:]
+        for sort in contacts.SORTS:
+            first = contacts.search(session, filter, limit=2, sort=sort)
+            rest = contacts.search(session, filter, before=first.next_before, limit=2, sort=sort)
+            assert sorted(one.id for one in [*first.contacts, *rest.contacts]) == everybody
+
+
+class Slow(Writing):
+    """Its first count takes longer than the second."""
+
+    async def _counted(self, turn: int) -> Found:
+        await asyncio.sleep(0.1 if turn == 1 else 0)
+        return Found(count=turn)
+
+
+def test_the_answer_to_a_rule_that_has_changed_is_thrown_away() -> None:
+    writing = Slow(None, None, {"rule": LEADS})  # type: ignore[arg-type]
+    asyncio.run(counted_twice(writing))
+    assert writing.found is not None
+    assert writing.found.count == 2
+    assert not writing.counting
+
+
+async def counted_twice(writing: Writing) -> None:
+    writing.count_soon(0)
+    await asyncio.sleep(0.02)
+    writing.count_soon(0)
+    await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Found(), "Counting takes longer than 3 seconds here."),
+        (Found(refused="Too many previews at once"), "Too many previews at once"),
+        (Found(7, [("1" * 32, "")]), "7 contacts For example Contact 111111"),
+    ],
+)
+def test_what_came_of_a_count_is_said(found: Found, words: str) -> None:
+    context: Any = SimpleNamespace(t=translator_for("en"))
+    writing = Writing(context, None, {"rule": LEADS})  # type: ignore[arg-type]
+    writing.found = found
+    assert words in " ".join(" ".join(_texts({"children": said(writing)})).split())
 
 
 def test_growth_goes_back_day_by_day_from_today(town: Any) -> None:
