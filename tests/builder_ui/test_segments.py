@@ -22,7 +22,7 @@ from engine.jobs.worker import do_page
 from engine.segments.evaluator import settle
 from engine.versions import publish
 from journeys.rules import check_rule, parse_rule
-from models import Audit, Event, Job
+from models import Audit, Event, Job, Run
 from reports.segment_growth import growth
 from storage.tally import day_of
 from tests.builder_ui.conftest import _texts
@@ -231,14 +231,37 @@ def test_overlap_counts_both_sides(log_in: Any, opened: Any, town: Any) -> None:
     assert "Only in “Jury” 1 – 50%" in text
 
 
+def begins_with(town: Any, key: str) -> None:
+    """The welcome journey is entered by whoever enters the segment."""
+    draft = town.journey("welcome").draft
+    town.republish(entry={**draft["entry"], "triggers": [{"type": "segment_entered", "segment": key}]})
+
+
+def test_who_is_put_on_a_list_enters_the_journey_at_once(log_in: Any, opened: Any, town: Any, woken: Any) -> None:
+    jury = made(town, "Jury", None)
+    begins_with(town, jury)
+    with opened(log_in("marketer"), f"/ui/segments/{jury}?find=felix") as page:
+        page.press("Add")
+        page.see_until("Added to the segment.")
+    with town.db.read() as session:
+        run = session.scalars(select(Run).where(Run.contact_id == town.people["Felix"]).order_by(Run.id)).all()[-1]
+    assert run.journey_id == town.journey("welcome").id
+    assert run.id in woken.wakeups.starts
+
+
+def test_without_a_condition_nothing_is_stored(log_in: Any, opened: Any, town: Any) -> None:
+    with opened(log_in("marketer"), "/ui/new-segment") as page:
+        write(page, "pfb-segment-name", "Everybody")
+        page.press("Save segment")
+        page.see_until("A segment needs a rule: add a condition.")
+    with town.db.read() as session:
+        assert segments.listed(session) == []
+
+
 def test_what_is_used_is_not_deleted_and_says_by_what(log_in: Any, opened: Any, town: Any) -> None:
-    leads, now, client = made(town, "Leads", LEADS), town.engine.clock.now(), log_in("marketer")
+    leads, client = made(town, "Leads", LEADS), log_in("marketer")
     asking = made(town, "No leads", {"combinator": "and", "rules": [{"segment": leads, "member": False}]})
-    with town.db.write() as session:
-        journey = publish.get_journey(session, "welcome")
-        entry = {**journey.draft["entry"], "triggers": [{"type": "segment_entered", "segment": leads}]}
-        publish.save_draft(session, journey.id, {**journey.draft, "entry": entry}, journey.revision, "test", now)
-        publish.publish(town.engine, session, journey.id, "test", "", now)
+    begins_with(town, leads)
     text = say(opened, client, f"/ui/segments/{leads}")
     assert "It cannot be deleted as long as these use it:" in text
     assert "No leads" in text
@@ -255,8 +278,9 @@ def test_an_old_page_does_not_delete_what_was_put_to_use_meanwhile(log_in: Any, 
     with opened(log_in("marketer"), f"/ui/segments/{leads}") as page:
         button = page.button("Delete permanently")
         made(town, "No leads", {"combinator": "and", "rules": [{"segment": leads, "member": False}]})
+        begins_with(town, leads)
         page.send({"type": "layout-event", "target": button, "data": [{}]})
-        page.see_until("Other segments ask for this one: No leads.")
+        page.see_until("It cannot be deleted as long as these use it: Welcome, No leads.")
     with town.db.read() as session:
         assert segments.get(session, leads).name == "Leads"
 
