@@ -72,11 +72,11 @@ class ContactFilter:
     created_after: datetime | None = None
     journey_id: str | None = None
     """Has an open run there."""
-    segment_id: int | None = None
-    """Is a member of it."""
     ids: tuple[str, ...] = ()
     newer_than: str | None = None
     """The id of a contact: only those made after it."""
+    segment_id: int | None = None
+    """Is a member of it."""
 
     def kept(self) -> dict[str, Any]:
         """As JSON; `contact_filter` reads it."""
