@@ -17,8 +17,7 @@ from builder_ui.segments import chart, membership, states, uses, why
 from builder_ui.segments.editor import LOOKS, editor
 from builder_ui.segments.writing import Writing, readable
 from crm.segments import members, questions, segments
-from engine.versions.uses import refuse_used_segment
-from journeys.errors import NotFound
+from journeys.errors import Invalid, NotFound
 from models import Job, Segment
 from reports.journey_metrics import days_before
 from reports.segment_growth import growth
@@ -180,7 +179,9 @@ def deleting(context: PageContext, data: Data, acts: Acts) -> Element:
 def removing(key: str) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session, forms.plainly():
-            refuse_used_segment(context.engine, session, key)
+            used = uses.places(context.engine, session, [key])[key]
+            if used:
+                raise Invalid("It cannot be deleted as long as these use it: {places}.", places=[one.name for one in used])
             segments.remove(session, key, context.by, context.app.now())
 
     return do

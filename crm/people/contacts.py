@@ -72,11 +72,11 @@ class ContactFilter:
     created_after: datetime | None = None
     journey_id: str | None = None
     """Has an open run there."""
-    segment_id: int | None = None
-    """Is a member of it."""
     ids: tuple[str, ...] = ()
     newer_than: str | None = None
     """The id of a contact: only those made after it."""
+    segment_id: int | None = None
+    """Is a member of it."""
 
     def kept(self) -> dict[str, Any]:
         """As JSON; `contact_filter` reads it."""
@@ -158,16 +158,17 @@ def search(session: Session, filter: ContactFilter, *, before: str | None = None
         sort = "created"
     statement = _found(filter, select(Contact))
     key, ascending = SORTS.get(sort, (None, False))
-    order = col(Contact.id).asc() if ascending else col(Contact.id).desc()
+    id = _id_of(filter)
+    order = id.asc() if ascending else id.desc()
     if key is None:
         statement = statement.order_by(order)
         if before is not None:
-            statement = statement.where(col(Contact.id) < before)
+            statement = statement.where(id < before)
     else:
         statement = statement.order_by(key.asc() if ascending else key.desc(), order)
         if before is not None:
             mark = select(key).where(Contact.id == before).scalar_subquery()
-            behind = (key > mark, col(Contact.id) > before) if ascending else (key < mark, col(Contact.id) < before)
+            behind = (key > mark, id > before) if ascending else (key < mark, id < before)
             statement = statement.where(or_(behind[0], and_(key == mark, behind[1])))
     found = list(session.scalars(statement.limit(limit + 1)))
     page = found[:limit]
@@ -182,8 +183,9 @@ def count(session: Session, filter: ContactFilter, most: int = MAX_COUNTED) -> i
 
 def ids(session: Session, filter: ContactFilter, after_id: str = "", limit: int = MAX_PAGE) -> Sequence[str]:
     """Ids of the next `limit` contacts after `after_id` that fit, in the order of ids; fewer than `limit` at the end."""
-    statement = _found(filter, select(Contact.id)).where(col(Contact.id) > after_id)
-    return session.scalars(statement.order_by(col(Contact.id)).limit(limit)).all()
+    id = _id_of(filter)
+    statement = _found(filter, select(Contact.id)).where(id > after_id)
+    return session.scalars(statement.order_by(id).limit(limit)).all()
 
 
 def some(session: Session, filter: ContactFilter, size: int, of: int) -> Sequence[str]:
@@ -221,7 +223,15 @@ SORTS: Mapping[str, tuple[Any, bool]] = {
 """Order -> (what it goes by, None for the id, which grows with time; whether it ascends)."""
 
 
+def _id_of(filter: ContactFilter) -> Any:
+    """The id to go through pages by: where a segment is asked for, that of its members, whose index has them in order."""
+    return col(Contact.id) if filter.segment_id is None else col(SegmentMember.contact_id)
+
+
 def _found(filter: ContactFilter, statement: Any) -> Any:
+    if filter.segment_id is not None:
+        inside = and_(col(SegmentMember.contact_id) == col(Contact.id), col(SegmentMember.segment_id) == filter.segment_id)
+        statement = statement.join(SegmentMember, inside)
     return statement.where(col(Contact.merged_into).is_(None), col(Contact.erased_at).is_(None), *_conditions(filter))
 
 
@@ -252,9 +262,6 @@ def _conditions(filter: ContactFilter) -> list[ColumnElement[bool]]:
     if filter.journey_id is not None:
         inside = select(Run.contact_id).where(Run.journey_id == filter.journey_id, col(Run.ended_at).is_(None), Run.status != "held_out")
         conditions.append(col(Contact.id).in_(inside))
-    if filter.segment_id is not None:
-        members = select(SegmentMember.contact_id).where(SegmentMember.segment_id == filter.segment_id)
-        conditions.append(col(Contact.id).in_(members))
     if filter.ids:
         conditions.append(col(Contact.id).in_(filter.ids[:MAX_PAGE]))
     return conditions + _times(filter)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from builder_ui.kit.i18n import translator_for
 from builder_ui.segments import chart
-from builder_ui.segments.editor import condition
+from builder_ui.segments.editor import condition, said
 from builder_ui.segments.ready import READY
+from builder_ui.segments.writing import Found, Writing
+from crm.people import contacts
+from crm.people.contacts import ContactFilter
 from crm.segments import members, segments
 from engine.jobs.worker import do_page
 from engine.segments.evaluator import settle
 from engine.versions import publish
 from journeys.rules import check_rule, parse_rule
-from models import Audit, Event, Job
+from models import Audit, Event, Job, Run
 from reports.segment_growth import growth
 from storage.tally import day_of
+from tests.builder_ui.conftest import _texts
 
 LEADS = {"combinator": "and", "rules": [{"field": "lifecycle_stage", "operator": "=", "value": "lead"}]}
 
@@ -224,14 +231,37 @@ def test_overlap_counts_both_sides(log_in: Any, opened: Any, town: Any) -> None:
     assert "Only in “Jury” 1 – 50%" in text
 
 
+def begins_with(town: Any, key: str) -> None:
+    """The welcome journey is entered by whoever enters the segment."""
+    draft = town.journey("welcome").draft
+    town.republish(entry={**draft["entry"], "triggers": [{"type": "segment_entered", "segment": key}]})
+
+
+def test_who_is_put_on_a_list_enters_the_journey_at_once(log_in: Any, opened: Any, town: Any, woken: Any) -> None:
+    jury = made(town, "Jury", None)
+    begins_with(town, jury)
+    with opened(log_in("marketer"), f"/ui/segments/{jury}?find=felix") as page:
+        page.press("Add")
+        page.see_until("Added to the segment.")
+    with town.db.read() as session:
+        run = session.scalars(select(Run).where(Run.contact_id == town.people["Felix"]).order_by(Run.id)).all()[-1]
+    assert run.journey_id == town.journey("welcome").id
+    assert run.id in woken.wakeups.starts
+
+
+def test_without_a_condition_nothing_is_stored(log_in: Any, opened: Any, town: Any) -> None:
+    with opened(log_in("marketer"), "/ui/new-segment") as page:
+        write(page, "pfb-segment-name", "Everybody")
+        page.press("Save segment")
+        page.see_until("A segment needs a rule: add a condition.")
+    with town.db.read() as session:
+        assert segments.listed(session) == []
+
+
 def test_what_is_used_is_not_deleted_and_says_by_what(log_in: Any, opened: Any, town: Any) -> None:
-    leads, now, client = made(town, "Leads", LEADS), town.engine.clock.now(), log_in("marketer")
+    leads, client = made(town, "Leads", LEADS), log_in("marketer")
     asking = made(town, "No leads", {"combinator": "and", "rules": [{"segment": leads, "member": False}]})
-    with town.db.write() as session:
-        journey = publish.get_journey(session, "welcome")
-        entry = {**journey.draft["entry"], "triggers": [{"type": "segment_entered", "segment": leads}]}
-        publish.save_draft(session, journey.id, {**journey.draft, "entry": entry}, journey.revision, "test", now)
-        publish.publish(town.engine, session, journey.id, "test", "", now)
+    begins_with(town, leads)
     text = say(opened, client, f"/ui/segments/{leads}")
     assert "It cannot be deleted as long as these use it:" in text
     assert "No leads" in text
@@ -248,8 +278,9 @@ def test_an_old_page_does_not_delete_what_was_put_to_use_meanwhile(log_in: Any, 
     with opened(log_in("marketer"), f"/ui/segments/{leads}") as page:
         button = page.button("Delete permanently")
         made(town, "No leads", {"combinator": "and", "rules": [{"segment": leads, "member": False}]})
+        begins_with(town, leads)
         page.send({"type": "layout-event", "target": button, "data": [{}]})
-        page.see_until("Other segments ask for this one: No leads.")
+        page.see_until("It cannot be deleted as long as these use it: Welcome, No leads.")
     with town.db.read() as session:
         assert segments.get(session, leads).name == "Leads"
 
@@ -263,6 +294,56 @@ def test_who_may_only_look_changes_nothing(log_in: Any, opened: Any, town: Any) 
     assert "Delete" not in text
     assert "Your role does not allow this." in say(opened, client, f"/ui/segments/{jury}?view=rule")
     assert "Your role does not allow this." in say(opened, client, "/ui/new-segment")
+
+
+def test_filters_go_through_the_members_in_pages_of_any_order(town: Any) -> None:
+    key = made(town, "Jury", None, "Anna", "Ben", "Felix")
+    with town.db.read() as session:
+        filter = ContactFilter(segment_id=segments.id_of(segments.get(session, key)))
+        everybody = sorted(town.people[one] for one in ("Anna", "Ben", "Felix"))
+        assert contacts.ids(session, filter, everybody[0]) == everybody[1:]
+        for sort in contacts.SORTS:
+            first = contacts.search(session, filter, limit=2, sort=sort)
+            rest = contacts.search(session, filter, before=first.next_before, limit=2, sort=sort)
+            assert sorted(one.id for one in [*first.contacts, *rest.contacts]) == everybody
+
+
+class Slow(Writing):
+    """Its first count takes longer than the second."""
+
+    async def _counted(self, turn: int) -> Found:
+        await asyncio.sleep(0.1 if turn == 1 else 0)
+        return Found(count=turn)
+
+
+def test_the_answer_to_a_rule_that_has_changed_is_thrown_away() -> None:
+    writing = Slow(None, None, {"rule": LEADS})  # type: ignore[arg-type]
+    asyncio.run(counted_twice(writing))
+    assert writing.found is not None
+    assert writing.found.count == 2
+    assert not writing.counting
+
+
+async def counted_twice(writing: Writing) -> None:
+    writing.count_soon(0)
+    await asyncio.sleep(0.02)
+    writing.count_soon(0)
+    await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Found(), "Counting takes longer than 3 seconds here."),
+        (Found(refused="Too many previews at once"), "Too many previews at once"),
+        (Found(7, [("1" * 32, "")]), "7 contacts For example Contact 111111"),
+    ],
+)
+def test_what_came_of_a_count_is_said(found: Found, words: str) -> None:
+    context: Any = SimpleNamespace(t=translator_for("en"))
+    writing = Writing(context, None, {"rule": LEADS})  # type: ignore[arg-type]
+    writing.found = found
+    assert words in " ".join(" ".join(_texts({"children": said(writing)})).split())
 
 
 def test_growth_goes_back_day_by_day_from_today(town: Any) -> None:

@@ -121,7 +121,7 @@ def test_ids_come_in_their_order_and_in_pages(session: Session, people: None) ->
 
 def test_filters_are_kept_as_json_and_read_again(now: datetime) -> None:
     filter = ContactFilter(
-        "anna", "vip", "lead", "m1", ("plan", "pro"), ("email", "granted"), ("fit", 3.5), now, now, now, "j1", ("1", "2"), "0"
+        "anna", "vip", "lead", "m1", ("plan", "pro"), ("email", "granted"), ("fit", 3.5), now, now, now, "j1", ("1", "2"), "0", 7
     )
     kept = json.loads(json.dumps(filter.kept()))
     assert contacts.contact_filter(kept) == filter
