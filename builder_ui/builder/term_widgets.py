@@ -133,6 +133,8 @@ def _span(place: Place, widget: shape.Span) -> Element:
 
 
 def _tick(place: Place, widget: shape.Tick) -> Element:
+    if widget.in_run and not place.form.in_run and not place.present(widget.key):
+        return None
     return widgets.checkbox(
         place.form,
         place.inside(widget.key),

@@ -45,6 +45,8 @@ class Form:
     """The step that sends the last message before this one."""
     fresh: Mapping[Path, int] = field(default_factory=dict)
     """How often somebody else changed a field."""
+    in_run: bool = True
+    """Whether its rules are asked inside a journey; a segment's are not."""
 
     def value(self, path: Path) -> Any:
         return at(self.raw, path)

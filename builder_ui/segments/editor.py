@@ -76,6 +76,7 @@ def form_of(writing: Writing) -> Form:
         writing.edit,
         writing.generation,
         writing.context.may("segment.change"),
+        in_run=False,
     )
 
 

@@ -104,7 +104,7 @@ def editor(writing: Writing) -> Element:
         asked.edit(path, value, redraw)
         writing.tell("rule")
 
-    form = Form(t, asked.lookups, "block", {"rule": asked.rule}, edit, asked.moved, writing.editable)
+    form = Form(t, asked.lookups, "block", {"rule": asked.rule}, edit, asked.moved, writing.editable, in_run=False)
     return html.dialog(
         {"className": "tpl-rule", "aria-labelledby": "tpl-rule-title"},  # the block editor, which asked, makes it modal
         html.h2({"id": "tpl-rule-title"}, t("Who sees this block")),

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from journeys.rules import parse_rule
-from journeys.rules.terms import TERMS, TopicTerm
+from journeys.rules.terms import TERMS, SegmentTerm, TopicTerm
 from tests.builder_ui.browsing import Enter
 from tests.builder_ui.drawing import begin, follow, into_form, pick, saved, stored
 
@@ -24,7 +24,7 @@ def test_a_condition_of_every_kind_is_added_filled_in_and_stored(page: Page, tow
     follow(page, "Start", "If / else (new)")
     pick(page, "If / else")
     sentence = page.locator(".pfb-sentence")
-    kinds = [term for term in TERMS if term is not TopicTerm]  # topics are chosen from the workspace's, and it has none yet
+    kinds = [term for term in TERMS if term not in (SegmentTerm, TopicTerm)]  # chosen from those of the workspace, which has none yet
     for number, term in enumerate(kinds, 1):
         page.get_by_role("button", name=f"Add a condition: {term.label}", exact=True).first.click()
         expect(conditions(page)).to_have_count(number)

@@ -93,6 +93,7 @@ def test_from_a_ready_made_one_to_its_members(log_in: Any, opened: Any, town: An
         page.see_until("For example")
         assert "11 contacts" in page.text
         assert "Felix Baumann" not in page.text
+        assert "only since entering the journey" not in page.text, "there is no journey here"
         page.press("Save segment")
         page.see_until("Segment saved.")
         page.see_until("View segment")

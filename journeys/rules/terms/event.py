@@ -59,7 +59,7 @@ class EventTerm(Term):
             Words("times"),
         ),
         (Words("within"), Span("within", "Within")),
-        Tick("since_entry", "only since entering the journey"),
+        Tick("since_entry", "only since entering the journey", in_run=True),
         Where("where", "event"),
     )
     nested = ("where",)

@@ -86,10 +86,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Yes or no, with its text beside the box."""
+    """Yes or no, with its text beside the box. `in_run`: it asks about the contact's run, so where there is none it is not offered."""
 
     key: str
     text: str
+    in_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
