@@ -38,6 +38,9 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """It starts unless it is there: that takes seconds."""
+        if self.process is not None:
+            return
         command = [sys.executable, HERE / "web_server.py", self.site.settings.home, self.site.town.db.url, self.site.settings.public_url]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(command, stdin=self.listening.fileno(), cwd=ROOT, env=environment)
@@ -47,6 +50,7 @@ class Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait(20)
+            self.process = None
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -59,13 +63,19 @@ class Server:
             self.process.send_signal(signal.SIGCONT)
 
 
-@pytest.fixture
-def server(site: Any) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def address(site: Any) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = Server(site, listening)
-        server.start()
         yield server
         server.end()
+
+
+@pytest.fixture
+def server(address: Server) -> Server:
+    """What an earlier test of the file started, if it lives."""
+    address.start()
+    return address
 
 
 @pytest.fixture
