@@ -45,8 +45,9 @@ TYPED_FREELY = {
     "outcomes",
     "to",
     "replaces",
+    "chat_channel",
 }
-"""What no list knows: names that an author gives, texts, addresses, values. `value` of a condition is chosen where the field has values."""
+"""What no list knows: names that an author gives, texts, addresses, channels of another system, values. `value` of a condition is chosen where the field has values."""
 
 
 @pytest.fixture
