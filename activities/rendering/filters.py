@@ -43,6 +43,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
 MAX_VALUE = 1_024
 """Characters of one value of an approved template."""
+MAX_COLOR = 64
+"""Characters of what is worth remembering in a style."""
 MAX_DIGITS = 40
 """Characters of a text that is read as a number."""
 MAX_PLACES = 15
@@ -227,9 +229,17 @@ def one_value(value: Any, number: int = 0) -> str:
 def css(value: Any) -> str:
     """A value inside `style`: a colour, a length or an address, never the end of the declaration."""
     text = plain_text(value).strip()
+    return _safe_again(text) if len(text) <= MAX_COLOR else _safe(text)
+
+
+def _safe(text: str) -> str:
     if re.fullmatch(r"(?:rgb|rgba|hsl|hsla)\([\d\s.,%/]+\)", text):
         return text
     return re.sub(r"[^\w#.,%:/?&=+~@ -]", "", text)
+
+
+_safe_again = lru_cache(maxsize=256)(_safe)
+"""A mail asks for the same few colours some forty times."""
 
 
 def _locale() -> Locale:
