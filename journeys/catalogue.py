@@ -195,38 +195,39 @@ _COUPON: Mapping[str, Type] = {
     "discount": "number",
 }
 _MESSAGE: Mapping[str, Type] = {
-    **dict.fromkeys(("message_id", "run_id", "journey", "node", "template", "channel", "link", "reason"), "string"),
+    **dict.fromkeys(("message_id", "run_id", "journey", "node", "template", "channel"), "string"),
     "machine": "boolean",
 }
-_BOUNCE: Mapping[str, Type] = {**_MESSAGE, "bounce": "string"}
+_REPORTED: Mapping[str, Type] = {**_MESSAGE, "reason": "string"}
+_BOUNCE: Mapping[str, Type] = {**_REPORTED, "bounce": "string"}
 """`bounce` is hard (the address is dead), soft (it takes nothing now), or streak (the last of several soft ones, so that it counts as dead)."""
 _REPLY: Mapping[str, Type] = {**_MESSAGE, "text": "string", "intent": "string", "from": "string"}
 """`intent` is stop or start where the words say so, else empty. `from`: the address that wrote. `message_id` and what follows from it: the message that is answered, if any."""
-_TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "outcome", "run_id", "node", "owner"), "string")
-_RUN: Mapping[str, Type] = {**dict.fromkeys(("journey", "run_id", "reason"), "string"), "version": "number"}
+_TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "run_id", "node", "owner"), "string")
+_RUN: Mapping[str, Type] = {**dict.fromkeys(("journey", "run_id"), "string"), "version": "number"}
 
 _OWN: Mapping[str, Mapping[str, Type]] = {
     "Message Sent": _MESSAGE,
-    "Message Delivered": _MESSAGE,
+    "Message Delivered": _REPORTED,
     "Message Opened": _MESSAGE,
-    "Message Clicked": _MESSAGE,
+    "Message Clicked": {**_MESSAGE, "link": "string"},
     "Message Replied": _REPLY,
     "Message Auto-Replied": {**_MESSAGE, "text": "string"},
     "Message Bounced": _BOUNCE,
-    "Message Complained": _MESSAGE,
-    "Message Skipped": _MESSAGE,
+    "Message Complained": _REPORTED,
+    "Message Skipped": _REPORTED,
     "Contact Changed": {"fields": "list", "changes": "object", "tags_added": "list", "tags_removed": "list"},
     "Device Added": dict.fromkeys(("kind", "app"), "string"),
     "Device Removed": dict.fromkeys(("kind", "reason"), "string"),
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
     "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
     "Subscription Confirmed": dict.fromkeys(("channel", "purpose", "form", "language"), "string"),
-    "Task Finished": _TASK,
-    "Task Overdue": _TASK,
+    "Task Finished": {**_TASK, "outcome": "string"},
+    "Task Overdue": {**_TASK, "escalated_to": "string"},
     "Segment Entered": dict.fromkeys(("segment", "name"), "string"),
     "Segment Left": dict.fromkeys(("segment", "name"), "string"),
     "Journey Entered": _RUN,
-    "Journey Ended": _RUN,
+    "Journey Ended": {**_RUN, "reason": "string"},
     "Journey Start Delayed": {"journey": "string", "run_id": "string", "data": "object"},
 }
 """Events that the server writes itself, always with the type `system`."""

@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 class ChatPost(SQLModel, table=True):
     """A message that a call began to post (real time), and its name there: `place` and `stamp`; without a stamp nobody knows whether it is there. Kept
-    for a month; ids only."""
+    for a month, and for another one as long as a notice of a task is there; ids only."""
 
     __tablename__ = "chat_post"
 

@@ -10,8 +10,11 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -21,6 +24,7 @@ from sqlmodel import SQLModel
 import models
 from activities.providers.outbox import Outbox
 from activities.rendering.compile import PARTS
+from activities.sending import effect
 from activities.sending.messages import SENT
 from activities.team.handler import TeamHandler
 from activities.webhooks.handler import WebhookHandler
@@ -32,6 +36,7 @@ from journeys.channels import ASKED, CONSENTS, SENDABLE, TO_TEAM
 from journeys.nodes import BUILT_IN, Palette
 from journeys.rules.terms.message import MESSAGE_EVENTS, OFFERED
 from settings import CHANNELS, Settings
+from storage.run_rows import milestone
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("activities", "api", "builder_ui", "commands", "crm", "engine", "journeys", "reports", "storage", "workspace")
@@ -79,6 +84,63 @@ def test_every_event_of_ours_that_the_catalogue_offers_is_written() -> None:
     assert len(ours) >= 12
     assert unwritten(ours) == set()
     assert unwritten({*ours, "Message Read"}) == {"Message Read"}
+
+
+WRITERS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("Message Delivered", "Message Bounced", "Message Complained"), ("activities/happenings.py:properties_of", "activities/happenings.py:_events")),
+    "Message Opened": ("activities/tracking.py:_event",),
+    "Message Clicked": ("activities/tracking.py:_event", "activities/tracking.py:record_click"),
+    "Message Replied": ("activities/happenings.py:properties_of", "activities/replies.py:_record"),
+    "Message Auto-Replied": ("activities/happenings.py:properties_of", "activities/replies.py:take_automatic"),
+    "Contact Changed": ("crm/people/profile.py:write_fields", "crm/people/profile.py:add_tag", "crm/people/profile.py:remove_tag"),
+    "Device Added": ("crm/people/devices.py:register",),
+    "Device Removed": ("crm/people/devices.py:_take_away",),
+    "Score Changed": ("crm/people/scores.py:change_score",),
+    "Consent Changed": ("crm/consent/consent.py:record_consent",),
+    "Subscription Confirmed": ("crm/consent/double_opt_in.py:confirm",),
+    "Task Finished": ("crm/sales/tasks.py:finish",),
+    "Task Overdue": ("crm/sales/tasks.py:_escalate",),
+    **dict.fromkeys(("Segment Entered", "Segment Left"), ("crm/segments/evaluation.py:tell",)),
+    "Journey Start Delayed": ("engine/enrolment/routing.py:_delayed",),
+}  # fmt: skip
+"""Event -> the functions that write what it says. Those that say different things of several events are called (`told`)."""
+
+
+def said(place: str) -> set[str]:
+    """The keys of all that a function writes out."""
+    name, _, function = place.partition(":")
+    [found] = [node for node in ast.walk(product()[name]) if isinstance(node, ast.FunctionDef) and node.name == function]
+    inside = list(ast.walk(found))
+    keys = [key for node in inside if isinstance(node, ast.Dict) for key in node.keys]
+    keys += [node.slice for node in inside if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)]
+    return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+
+
+def told(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, set[str]]:
+    """What is said by writers that say more of one event than of another, as they write it."""
+    rows: list[Mapping[str, Any]] = []
+    monkeypatch.setattr(effect, "insert_events", lambda _session, written: rows.extend(written))
+    monkeypatch.setattr(effect, "is_heard", lambda *_: False)
+    engine: Any = SimpleNamespace(tracing=SimpleNamespace(span=lambda *_, **__: nullcontext(), here=lambda: None))
+    run: Any = SimpleNamespace(id="r", contact_id="c", hops=0)
+    for status in ("sent", "bounced", "skipped"):
+        about = effect.DeliveryOutcome(run, "j", "a", "email", "t", "r:a:0")
+        effect.append_outcome(engine, engine, about, status, datetime(2026, 3, 2, tzinfo=UTC), "code")
+    rows += [milestone(name, "r", "c", "j", 1, datetime(2026, 3, 2, tzinfo=UTC), reason=why) for name, why in (("Journey Entered", ""), ("Journey Ended", "goal"))]  # fmt: skip
+    return {row["name"]: set(row["properties"]) for row in rows}
+
+
+def unsaid(offered: Mapping[str, Iterable[str]], more: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Event -> its properties that nobody writes."""
+    written = {name: more.get(name, set()).union(*map(said, WRITERS.get(name, ()))) for name in offered}
+    return {name: missing for name, properties in offered.items() if (missing := set(properties) - written[name])}
+
+
+def test_every_property_of_ours_that_the_catalogue_offers_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered, more = {name: EVENTS[name] for name in SYSTEM_EVENTS}, told(monkeypatch)
+    assert unsaid(offered, more) == {}
+    wrong = {"Message Opened": ["link"], "Message Sent": ["reason"], "Journey Entered": ["reason"], "Task Finished": ["colour"]}
+    assert unsaid(wrong, more) == {name: set(properties) for name, properties in wrong.items()}
 
 
 # Settings

@@ -21,6 +21,8 @@ notices = table(TaskNotice)
 What = Literal["assigned", "overdue"]
 AT_ONCE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Who writes a notice knows the product's time alone."""
+ONCE_KEY: Final = "task_notice:"
+"""How the once key of a notice's message begins; its id follows."""
 UNTOLD = text("task_notice.state IN ('waiting','claimed')")
 CHANGED = text("task_notice.is_changed")
 A_TICK: Final = 20
@@ -55,6 +57,12 @@ def of_task(session: Session, task_id: str) -> Sequence[Row[Any]]:
     """Those of one task that have been told and have changed since."""
     statement = select(notices).where(notices.c.task_id == task_id, notices.c.is_changed, notices.c.state == "sent")
     return session.execute(statement.limit(A_TICK)).all()
+
+
+def still_there(session: Session, once_keys: Iterable[str]) -> set[str]:
+    """Those of `once_keys` whose notice is there, so that its message may change."""
+    named = {key.removeprefix(ONCE_KEY): key for key in once_keys if key.startswith(ONCE_KEY)}
+    return {named[id] for id in session.scalars(select(notices.c.id).where(notices.c.id.in_(list(named))))} if named else set()
 
 
 def claim(session: Session, notice: Row[Any], until: datetime) -> bool:

@@ -49,6 +49,7 @@ from activities.providers.provider import (
 from activities.webhooks.address_guard import Guard
 from models import ChatPost
 from storage.sql import table
+from workspace import task_notices
 
 API: Final = "https://slack.com/api/"
 ANSWERS: Final = "hooks.slack.com"
@@ -330,7 +331,7 @@ class Slack(ConfiguredProvider):
             known: str | None = session.scalar(select(posts.c.stamp).where(posts.c.once_key == once_key[:160]))
             if known is None:
                 session.execute(insert(posts).values(row))
-                _forget_old(session, now - KEPT)
+                _forget_old(session, now)
             return known
 
     def _note(self, once_key: str, stamp: str) -> None:
@@ -432,10 +433,14 @@ class _database:
             raise RetryLater("slack_database") from None
 
 
-def _forget_old(session: Session, before: datetime) -> None:
-    old = session.scalars(select(posts.c.once_key).where(posts.c.began_at < before).limit(FORGOTTEN_AT_ONCE)).all()
-    if old:
-        session.execute(delete(posts).where(posts.c.once_key.in_(old)))
+def _forget_old(session: Session, now: datetime) -> None:
+    """A message that may have to change, because a person in it is erased say, is found as long as its notice is there."""
+    statement = select(posts.c.once_key).where(posts.c.began_at < now - KEPT).order_by(posts.c.began_at).limit(FORGOTTEN_AT_ONCE)
+    if not (old := session.scalars(statement).all()):
+        return
+    kept = task_notices.still_there(session, old)
+    session.execute(update(posts).where(posts.c.once_key.in_(kept)).values(began_at=now))
+    session.execute(delete(posts).where(posts.c.once_key.in_(set(old) - kept)))
 
 
 def _posted(place: str, stamp: str) -> Answer:

@@ -132,8 +132,8 @@ def _tried(teller: TaskTeller, carrier: Carrier, notice: Row[Any]) -> None:
         if not rows.claim(session, notice, until):
             return None
     state, code, after = _sent(teller, carrier, message)
-    if state == "waiting" and notice.attempts + 1 >= TRIES:
-        state = "failed"
+    if notice.attempts + 1 >= TRIES:  # also one in doubt that nobody can say anything about, since another account carries the chat now
+        state = {"waiting": "failed", "claimed": "uncertain"}.get(state, state)
     if state != "sent":
         log.warning("a notice of a task (%s) was not told in the team chat: %s", notice.what, code)
     pause = timedelta(seconds=min(30 * 2**notice.attempts, 7_200))
@@ -231,7 +231,7 @@ def mend_task(desk: Desk, provider: Provider, task_id: str) -> None:
 
 
 def _once_key(notice: Row[Any]) -> str:
-    return f"task_notice:{notice.id}"
+    return f"{rows.ONCE_KEY}{notice.id}"
 
 
 def _message(session: Session, teller: TaskTeller, notice: Row[Any]) -> Outgoing | None:

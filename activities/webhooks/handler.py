@@ -17,6 +17,7 @@ from activities.sending.messages import MessageSettings
 from activities.team.handler import ExternalCall, secret_of
 from activities.webhooks import client
 from activities.webhooks.address_guard import Guard
+from journeys.nodes.call_webhook import leads_elsewhere
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 """What a header can hold; a line break in it would begin another header."""
@@ -44,6 +45,8 @@ class WebhookHandler(ExternalCall):
 
     def prepare(self, session: Session, job: Job) -> Draft:
         said = job.call.input
+        if leads_elsewhere(said["url"]):
+            raise CannotPrepare("dots_in_address")
         body = b"" if said["method"] in ("GET", "DELETE") and not said["body"] else json.dumps(said["body"]).encode()
         signing = secret_of(session, self.messaging, said.get("secret_name"))
         headers, told = self._headers(session, said["headers"])

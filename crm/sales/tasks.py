@@ -160,7 +160,7 @@ def take(session: Session, task_id: str, member_id: str, now: datetime) -> Task:
 
 
 def finish(session: Session, task_id: str, outcome: str, by: str, now: datetime, note: str = "") -> Event:
-    """Finishes the task; returns the event `Task Finished` {task_id, outcome, run_id, node}. The same outcome again is the same event.
+    """Finishes the task; returns the event `Task Finished` {task_id, outcome, run_id, node, owner}. The same outcome again is the same event.
 
     Raises:
         NotFound: no such task.
@@ -175,7 +175,7 @@ def finish(session: Session, task_id: str, outcome: str, by: str, now: datetime,
     if task.state in OPEN:
         task.state, task.outcome, task.note, task.finished_at = "finished", outcome, clean_text(note)[:4_000], now
         _note(session, task, "finished", by, now, outcome=outcome)
-    properties = {"task_id": task.id, "outcome": outcome, "run_id": task.run_id, "node": task.node}
+    properties = {"task_id": task.id, "outcome": outcome, "run_id": task.run_id, "node": task.node, "owner": task.owner}
     return append_event(session, task.contact_id, "system", "Task Finished", properties, now, source="task", message_id=_mark("done", task))
 
 

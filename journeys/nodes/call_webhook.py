@@ -34,9 +34,15 @@ OWN_HEADERS = frozenset(
 )
 """Set by the sender, or meant for one hop of the way only; an author cannot. Source: RFC 9110, section 7.6.1; RFC 2616, section 13.5.1."""
 _FIXED_HOST = re.compile(r"https?://[^/?#{}\s@]+([/?#]|$)")
+_DOTS = re.compile(r"https?://[^?#]*/(\.|%2e){1,2}(?=[/?#]|$)", re.IGNORECASE)
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,500}$")]
+
+
+def leads_elsewhere(url: str) -> bool:
+    """Whether a piece of its path is `.` or `..`, which clients and servers read as another path: a value filled in must not choose one."""
+    return _DOTS.match(url) is not None
 
 
 class SecretHeader(BaseModel):
@@ -123,6 +129,9 @@ class CallWebhook(Node):
         if not _FIXED_HOST.match(self.url):
             text = "The host in the address must be written out, without template values, user name or password."
             yield Issue(code="open_host", text=text, node_id=node_id, field="url")
+        elif leads_elsewhere(self.url):
+            text = "The path of the address contains “.” or “..” as a part of its own: write out the path that is meant."
+            yield Issue(code="dots_in_address", text=text, node_id=node_id, field="url")
         elif self.url.startswith("http:"):
             text = "The address is not encrypted (http): others on the network can read what is sent."
             yield Issue(code="plain_http", text=text, node_id=node_id, field="url", severity="warning")

@@ -35,6 +35,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.got: list[Mapping[str, str]] = []
+        self.paths: list[str] = []
         self.status = 200
 
     @property
@@ -48,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = dict(self.headers.items())
+        self.server.paths.append(self.path)
         self.server.got.append({name.lower(): value for name, value in headers.items()})
         body = json.dumps({"you_sent": headers, headers.get("Authorization", "none"): [1]}).encode()
         self.send_response(self.server.status)
@@ -85,14 +87,14 @@ def journey(receiver: Receiver, **fields: Any) -> dict[str, Any]:
     }
 
 
-def started(world: Any, document: Mapping[str, Any], value: str = VALUE, performer: Any = None) -> str:
+def started(world: Any, document: Mapping[str, Any], value: str = VALUE, performer: Any = None, **person: Any) -> str:
     messaging = MessageSettings(Tracking({"k": b"k" * 32}, "https://m.example"), world.engine.address_keys, "")
     guard = Guard.allowing(["crm.example"], lambda host, port: ["127.0.0.1"])
     world.effects = Effects(world.engine, {"webhook": performer or WebhookHandler(messaging, guard)}, Breakers(world.db))
     with world.db.write() as session:
         secrets.put(session, world.engine.address_keys, "crm_token", value, "test", world.now)
     world.publish(document)
-    run: str = world.run(world.happens(world.contact(), "Signed Up"))
+    run: str = world.run(world.happens(world.contact(**person), "Signed Up"))
     return run
 
 
@@ -163,3 +165,14 @@ def test_staging_unseals_nothing(sqlite_world, receiver) -> None:
         session.add(stored)
     assert sqlite_world.perform(run, activity=CALL).instruction["op"] == "end"
     assert receiver.got == []
+
+
+@pytest.mark.parametrize(
+    ("value", "called"), [("..", []), (".", []), ("...", ["/contacts/..."]), ("../x", ["/contacts/..%2Fx"]), ("%2e.", ["/contacts/%252e."])]
+)
+def test_a_value_does_not_choose_another_path(sqlite_world, receiver, value, called) -> None:
+    document = journey(receiver, url=receiver.url + "/{{ contact.first_name }}?all=../x")
+    run = started(sqlite_world, document, first_name=value)
+    sqlite_world.perform(run, activity=CALL)
+    assert [path.partition("?")[0] for path in receiver.paths] == called
+    assert [one.reason for one in sqlite_world.messages(run)] == ["" if called else "dots_in_address"]

@@ -9,19 +9,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 
 from activities.accounts import Carrier
 from activities.providers import InDoubt, Outbox
 from activities.providers.slack import SETTLES
 from activities.sending.breakers import Breakers
-from activities.team.task_notices import Desk, TaskTeller, read_value, tell
+from activities.team.task_notices import TRIES, Desk, TaskTeller, read_value, tell
 from crm.privacy.erasure import erase_person
 from crm.sales import tasks
 from journeys.changes import CreateTask
 from locales import translator
-from models import Contact, Database, Member, OutboxItem, Task, TaskNotice, new_id
-from tests.activities.providers.test_slack import ANNA, NOW, SCOPES, SlackWire
+from models import ChatPost, Contact, Database, Member, OutboxItem, Task, TaskNotice, new_id
+from tests.activities.providers.test_slack import ANNA, NOW, SCOPES, SlackWire, chat
 from workspace import settings
 from workspace import task_notices as rows
 from workspace.members import change_member
@@ -146,6 +147,17 @@ def test_an_erased_person_is_named_no_longer(team: Team) -> None:
     assert team.read()[1:3] == ("New task: –", "This task was cancelled.")
 
 
+def test_an_erased_person_is_named_no_longer_however_long_ago_the_message_was(team: Team) -> None:
+    team.task(title="Call Ada Lovelace")
+    team.tell()
+    for _ in range(3):
+        team.wire.now += timedelta(days=31)
+        team.wire.provider.send(chat(new_id()))
+    erase_person(team.db, team.contact, NOW, by="test", keys=[b"k" * 32])
+    team.tell()
+    assert "Ada" not in json.dumps(team.wire.posted)
+
+
 def test_nobody_is_told_of_what_is_over_or_of_a_team_they_have_left(team: Team) -> None:
     over, theirs = team.task(), team.task()
     with team.db.write() as session:
@@ -234,6 +246,19 @@ def test_an_answer_that_is_lost_is_asked_about(team: Team) -> None:
     team.wire.fail(InDoubt)
     team.tell(2)
     assert ([one.state for one in team.notices()], len(team.wire.posted)) == (["sent"], 1)
+
+
+def test_what_another_account_left_in_doubt_is_not_asked_about_for_ever(team: Team) -> None:
+    team.task()
+    team.wire.provider._note = _die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        team.tell()
+    with team.db.write() as session:
+        session.execute(update(ChatPost).values(account="slack.other"))
+    for _ in range(TRIES + 1):
+        team.wire.now += timedelta(minutes=2)
+        team.tell()
+    assert ([one.state for one in team.notices()], len(team.wire.posted)) == (["uncertain"], 1)
 
 
 def test_a_rate_limit_is_waited_for(team: Team) -> None:
