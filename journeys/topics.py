@@ -7,6 +7,8 @@ from typing import Any
 
 ENTERED, LEFT = "Segment Entered", "Segment Left"
 """Somebody has come into a segment, or is out of it."""
+MOST_FIELDS = 200
+"""*Contact Changed* names at most so many; of so many, not all are known."""
 
 
 def topics_of(type: str, name: str, properties: Mapping[str, Any]) -> frozenset[str]:
@@ -15,6 +17,11 @@ def topics_of(type: str, name: str, properties: Mapping[str, Any]) -> frozenset[
     if type == "system":
         topics.update(_derived(name, properties))
     return frozenset(topics)
+
+
+def is_whole(type: str, name: str, properties: Mapping[str, Any]) -> bool:
+    """Whether the topics of an event are all that it concerns; false where so much changed that the event does not name it all."""
+    return type != "system" or name != "Contact Changed" or len(properties.get("fields", ())) < MOST_FIELDS
 
 
 def of_segment(key: str) -> str:

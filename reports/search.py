@@ -1,4 +1,4 @@
-"""One question to everything: journeys and their steps, people, templates, tasks, runs and messages. Answers come from indexes and small tables.
+"""One question to everything: journeys and their steps, people, templates, segments, tasks, runs and messages. Answers come from indexes and small tables.
 
 What cannot be found that way is not looked for: names of contacts are compared from their beginning, among the newest `NEWEST` contacts;
 runs and messages are found by the beginning of their id.
@@ -17,8 +17,9 @@ from sqlmodel import col, select
 
 from crm.people import contacts
 from crm.sales.tasks import OPEN
-from models import Contact, ContactPhone, Identity, Journey, Message, OutboxItem, Run, Task, Template
+from models import Contact, ContactPhone, Identity, Journey, Message, OutboxItem, Run, Segment, Task, Template
 from storage.json_values import clean_text
+from storage.segment_marks import EMPTYING
 
 MOST_CHARACTERS = 100
 LEAST_CHARACTERS = 2
@@ -42,7 +43,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The hits of one kind: journey, contact, template, task, run or message. `more`: there are others."""
+    """The hits of one kind: journey, contact, template, segment, task, run or message. `more`: there are others."""
 
     kind: str
     hits: list[Hit]
@@ -55,7 +56,7 @@ def search(session: Session, text: str, limit: int = 10) -> list[Group]:
     if len(text) < LEAST_CHARACTERS:
         return []
     groups = []
-    for look in (_journeys, _contacts, _templates, _tasks, _runs, _messages):
+    for look in (_journeys, _contacts, _templates, _segments, _tasks, _runs, _messages):
         hits = [hit for _, hit in zip(range(limit + 1), look(session, text, limit), strict=False)]
         if hits:
             groups.append(Group(hits[0].kind, hits[:limit], len(hits) > limit))
@@ -146,6 +147,12 @@ def _templates(session: Session, text: str, limit: int) -> Iterator[Hit]:
     )
     for key, name in session.execute(found.order_by(col(Template.name)).limit(limit + 1)):
         yield Hit("template", key, name, key)
+
+
+def _segments(session: Session, text: str, limit: int) -> Iterator[Hit]:
+    found = select(Segment.key, Segment.name).where(col(Segment.state) != EMPTYING, _contains(text, col(Segment.name), col(Segment.key)))
+    for key, name in session.execute(found.order_by(col(Segment.name), col(Segment.key)).limit(limit + 1)):
+        yield Hit("segment", key, name, key)
 
 
 def _tasks(session: Session, text: str, limit: int) -> Iterator[Hit]:

@@ -9,7 +9,8 @@ touched all the same: on PostgreSQL this keeps it from being taken away before t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -20,7 +21,7 @@ from sqlalchemy import Engine, and_, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from journeys.topics import of_segment, topics_of
+from journeys.topics import is_whole, of_segment, topics_of
 from models import Segment, SegmentMark
 from storage.freshness import bump, freshness, is_changing
 from storage.sql import on, table
@@ -32,6 +33,7 @@ NEW = "contact"
 ANYTHING = "*"
 """The topic on which every live segment hangs."""
 EMPTYING = "emptying"
+_SILENT = "segments marked silently"
 
 segments = table(Segment)
 marks = table(SegmentMark)
@@ -96,6 +98,17 @@ def changed(session: Session) -> None:
     bump(session, SEGMENTS)
 
 
+@contextmanager
+def silently(session: Session) -> Iterator[None]:
+    """Of what is marked inside nobody is told."""
+    before = session.info.get(_SILENT, False)
+    session.info[_SILENT] = True
+    try:
+        yield
+    finally:
+        session.info[_SILENT] = before
+
+
 def mark_events(session: Session, rows: Collection[Mapping[str, Any]]) -> None:
     """Marks the contacts of events that are stored in this transaction, each with the topics that segments hang on. Rows are those of the table."""
     hanging = known(session).by_topic
@@ -103,9 +116,9 @@ def mark_events(session: Session, rows: Collection[Mapping[str, Any]]) -> None:
         return
     wanted = _Wanted()
     for row in rows:
-        for topic in topics_of(row["type"], row["name"], row["properties"]):
-            if topic in hanging:
-                wanted.add(row["contact_id"], topic, row["received_at"], row["backfill"], row["hops"])
+        said = (row["type"], row["name"], row["properties"])
+        for topic in topics_of(*said) & hanging.keys() if is_whole(*said) else {ANYTHING}:
+            wanted.add(row["contact_id"], topic, row["received_at"], row["backfill"], row["hops"])
     wanted.write(session)
 
 
@@ -148,8 +161,9 @@ class _Wanted:
 
     def write(self, session: Session) -> None:
         """In the order of contacts, so that two transactions never wait for each other."""
+        all_silent = session.info.get(_SILENT, False)
         rows = [
-            {"contact_id": contact_id, "topic": topic, "marked_at": first, "newest_at": last, "silent": silent, "hops": hops}
+            {"contact_id": contact_id, "topic": topic, "marked_at": first, "newest_at": last, "silent": silent or all_silent, "hops": hops}
             for (contact_id, topic), (first, last, silent, hops) in sorted(self._rows.items())
         ]
         if rows:
@@ -196,16 +210,18 @@ def _load(session: Session, number: int) -> Known:
 
 
 def _ranks(asks: Mapping[str, list[str]]) -> dict[str, int]:
-    """Key -> how deep its rule leads into others. There are no circles (`crm.segments.segments.refuse_circle`)."""
-    ranks: dict[str, int] = {}
-
-    def rank(key: str) -> int:
-        if key not in ranks:
-            ranks[key] = 0  # a circle, if there were one, would end here
-            inner = (topic.removeprefix(of_segment("")) for topic in asks.get(key, ()))
-            ranks[key] = 1 + max((rank(one) for one in inner if one in asks), default=-1)
-        return ranks[key]
-
-    for key in asks:
-        rank(key)
+    """Key -> how deep its rule leads into others. There are no circles (`crm.segments.segments.refuse_circle`); whatever hangs on one would have rank 0 or
+    little more."""
+    inner = {key: {one.removeprefix(of_segment("")) for one in topics} & asks.keys() for key, topics in asks.items()}
+    outer: dict[str, list[str]] = {key: [] for key in asks}
+    for key, asked in inner.items():
+        for one in asked:
+            outer[one].append(key)
+    ranks, open = dict.fromkeys(asks, 0), {key: len(asked) for key, asked in inner.items()}
+    ready = [key for key, number in open.items() if number == 0]
+    for key in ready:  # it grows: a chain of hundreds would be too deep for functions that call themselves
+        for one in outer[key]:
+            ranks[one], open[one] = max(ranks[one], ranks[key] + 1), open[one] - 1
+            if open[one] == 0:
+                ready.append(one)
     return ranks

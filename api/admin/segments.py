@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from activities.templates.segments import asking, refuse_asked
 from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
@@ -171,7 +172,7 @@ class Growth(BaseModel):
 class SegmentUse(BaseModel):
     """A place that asks for the segment."""
 
-    kind: Literal["journey", "segment"]
+    kind: Literal["journey", "segment", "template"]
     key: str
     name: str
     node: str = ""
@@ -179,7 +180,7 @@ class SegmentUse(BaseModel):
 
 
 class SegmentUses(BaseModel):
-    """Other segments, and journeys that run."""
+    """Other segments, templates, and journeys that run."""
 
     items: list[SegmentUse]
 
@@ -254,10 +255,11 @@ def fill_segment(key: Key, server: TheServer, actor: Annotated[Actor, needs("seg
 
 @router.delete("/segments/{key}", summary="Delete a segment", status_code=204, responses=CHANGE)
 def delete_segment(key: Key, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> None:
-    """409, with the list, while a journey that runs (`used_in`) or another segment (`segments`) asks for it."""
+    """409, with the list, while a journey that runs (`used_in`), a template (`templates`) or another segment (`segments`) asks for it."""
     with server.engine.db.write() as session:
         segments.get(session, key)
         refuse_used_segment(server.engine, session, key)
+        refuse_asked(session, key)
         segments.remove(session, key, actor.id, server.engine.clock.now())
 
 
@@ -313,11 +315,13 @@ def segment_uses(key: Key, server: TheServer, actor: Annotated[Actor, needs("seg
     """What keeps it from being deleted."""
     with server.engine.db.read() as session:
         segments.get(session, key)
-        asking = [SegmentUse(kind="segment", key=one.key, name=one.name) for one in segments.used_by(session, key)]
+        others = [SegmentUse(kind="segment", key=one.key, name=one.name) for one in segments.used_by(session, key)]
+        templates = [SegmentUse(kind="template", key=one.key, name=one.name) for one in asking(session).get(key, ())]
         running = uses_of(server.engine, session, [("segment", key)])
     return SegmentUses(
         items=[
-            *asking,
+            *others,
+            *templates,
             *(SegmentUse(kind="journey", key=one.journey, name=one.journey_name, node=one.node, field=one.field) for one in running),
         ]
     )

@@ -22,6 +22,7 @@ KINDS = {
     "journey": ("Journeys", "/ui/journeys/{id}", "route"),
     "contact": ("Contacts", "/ui/contacts/{id}", "people"),
     "template": ("Templates", "/ui/templates/{id}", "pencil"),
+    "segment": ("Segments", "/ui/segments/{id}", "segments"),
     "task": ("Tasks", "/ui/tasks?owner=all", "check-square"),
     "run": ("Runs", "/ui/runs/{id}", "shuffle"),
     "message": ("Messages", "/ui/outbox/{id}", "mail"),

@@ -1,4 +1,4 @@
-"""Where segments are used: live and paused journeys that name them, and other segments whose rules ask for them."""
+"""Where segments are used: live and paused journeys that name them, templates and other segments whose rules ask for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from activities.templates.segments import asking
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.segments import segments
 from engine.engine import Engine
@@ -15,7 +16,7 @@ from engine.versions.uses import uses_of
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`kind`: journey or segment."""
+    """`kind`: journey, template or segment."""
 
     kind: str
     name: str
@@ -28,7 +29,10 @@ def places(engine: Engine, session: Session, keys: Collection[str]) -> dict[str,
     for use in uses_of(engine, session, [("segment", key) for key in keys]):
         name = f"{use.journey_name} ({use.node_name})" if use.node_name else use.journey_name
         found[use.name][Place("journey", name, f"/ui/journeys/{use.journey}")] = None
+    asked = asking(session) if keys else {}
     for key in keys:
+        for template in asked.get(key, ()):
+            found[key][Place("template", template.name, f"/ui/templates/{template.key}")] = None
         for one in segments.used_by(session, key):
             found[key][Place("segment", one.name, f"/ui/segments/{one.key}")] = None
     return {key: list(named) for key, named in found.items()}

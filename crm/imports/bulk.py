@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -73,7 +74,8 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
     """
     history = () if manner.wake else range(len(people))
     names = [person.names for person in people]
-    resolved = [found for found in resolve_batch(session, names, now, manner.region, history=history) if found]
+    with nullcontext() if manner.wake else segment_marks.silently(session):  # also of contacts that a row of the file merges
+        resolved = [found for found in resolve_batch(session, names, now, manner.region, history=history) if found]
     with session.no_autoflush:
         locked = lock_contacts(session, [found.contact_id for found in resolved])
         batch = _Batch(session, locked, now, manner)

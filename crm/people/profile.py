@@ -22,6 +22,7 @@ from journeys import postal
 from journeys.errors import Invalid, TooLarge
 from journeys.rules.fields import CONTACT_COLUMNS, path_of
 from journeys.spelling import identifier, one_line
+from journeys.topics import MOST_FIELDS
 from models import Contact, Event, Tag
 from storage import identifiers, postal_addresses
 from storage.events import append_event
@@ -46,10 +47,8 @@ __all__ = [
 MAX_KEY_CHARACTERS = 120
 MAX_TAG_CHARACTERS = 120
 MAX_TAGS = 500
-MAX_CHANGED = 200
 MAX_TOLD, MAX_TOLD_CHARACTERS = 30, 200
 """Of how many fields an event says from what to what, and how long a value may be for it."""
-"""Names of changed fields in one event."""
 
 ALIASES = {"firstName": "first_name", "lastName": "last_name", "timeZone": "timezone", "lifecycleStage": "lifecycle_stage"}
 """Spellings of the tracking API's reserved traits."""
@@ -413,7 +412,8 @@ def _over(attributes: dict[str, Any]) -> bool:
 
 
 def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted paths whose value differs, with the objects around them; at most 200. `address` and `address.city`, for example."""
+    """Dotted paths whose value differs, with the objects around them; at most `MOST_FIELDS`, the shallow ones first, because of their first keys runs and
+    segments hear. `address` and `address.city`, for example."""
     paths: list[str] = []
     for key in sorted({*before, *after}):
         one, two = before.get(key), after.get(key)
@@ -422,7 +422,7 @@ def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any], prefix: s
         paths.append(prefix + key)
         if isinstance(one, Mapping) or isinstance(two, Mapping):
             paths += changed_paths(one if isinstance(one, Mapping) else {}, two if isinstance(two, Mapping) else {}, f"{prefix}{key}.")
-    return paths[:MAX_CHANGED]
+    return sorted(paths, key=lambda path: path.count("."))[:MOST_FIELDS] if len(paths) > MOST_FIELDS else paths
 
 
 def at(data: Any, path: str) -> Any:

@@ -65,10 +65,13 @@ class Done:
 
 def waiting(session: Session, now: datetime, limit: int = PAGE) -> list[str]:
     """The contacts that have waited longest to be asked: marked, or their instant has come. Read by two indexes, nearly always empty."""
-    marked = select(marks.c.contact_id).where(marks.c.marked_at <= now).order_by(marks.c.marked_at, marks.c.contact_id).limit(limit)
-    flipping = select(flips.c.contact_id).where(flips.c.at <= now).order_by(flips.c.at, flips.c.contact_id).limit(limit)
-    found = (id for statement in (marked, flipping) for id in on(session).execute(statement).scalars())
-    return list(dict.fromkeys(found))[:limit]
+    since = ((marks.c.marked_at, marks.c.contact_id), (flips.c.at, flips.c.contact_id))
+    found = [
+        (at, id)
+        for columns in since
+        for at, id in on(session).execute(select(*columns).where(columns[0] <= now).order_by(*columns).limit(limit)).all()
+    ]
+    return list(dict.fromkeys(id for _, id in sorted(found)))[:limit]
 
 
 def oldest(session: Session) -> datetime | None:

@@ -86,6 +86,7 @@ def create(
         Invalid: lists every problem of name, key and rule, also a circle of segments.
         Conflict: the key is taken, or there are `MOST`.
     """
+    segment_marks.changed(session)  # whoever else changes segments waits: limits, keys and circles are asked of what is committed
     present = keys(session)
     if len(present) >= MOST:
         raise Conflict("Expected at most {limit} segments.", limit=MOST)
@@ -123,6 +124,7 @@ def change(
         NotFound. Invalid: lists every problem. Conflict: a list kept by hand gets no rule.
     """
     row = _locked(session, key)
+    segment_marks.changed(session)  # as in `create`: what was asked before may have changed while we waited
     before = {"name": row.name, "description": row.description}
     row.name = row.name if name is None else _line(name)
     row.description = row.description if description is None else _line(description)
@@ -167,6 +169,7 @@ def remove(session: Session, key: str, by: str, now: datetime) -> None:
         NotFound. Conflict, with the list (`segments`): other segments ask for it.
     """
     row = _locked(session, key)
+    segment_marks.changed(session)
     asking = used_by(session, key)
     if asking:
         raise Conflict(
@@ -273,7 +276,7 @@ def _unknown(session: Session, rule: Rule) -> Iterator[Issue]:
 def _circle(session: Session, rule: Rule, key: str) -> Iterator[Issue]:
     """A segment that asks for itself, through however many others."""
     known = segment_marks.known(session).by_key
-    way = _way(key, [*_asked(topics(rule))], {one.key: [*_asked(one.topics)] for one in known.values()}, set()) if key else None
+    way = _way(key, [*_asked(topics(rule))], {one.key: [*_asked(one.topics)] for one in known.values()}) if key else None
     if way is not None:
         circle = " → ".join([key, *way])
         yield Issue(
@@ -284,15 +287,20 @@ def _circle(session: Session, rule: Rule, key: str) -> Iterator[Issue]:
         )
 
 
-def _way(goal: str, asked: Sequence[str], asks: Mapping[str, Sequence[str]], seen: set[str]) -> list[str] | None:
-    for key in asked:
+def _way(goal: str, asked: Sequence[str], asks: Mapping[str, Sequence[str]]) -> list[str] | None:
+    """The shortest from what is `asked` to the goal."""
+    before: dict[str, str] = dict.fromkeys(asked, "")
+    coming = [*asked]
+    for key in coming:  # it grows
         if key == goal:
-            return [key]
-        if key not in seen:
-            seen.add(key)
-            further = _way(goal, asks.get(key, ()), asks, seen)
-            if further is not None:
-                return [key, *further]
+            way = [key]
+            while before[way[0]]:
+                way.insert(0, before[way[0]])
+            return way
+        for one in asks.get(key, ()):
+            if one not in before:
+                before[one] = key
+                coming.append(one)
     return None
 
 

@@ -108,3 +108,25 @@ def test_a_journey_that_runs_keeps_its_segment(admin: TestClient) -> None:
     [use] = admin.get(f"{SEGMENTS}/vip/uses").json()["items"]
     assert (use["kind"], use["key"]) == ("journey", "hello")
     assert admin.delete(f"{SEGMENTS}/vip").status_code == 409
+
+
+def test_a_template_whose_rule_asks_keeps_its_segment(admin: TestClient) -> None:
+    for key in ("vip", "old", "free"):
+        admin.post(SEGMENTS, json={"name": key, "key": key, "rule": VIP})
+    text = "{%% if rule({'rules': [{'segment': '%s', 'member': false}]}) %%}Hello{%% endif %%} segment"
+    save(admin, text % "old")
+    save(admin, text % "vip")
+    assert admin.get(f"{SEGMENTS}/vip/uses").json()["items"] == [
+        {"kind": "template", "key": "offer", "name": "Offer", "node": "", "field": ""}
+    ]
+    kept = admin.delete(f"{SEGMENTS}/vip")
+    assert (kept.status_code, kept.json()["error"]["details"]["templates"], "Offer" in kept.text) == (409, ["offer"], True)
+    assert admin.delete(f"{SEGMENTS}/old").status_code == 204, "nobody gets that version"
+    assert admin.get(f"{SEGMENTS}/free/uses").json()["items"] == []
+
+
+def save(admin: TestClient, text: str) -> None:
+    there = admin.get("/api/v1/templates/offer")
+    body = {"name": "Offer", "kind": "sms", "variants": {"default": {"text": text}}}
+    saved = admin.put("/api/v1/templates/offer", json=body | ({"revision": there.json()["revision"]} if there.status_code == 200 else {}))
+    assert saved.status_code in (200, 201), saved.text

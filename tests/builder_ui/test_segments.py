@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from activities.templates import library
 from builder_ui.kit.i18n import translator_for
 from builder_ui.segments import chart
 from builder_ui.segments.editor import condition, said
@@ -272,6 +273,16 @@ def test_what_is_used_is_not_deleted_and_says_by_what(log_in: Any, opened: Any, 
         page.press("Delete permanently")
         page.see_until("Segment deleted.")
         assert "There is no segment at this address, or no longer." in page.text
+
+
+def test_a_template_that_asks_is_named(log_in: Any, opened: Any, town: Any) -> None:
+    leads, client = made(town, "Leads", LEADS), log_in("marketer")
+    text = '{% if rule({"segment": "leads"}) %}Hello{% endif %}'
+    about: Any = {"name": "Offer", "kind": "sms", "message_class": "marketing", "actor": "test", "now": town.engine.clock.now()}
+    library.save(town.db, "offer", {"default": {"text": text}}, **about)
+    page = say(opened, client, f"/ui/segments/{leads}")
+    assert "It cannot be deleted as long as these use it: Offer" in page
+    assert "Offer" in say(opened, client, "/ui/segments")
 
 
 def test_an_old_page_does_not_delete_what_was_put_to_use_meanwhile(log_in: Any, opened: Any, town: Any) -> None:

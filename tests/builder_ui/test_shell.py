@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from builder_ui import tour
+from crm.segments import segments
 from engine.versions import publish
 from models import Member, Run, Task
 
@@ -53,6 +54,9 @@ def test_everything_is_found_where_it_is(log_in: Any, town: Any) -> None:
     assert found(client, "call julia")["Tasks"] == ["/ui/tasks?owner=all"]
     assert found(client, "1") == {}
     assert "/ui/outbox/1" in found(client, "01")["Messages"]
+    with town.db.write() as session:
+        segments.create(session, "Regular buyers", None, "test", town.now)
+    assert found(client, "REGULAR b")["Segments"] == ["/ui/segments/regular-buyers"]
     assert "/ui/templates/welcome-2-tips" in found(client, "welcome-2-T")["Templates"]
 
 

@@ -1,0 +1,90 @@
+"""What could stop segments for all: chains of hundreds, circles made by two at once, and a queue that never ends."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from crm.imports.bulk import WriteMode, write_people
+from crm.imports.columns import Person
+from crm.people import identity
+from crm.segments import evaluation, fill, segments
+from journeys.errors import Invalid
+from models import Database, Job, Segment, SegmentFlip
+from storage import segment_marks
+from storage.events import append_event
+
+BOUGHT = {"event": "Order Completed"}
+DEEP = 500
+
+
+def chain(session: Session, now: datetime) -> None:
+    """Each asks for the next."""
+    for number in range(DEEP):
+        rule, topic = ({"segment": f"s{number + 1}"}, f"segment:s{number + 1}") if number < DEEP - 1 else (BOUGHT, "event:Order Completed")
+        key = f"s{number}"
+        session.add(Segment(key=key, name=key, rule=rule, topics=[topic], state="live", kind="live", created_at=now, updated_at=now))
+    session.flush()
+    segment_marks.changed(session)
+
+
+def test_a_chain_of_all_segments_holds_up_no_event(session: Session, contact: str, now: datetime) -> None:
+    chain(session, now)
+    ranks = {key: one.rank for key, one in segment_marks.known(session).by_key.items()}
+    assert (ranks["s0"], ranks[f"s{DEEP - 1}"]) == (DEEP - 1, 0)
+    append_event(session, contact, "track", "Order Completed", {}, now, routed=True)
+    assert evaluation.waiting(session, now) == [contact]
+    with pytest.raises(Invalid, match="s499 → s0 → s1"):
+        segments.change(session, f"s{DEEP - 1}", "test", now, rule={"segment": "s0"})
+
+
+def test_two_who_close_a_circle_at_once_do_not(postgres_db: Database, now: datetime) -> None:
+    """Each change alone is none: the second waits, and asks what the first has committed."""
+    with postgres_db.write() as session:
+        for key in ("one", "two"):
+            segments.create(session, key, BOUGHT, "test", now, key=key)
+    refused: list[str] = []
+
+    def other() -> None:
+        try:
+            with postgres_db.write() as session:
+                segments.change(session, "two", "test", now, rule={"segment": "one"})
+        except Invalid as error:
+            refused.append(str(error))
+
+    thread = threading.Thread(target=other)
+    with postgres_db.write() as session:
+        segments.change(session, "one", "test", now, rule={"segment": "two"})
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive(), "it waits"
+    thread.join(20)
+    assert len(refused) == 1
+
+
+def test_whose_instant_has_come_is_asked_however_much_is_marked(session: Session, make_contact: Any, now: datetime) -> None:
+    anna, crowd = make_contact("zz"), [make_contact(f"c{number:02}") for number in range(30)]
+    row = segments.create(session, "Buyers", BOUGHT, "test", now)
+    session.add(SegmentFlip(contact_id=anna, segment_id=segments.id_of(row), at=now - timedelta(seconds=1)))
+    segment_marks.mark(session, crowd, ("event:Order Completed",), now)
+    assert evaluation.waiting(session, now)[0] == anna
+    assert len(evaluation.waiting(session, now)) == evaluation.PAGE
+
+
+@pytest.mark.parametrize("wake", [True, False])
+def test_who_is_merged_by_a_file_is_told_of_only_where_the_file_wakes(session: Session, now: datetime, wake: bool) -> None:
+    anna, ben = (identity.resolve(session, [name], now).contact_id for name in (("user_id", "anna"), ("email", "anna@example.org")))
+    append_event(session, ben, "track", "Order Completed", {}, now, routed=True)
+    append_event(session, anna, "track", "Page Viewed", {}, now, routed=True)
+    row = segments.create(session, "Both", {"rules": [BOUGHT, {"event": "Page Viewed"}]}, "test", now)
+    job = session.get_one(Job, row.fill_job)
+    while (cursor := fill.fill_page(session, job, now).cursor) is not None:
+        job.cursor = cursor
+    evaluation.ask_waiting(session, evaluation.waiting(session, now), now)
+    write_people(session, [Person([("user_id", "anna"), ("email", "anna@example.org")])], now, WriteMode("import:x", "import:x", wake=wake))
+    done = evaluation.ask_waiting(session, evaluation.waiting(session, now), now)
+    assert (done.entered, len(done.events)) == (1, int(wake))
