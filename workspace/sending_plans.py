@@ -69,7 +69,7 @@ def full_on(plan: Plan) -> date | None:
     if plan.warm_up_from is None or (plan.growth == 0 and plan.first < plan.a_day):
         return None
     number = 0 if plan.first >= plan.a_day else math.ceil(math.log(plan.a_day / plan.first) / math.log1p(plan.growth / 100))
-    return plan.warm_up_from + timedelta(days=number)
+    return plan.warm_up_from + timedelta(days=number) if number <= (date.max - plan.warm_up_from).days else None
 
 
 def known(session: Session) -> dict[str, Plan]:
@@ -154,6 +154,7 @@ def take(session: Session, name: str, plan: Plan, day: date, wanted: int, *, was
     row = session.execute(select(days).where(*_of(name, day)).with_for_update()).one()
     kept = 0 if was_planned else row.planned
     taken: int = row.taken
+    wanted = min(wanted, max(1, row.planned)) if was_planned else wanted
     got = max(0, min(wanted, limit_on(plan, day) - taken - kept))
     if got:
         planned = max(0, row.planned - got) if was_planned else row.planned

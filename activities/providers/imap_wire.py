@@ -7,6 +7,7 @@ It knows the protocol and what its answers mean for the account; which mails are
 from __future__ import annotations
 
 import base64
+import heapq
 import imaplib
 import re
 import socket
@@ -34,6 +35,7 @@ _UID = re.compile(rb"\bUID (\d{1,10})\b")
 _BODY = re.compile(rb"\bBODY\[\](?:<0>)? ", re.IGNORECASE)
 _QUOTED = re.compile(rb'\bBODY\[\](?:<0>)? "((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _NUMBER = re.compile(rb"\d{1,10}")
+_WORD = re.compile(rb"(?<!\S)\d{1,10}(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,9 @@ class Folder:
         """The mails that came since that day, beyond the UID `after`; the first `most` of them."""
         asked = f"UID {after + 1}:* SINCE {since.day}-{MONTHS[since.month - 1]}-{since.year}"
         found = _asked(self.client, lambda: self.client.uid("SEARCH", asked), "imap_search_refused", MOST_SEARCH_BYTES)
-        numbers = {int(word) for line in found if isinstance(line, bytes) for word in line.split() if _NUMBER.fullmatch(word)}
-        return sorted(number for number in numbers if number > after)[:most]  # "9:*" finds the last mail, whatever its UID is
+        numbers = (int(word[0]) for line in found if isinstance(line, bytes) for word in _WORD.finditer(line))
+        beyond = (number for number in numbers if number > after)  # "9:*" finds the last mail, whatever its UID is
+        return sorted(set(heapq.nsmallest(most, beyond)))
 
     def fetch(self, uid: int, most_bytes: int) -> bytes | None:
         """The first bytes of a mail, which stays as it is; None: it is gone."""

@@ -453,10 +453,11 @@ def _through_gate(
             if perhaps is not None:
                 return _perhaps_left(engine, session, row, performer, job, draft, stands, perhaps, address)
             names = _counted_as(performer, job, draft) if stands.attempts == 0 else ()
+            was_planned = isinstance(stands, ledger.Fresh) and stands.reason == quotas.FULL
             if not draft.is_marketing:
                 effects.breakers.quotas.count(session, names)
-            elif not effects.breakers.quotas.use(names):
-                return _Full(names, isinstance(stands, ledger.Fresh) and stands.reason == quotas.FULL)
+            elif not effects.breakers.quotas.use(names, was_planned=was_planned):
+                return _Full(names, was_planned)
             stored = performer.record(session, job, draft, address)
             lease_until, begin_by = _lease(engine, performer, job, began)
             ledger.claim(session, job.once_key, {**fixed, **stored}, job.as_of, lease_until, stands.attempts + 1, is_new=new)

@@ -34,8 +34,8 @@ class Quotas:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _plans: Mapping[str, Plan] = field(default_factory=dict)
     _looked_at: datetime | None = None
-    _left: dict[tuple[str, date], int] = field(default_factory=dict)
-    """Taken of a day's messages, and not handed out yet."""
+    _left: dict[tuple[str, date, bool], int] = field(default_factory=dict)
+    """Taken of a day's messages, and not handed out yet. What is kept for those that were put off (true) nobody else gets."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self) -> None:
@@ -46,17 +46,18 @@ class Quotas:
                 self._plans = sending_plans.known(session)
             self._looked_at = now
 
-    def use(self, names: Sequence[str]) -> bool:
-        """Whether a message may leave now, under every name that has a plan; False: fetch some first, outside of any transaction."""
+    def use(self, names: Sequence[str], *, was_planned: bool = False) -> bool:
+        """Whether a message may leave now, under every name that has a plan; False: fetch some first, outside of any transaction. `was_planned`: as for
+        `fetch`."""
         limited = self._limited(names)
         if not limited:
             return True
         day = day_of(self.now())
         with self._lock:
-            if not all(self._left.get((name, day), 0) for name in limited):
+            if not all(self._left.get((name, day, was_planned), 0) for name in limited):
                 return False
             for name in limited:
-                self._left[name, day] -= 1
+                self._left[name, day, was_planned] -= 1
             return True
 
     def fetch(self, names: Sequence[str], *, was_planned: bool) -> bool:
@@ -78,14 +79,14 @@ class Quotas:
 
     def _has(self, name: str, plan: Plan, day: date, *, was_planned: bool) -> bool:
         with self._lock:
-            if self._left.get((name, day), 0):
+            if self._left.get((name, day, was_planned), 0):
                 return True
         wanted = max(1, min(BLOCK, sending_plans.limit_on(plan, day) // 100))
         with self.db.write() as session:
             got = sending_plans.take(session, name, plan, day, wanted, was_planned=was_planned)
         with self._lock:
             self._left = {key: left for key, left in self._left.items() if key[1] >= day}
-            self._left[name, day] = self._left.get((name, day), 0) + got
+            self._left[name, day, was_planned] = self._left.get((name, day, was_planned), 0) + got
         return got > 0
 
     def _limited(self, names: Sequence[str]) -> dict[str, Plan]:

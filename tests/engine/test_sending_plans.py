@@ -33,6 +33,7 @@ def test_a_warm_up_grows_to_its_limit() -> None:
     assert [limit_on(plan, MONDAY + timedelta(days=n)) for n in (-3, 0, 1, 2, 3, 4, 5, 9_000)] == [50, 50, 75, 112, 168, 200, 200, 200]
     assert full_on(plan) == MONDAY + timedelta(days=4)
     assert (limit_on(Plan(7), MONDAY), full_on(Plan(7))) == (7, None)
+    assert full_on(Plan(MOST, date.max - timedelta(days=1), 1, 1)) is None
 
 
 @given(plans, st.integers(0, 20_000))
@@ -170,6 +171,26 @@ def test_several_processes_never_take_more_than_the_day_has(db: Database) -> Non
     now += timedelta(days=1)
     assert not several[1].fetch(["@shop.example"], was_planned=False)
     assert several[1].fetch(["@shop.example"], was_planned=True)
+
+
+def test_what_a_day_keeps_for_those_that_wait_nobody_else_gets(sqlite_db: Database) -> None:
+    now, names = datetime(2026, 3, 2, 12, tzinfo=UTC), ["@shop.example"]
+    with sqlite_db.write() as session:
+        settings.put(session, "sender", {"email": "news@shop.example"}, "test", now)
+        sending_plans.put(session, "@shop.example", Plan(1_000), "test", now)
+    quotas = Quotas(sqlite_db, lambda: now)
+    quotas.look()
+    with sqlite_db.write() as session:
+        assert {quotas.plan(session, names, timedelta(days=3)) for _ in range(995)} == {now + timedelta(days=1)}
+    now += timedelta(days=1)
+    left = {True: 0, False: 0}
+    for number in range(1_100):
+        was_planned = number % 10 == 0
+        if quotas.fetch(names, was_planned=was_planned):
+            left[was_planned] += quotas.use(names, was_planned=was_planned)
+    while left[True] < 995 and quotas.fetch(names, was_planned=True):
+        left[True] += quotas.use(names, was_planned=True)
+    assert left == {True: 995, False: 5}
 
 
 def test_a_day_taken_by_a_process_that_dies_is_lost_to_that_day_alone(sending: Any) -> None:
