@@ -11,7 +11,7 @@ judged by a membership that is about to change.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -25,13 +25,13 @@ from crm.rules.crowd_facts import Crowd
 from crm.segments import members
 from journeys.rules import Rule, can_flip, holds, next_flip, parse_rule
 from journeys.topics import ENTERED, LEFT, of_segment
-from models import Contact, Event, SegmentFlip, SegmentMark, lock
+from models import Contact, Event, Job, Segment, SegmentFlip, SegmentMark, lock
 from storage import segment_marks
 from storage.events import append_event
 from storage.segment_marks import Known, KnownSegment
 from storage.sql import on, table
 
-contacts, flips, marks = table(Contact), table(SegmentFlip), table(SegmentMark)
+contacts, flips, marks, segments, jobs = table(Contact), table(SegmentFlip), table(SegmentMark), table(Segment), table(Job)
 
 PAGE = 25
 """Contacts that are asked in one transaction."""
@@ -128,7 +128,7 @@ def ask_stretch(session: Session, segment_id: int, after_id: str, limit: int, no
 
 def ask(session: Session, asked: Asked, living: Collection[str], now: datetime, filled: int | None = None) -> Done:
     """`living`: those of the contacts, locked, who are somebody; the others leave without a word. `filled`: the segment whose fill this is, in
-    which `asked` alone decides what is told; in any other that is being filled nobody is told anything."""
+    which `asked` alone decides what is told; in any other that is being filled, its fill does, whoever comes first."""
     known = segment_marks.known(session)
     page = _Page(session, known, {id: dict(contacts) for id, contacts in asked.items()}, living, now, filled)
     for segment in sorted(known.by_id.values(), key=lambda one: (one.rank, one.id)):
@@ -167,16 +167,25 @@ class _Page:
         self._tell(segment, ENTERED, entering)
         self._tell(segment, LEFT, leaving)
 
-    def _tell(self, segment: KnownSegment, name: str, ids: Iterable[str]) -> None:
+    def _tell(self, segment: KnownSegment, name: str, ids: Collection[str]) -> None:
         """Asks again in those segments that ask for this one, and writes the events."""
-        closed = segment.state == FILLING and segment.id != self.filled
+        is_filling = segment.state == FILLING and segment.id != self.filled
+        is_closed = is_filling and bool(ids) and not _announces(self.session, segment.id)
         for id in ids:
-            voice = Voice(closed or self.asked[segment.id][id].silent, self.asked[segment.id][id].hops)
+            asked = self.asked[segment.id][id]
+            voice = Voice(is_closed if is_filling else asked.silent, asked.hops)
             for other in self.known.by_topic.get(of_segment(segment.key), ()):
                 theirs = self.asked.setdefault(other, {})
                 theirs[id] = voice.and_(theirs.get(id))
             if not voice.silent:
                 self.done.events.append(tell(self.session, segment, name, id, self.now, voice.hops))
+
+
+def _announces(session: Session, segment_id: int) -> bool:
+    """Whether the fill of a segment tells of its members."""
+    job = select(jobs.c.input).join_from(segments, jobs, jobs.c.id == segments.c.fill_job).where(segments.c.id == segment_id)
+    found = on(session).execute(job).scalar()
+    return bool(found and found["announce"])
 
 
 def tell(session: Session, segment: KnownSegment, name: str, contact_id: str, now: datetime, hops: int = 0) -> Event:

@@ -162,21 +162,35 @@ class Life:
             assert members.count(self.session, segments.id_of(one)) == len(is_in)
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(
+def lasting(examples: int) -> settings:
+    unhealthy = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=examples, deadline=None, suppress_health_check=unhealthy)
+
+
+lives = given(
     rules=st.lists(
         strategies.rules(in_run=False).map(lambda rule: rule.model_dump(mode="json", by_alias=True)) | READABLE, min_size=2, max_size=3
     ),
     nested=st.sampled_from(NESTED),
     acts=st.lists(ACTS, min_size=3, max_size=14),
 )
+
+
+@lasting(25)
+@lives
 def test_membership_equals_the_rule_at_every_instant(shared_sqlite: Database, rules: list[Any], nested: Any, acts: list[Any]) -> None:
-    with shared_sqlite.engine.connect() as connection, connection.begin() as transaction:
-        with Session(connection, info=shared_sqlite.info, expire_on_commit=False) as session:
+    lived(shared_sqlite, rules, nested, acts)
+
+
+@lasting(4)
+@lives
+def test_the_same_on_postgresql(shared_postgres: Database, rules: list[Any], nested: Any, acts: list[Any]) -> None:
+    lived(shared_postgres, rules, nested, acts)
+
+
+def lived(database: Database, rules: list[Any], nested: Any, acts: list[Any]) -> None:
+    with database.engine.connect() as connection, connection.begin() as transaction:
+        with Session(connection, info=database.info, expire_on_commit=False) as session:
             life = Life(session, [*rules[:2], nested])
             for act in acts:
                 life.act(*act)
@@ -216,6 +230,17 @@ def test_no_event_is_told_while_a_segment_is_filled_and_each_is_told_once_after(
     assert _events(session) == []
     erase(session, contact, now, by="test")
     assert members.count(session, segments.id_of(row)) == 0
+
+
+def test_a_fill_that_announces_tells_once_of_everybody_whoever_comes_first(session: Session, make_contact: Any, now: datetime) -> None:
+    first, other = make_contact("a"), make_contact("b")
+    row = segments.create(session, "Buyers", {"event": "Order Completed"}, "test", now, announce=True)
+    for id in (first, other):
+        append_event(session, id, "track", "Order Completed", {}, now, backfill=id == first)
+    assert [event.contact_id for event in evaluation.ask_waiting(session, [first], now).events] == [first]
+    filled(session, row, now)
+    assert evaluation.ask_waiting(session, [first, other], now).events == []
+    assert _events(session) == ["Segment Entered"] * 2
 
 
 def _events(session: Session) -> list[str]:
