@@ -27,6 +27,7 @@ from crm.people.addresses import settle_shared
 from crm.people.scores import MAX_SCORE
 from crm.segments import members
 from journeys.errors import Conflict, NotFound
+from journeys.topics import MOST_FIELDS
 from models import (
     Body,
     Consent,
@@ -171,7 +172,7 @@ def _events(
     now: datetime,
 ) -> Iterable[Event]:
     if fields or tags:
-        properties = {"fields": fields, "tags_added": tags}
+        properties = {"fields": fields[:MOST_FIELDS], "tags_added": tags}
         yield append_event(session, contact_id, "system", "Contact Changed", properties, now, source="merge")
     for properties in scores:
         yield append_event(session, contact_id, "system", "Score Changed", properties, now, source="merge")

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from crm.imports.bulk import WriteMode, write_people
 from crm.imports.columns import Person
-from crm.people import identity
+from crm.people import identity, profile
+from crm.people.merge import merge
 from crm.segments import evaluation, fill, segments
 from journeys.errors import Invalid
+from journeys.topics import MOST_FIELDS
 from models import Database, Job, Segment, SegmentFlip
 from storage import segment_marks
 from storage.events import append_event
@@ -88,3 +90,11 @@ def test_who_is_merged_by_a_file_is_told_of_only_where_the_file_wakes(session: S
     write_people(session, [Person([("user_id", "anna"), ("email", "anna@example.org")])], now, WriteMode("import:x", "import:x", wake=wake))
     done = evaluation.ask_waiting(session, evaluation.waiting(session, now), now)
     assert (done.entered, len(done.events)) == (1, int(wake))
+
+
+def test_who_brings_more_fields_than_an_event_names_is_merged_all_the_same(session: Session, now: datetime) -> None:
+    anna, ben = (identity.resolve(session, [("user_id", name)], now).contact_id for name in ("anna", "ben"))
+    for part in range(4):
+        profile.update_fields(session, ben, {f"{'k' * 110}{part}{number:03}": 1 for number in range(100)}, now, "test")
+    told = merge(session, anna, ben, now).events
+    assert [len(event.properties["fields"]) for event in told] == [MOST_FIELDS]
