@@ -259,7 +259,7 @@ UNREAD_TEXT = (
     "The mailbox of the account {account} has not been readable since {since} UTC; the server's answer was {code}. "
     "Bounces, complaints and replies wait there and are read once it works again. What to do:\n\n{url}"
 )
-COUPONS_SUBJECT = "The coupon pool “{pool}” is running low: {left} codes are left"
+COUPONS_SUBJECT = "The coupon pool “{pool}” is running low (codes left: {left})"
 COUPONS_TEXT = (
     "Once no code is left, messages that show one are skipped, unless the pool has a text to show instead. Add codes here:\n\n{url}"
 )

@@ -199,7 +199,7 @@ def growth_view(context: PageContext, data: Data, acts: Acts) -> Element:
     t, days = context.t, data.inner
     if not days:
         return components.empty("clock", t("Nobody entered or left within {count} days.", count=t.number(SPAN)), None)
-    columns = (t("Day"), t("Entered"), t("Left"), t("Contacts"))
+    columns = (t("Day"), t("Joined"), t("Dropped out"), t("Contacts"))
     rows = [[t.calendar_day(one.day), t.number(one.entered), t.number(one.left), t.number(one.members)] for one in days]
     note = html.p({"className": "quiet"}, t("Days are in UTC. Newest first."))
     return html._(note, components.table(t("Growth"), columns, rows, "metrics"))

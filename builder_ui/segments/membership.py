@@ -138,7 +138,7 @@ def adding(context: PageContext, segment: Segment, inner: Members, acts: Acts) -
     return html.section(
         {"className": "panel adding"},
         html.h2(t("Add contacts")),
-        finder(context, t("Name or e-mail address"), t("Search")),
+        finder(context, t("Name or e-mail address"), t("Find")),
         None
         if inner.found is None
         else html.ul([candidate(context, segment, one, one.id in inner.since, acts) for one in inner.found])

@@ -44,7 +44,7 @@ def load(context: PageContext, session: Session, segment: Segment) -> Asked:
 def view(context: PageContext, data: Any, acts: Acts) -> Element:
     t, inner = context.t, data.inner
     return html._(
-        membership.finder(context, t("Name or e-mail address"), t("Search")),
+        membership.finder(context, t("Name or e-mail address"), t("Find")),
         None if inner.found is None else choices(context, inner.found),
         html.p({"className": "notice bad"}, components.icon("alert"), t("There is no such contact.")) if inner.missing else None,
         answer(context, data) if inner.why is not None else None,

@@ -103,7 +103,7 @@ def what(t: Translator, data: Data, row: dict[str, Any]) -> Element:
         said = t(text, account=row["about"], code=row["detail"]["code"])
         return html.a({"href": "/ui/settings/accounts"}, said)
     if row["topic"] == notices.COUPONS:
-        said = t("The coupon pool “{pool}” is running low: {left} codes are left", pool=row["about"], left=t.number(row["detail"]["left"]))
+        said = t("The coupon pool “{pool}” is running low (codes left: {left})", pool=row["about"], left=t.number(row["detail"]["left"]))
         return html.a({"href": "/ui/coupons"}, said)
     if row["topic"] == notices.TEST:
         return t("A test")

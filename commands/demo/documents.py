@@ -124,7 +124,7 @@ _THANKS: dict[str, Any] = {
             "kind": "create_task",
             "name": "Say thank you",
             "title": "{{ contact.company }}",
-            "description": 'Ordered for {{ trigger.total|money("EUR") }}. Say thank you, and ask whether everything arrived.',
+            "description": "Ordered for EUR {{ trigger.total }}. Say thank you, and ask whether everything arrived.",
             "sla": "PT9H",
             "outcomes": ["thanked", "not_reached"],
         },

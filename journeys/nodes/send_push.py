@@ -14,7 +14,7 @@ class SendPush(SendTemplate):
     """Sends a push message to all of the contact's browsers and phones.
 
     It counts as sent once at least one device's push service has taken it, and as clicked when somebody opens it. Devices that are gone
-    are removed; a contact without a device gets nothing and leaves through *skipped*. It passes the same gate as an e-mail: consent, suppression, quiet hours and frequency caps.
+    are removed; a contact without a device gets nothing and leaves through *not sent*. It passes the same gate as an e-mail: consent, suppression, quiet hours and frequency caps.
     """
 
     kind = "send_push"

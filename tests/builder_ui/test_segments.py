@@ -367,6 +367,14 @@ def test_growth_goes_back_day_by_day_from_today(town: Any) -> None:
         assert growth(session, {id: 7}, today, 1) == {id: [5, 7]}
 
 
+def test_growth_names_who_dropped_out_and_no_direction(log_in: Any, opened: Any, town: Any) -> None:
+    key = made(town, "Jury", None, "Anna", "Ben")
+    text = say(opened, log_in("viewer"), f"/ui/segments/{key}?view=growth")
+    t = translator_for("de")
+    assert "Day Joined Dropped out Contacts" in text
+    assert (t("Joined"), t("Dropped out")) == ("Zugänge", "Abgänge")
+
+
 def test_places_on_the_chart_and_of_conditions() -> None:
     assert chart.places([0, 5, 10]) == [(2.0, 30.0), (60.0, 16.0), (118.0, 2.0)]
     assert {y for _, y in chart.places([4, 4])} == {16.0}

@@ -48,6 +48,7 @@ from workspace import audit, members, settings
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
 SAME = {
+    "(optional)",
     "HTML",
     "Link",
     "Link {number}",
