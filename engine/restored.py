@@ -21,7 +21,7 @@ from engine.interpreter.state import State
 from journeys.compile import Program
 from journeys.reach import soonest_visit
 from models import OPEN_MESSAGE, Event, Message, MigratedRun, Restore, RestoredMessage, RestoredRun, Run, Stamp, new_id
-from storage import tally
+from storage import held_messages, tally
 from storage.held_messages import AGAIN
 from storage.sql import on, table, upsert
 from workspace.audit import record
@@ -35,7 +35,7 @@ migrated_runs = table(MigratedRun)
 
 Assume = Literal["sent", "unsent", "ask"]
 ASSUMPTIONS: tuple[Assume, ...] = get_args(Assume)
-PERHAPS_SENT = "perhaps_sent"
+PERHAPS_SENT = held_messages.PERHAPS_SENT
 """Reason of a message that nobody knows the end of, and of a run that is stuck, because a call may have left in the lost time."""
 ASSUMED_SENT = "assumed_sent"
 """Reason of a message that counts as sent because whoever restored the backup said so of all of them."""

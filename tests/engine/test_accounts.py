@@ -359,3 +359,21 @@ def test_a_message_made_by_hand_has_all_a_provider_needs(sending: Sending) -> No
     sending.choose(sending.add("alps"))
     sent = sending.accounts.of_channel("sms").provider.send(Outgoing("once", "0" * 32, "sms", "+41446681800", text="Hi"))
     assert sent.provider_id.startswith("letter-")
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_message_that_was_put_off_ends_with_its_run(sending: Sending, is_gone: bool) -> None:
+    sending.choose(sending.add("alps"))
+    run = sending.enters()
+    LOFTS["alps"].next = RetryLater("pigeon_busy", timedelta(minutes=5))
+    assert sending.attempt(run) == "retry_later"
+    if is_gone:
+        with sending.world.db.write() as session:
+            rows.remove(session, "pigeon.alps", "test", sending.world.now, anyway=True)
+        sending.seconds += 2
+        assert sending.attempt(run) == "retry_later"
+    assert (sending.message(run).status, sending.message(run).reason) == ("planned", "account_removed" if is_gone else "pigeon_busy")
+    sending.world.happens(sending.contact, "Stop")
+    assert sending.attempt(run) == "done"
+    assert (sending.message(run).status, sending.message(run).reason) == ("skipped", "run_ended")
+    assert not LOFTS["alps"].arrived
