@@ -27,7 +27,7 @@ from activities.providers.registry import kept_here
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
 from activities.sending import confirmations, coupon_codes, resend
 from activities.sending.breakers import Breakers
-from activities.sending.effect import Effects
+from activities.sending.effect import Effects, Sharing, alone
 from activities.sending.handler import Carried, ChannelHandler
 from activities.sending.messages import MessageHandler, MessageSettings
 from activities.sending.rates import watch_rates
@@ -95,7 +95,8 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
     renderer = RenderPool(RenderLimits(**settings.render_limits()))
     engine.tracing = tracing_of(settings, "worker")
     accounts = accounts_of(settings, engine, kinds)
-    effects = Effects(engine, build_performers(settings, engine, customs, accounts, renderer), Breakers(engine.db), accounts.find)
+    performers = build_performers(settings, engine, customs, accounts, renderer)
+    effects = Effects(engine, performers, Breakers(engine.db), accounts.find, build_sharing(performers))
     engine.effect_timeouts = build_timeouts(accounts, effects.performers)
     core_port = free_port() if settings.metrics_port else 0
     temporal = await Temporal.connect(**settings.temporal(), runtime=_runtime(settings, core_port))
@@ -226,6 +227,11 @@ def build_timeouts(accounts: Accounts, performers: Mapping[str, ChannelHandler])
 
 
 Composition = Callable[[MessageSettings, Settings, Engine, list[CustomActivity], Accounts], Mapping[str, ChannelHandler]]
+
+
+def build_sharing(performers: Mapping[str, ChannelHandler]) -> Sharing:
+    """Who shares a channel; nobody in staging, which has no accounts."""
+    return performers.sharing if isinstance(performers, LivePerformers) else alone
 
 
 def build_performers(

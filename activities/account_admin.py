@@ -7,7 +7,7 @@ made outside of any transaction; since it logs in with the account's secrets, th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from activities import account_setup as setup
 from activities.accounts import Accounts
 from activities.providers.provider import SigningKey
 from activities.providers.registry import Kind, serves
-from journeys.channels import ROUTES
+from journeys.channels import CHANNELS, ROUTES
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import ProviderAccount
 from workspace import accounts as rows
@@ -119,11 +119,37 @@ def choose(accounts: Accounts, wanted: Mapping[str, str], by: str, now: datetime
         if not serves(kind, channel):
             issue = _issue(channel, "This account cannot send on this channel.")
             raise Invalid("{problem}", [issue], problem=issue)
-    for account in sorted({row.account for row in new.values()}):
-        if code := try_out(accounts, account, by, now):
-            raise _failed(accounts, account, code)
+    _must_take_messages(accounts, {row.account for row in new.values()}, by, now)
     with accounts.db.write() as session:
         rows.carry(session, wanted, by, now)
+
+
+def share(accounts: Accounts, channel: str, line: Sequence[rows.Share], by: str, now: datetime) -> None:
+    """Decides which accounts carry the channel together, in the order in which they stand in for one another.
+
+    Raises: NotFound; Invalid: accounts cannot share that channel, one cannot carry it, or the shares are wrong; AccountTestFailed: a newly chosen one
+    takes no messages.
+    """
+    if channel not in CHANNELS or not CHANNELS[channel].shared:
+        issue = _issue("accounts", "Only one account can send on this channel.")
+        raise Invalid("{problem}", [issue], problem=issue)
+    rows.must_be_line(line)
+    with accounts.db.read() as session:
+        before = {one.account for one in rows.lines(session).get(channel, [])}
+        found = [rows.find(session, one.account) for one in line]
+    for row in found:
+        if not serves(kind_of(accounts, row.provider), channel):
+            issue = _issue("accounts", "This account cannot send on this channel.")
+            raise Invalid("{problem}", [issue], problem=issue)
+    _must_take_messages(accounts, {row.account for row in found} - before, by, now)
+    with accounts.db.write() as session:
+        rows.share(session, channel, line, by, now)
+
+
+def _must_take_messages(accounts: Accounts, names: Collection[str], by: str, now: datetime) -> None:
+    for account in sorted(names):
+        if code := try_out(accounts, account, by, now):
+            raise _failed(accounts, account, code)
 
 
 def _tested(accounts: Accounts, row: ProviderAccount) -> str:

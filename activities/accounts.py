@@ -32,13 +32,15 @@ from activities.providers.provider import (
 )
 from activities.providers.registry import Providers
 from activities.providers.together import Together
+from activities.sending import line
 from activities.sending.handler import Carried, ChannelHandler
-from journeys.channels import ROUTES
+from activities.sending.line import Member
+from journeys.channels import DEFAULT, ROUTES
 from models import Database, ProviderAccount
 from storage.freshness import freshness
 from storage.sql import on
 from workspace import accounts as rows
-from workspace import stopped_accounts
+from workspace import sending_domains, stopped_accounts
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,8 @@ class _Seen:
     revisions: Mapping[str, int] = field(default_factory=dict)
     channels: Mapping[str, Carrier] = field(default_factory=dict)
     routes: Mapping[str, Carrier] = field(default_factory=dict)
+    lines: Mapping[str, Sequence[Member]] = field(default_factory=dict)
+    """Of the channels that several accounts carry."""
 
 
 @dataclass(slots=True)
@@ -130,6 +134,15 @@ class Accounts:
     def known(self, channel: str) -> Carrier:
         """As `of_channel`, as of the last look: for whoever is inside a transaction."""
         return self._seen.channels.get(channel, self._nobody)
+
+    def sharing(self, channel: str) -> list[Carrier]:
+        """All that carry a share of the channel or stand in, as of the last look; nobody where one account carries it."""
+        return [self._seen.carriers[one.account] for one in self._seen.lines.get(channel, ())]
+
+    def in_order(self, channel: str, once_key: str, sender: str) -> list[Carrier]:
+        """Of `sharing` those that may send the message, in the order in which they are asked (`activities.sending.line`)."""
+        seen = self._seen
+        return [seen.carriers[one.account] for one in line.in_order(seen.lines.get(channel, ()), once_key, sender)]
 
     def browser_key(self) -> str:
         """What browsers subscribe with for push messages now; empty: no account reaches any."""
@@ -209,8 +222,10 @@ class Accounts:
         carriers = {row.account: before.carriers[row.account] if row.account in same else self._opened(row) for row in found}
         now = self.monotonic()
         self._retired += [(now, one.provider) for account, one in before.carriers.items() if account not in same]
-        routes = {route: carriers[account] for route, account in rows.decided(session).items() if account in carriers}
-        self._seen = _Seen(number, carriers, {row.account: row.revision for row in found}, self._by_channel(routes), routes)
+        shared = {route: [one for one in shares if one.account in carriers] for route, shares in rows.lines(session).items()}
+        routes = {route: carriers[shares[0].account] for route, shares in shared.items() if shares}
+        lines = {route: _members(session, route, shares) for route, shares in shared.items() if len(shares) > 1}
+        self._seen = _Seen(number, carriers, {row.account: row.revision for row in found}, self._by_channel(routes), routes, lines)
 
     def _by_channel(self, routes: Mapping[str, Carrier]) -> dict[str, Carrier]:
         """Channel -> who carries it: the account that was chosen, or all of those that were chosen for its parts, as one."""
@@ -260,6 +275,16 @@ class Accounts:
             provider.close()
 
 
+def _members(session: Session, route: str, shares: Sequence[rows.Share]) -> list[Member]:
+    """The first account sends from whichever sender a step may choose; what those are, its checks say. The others send from the domains that were checked
+    for them."""
+    first, *others = shares
+    if route != DEFAULT:
+        return [Member(one.account, one.share) for one in shares]
+    may = {one.account: sending_domains.sent_from(session, one.account) for one in others}
+    return [Member(first.account, first.share), *(Member(one.account, one.share, may[one.account]) for one in others)]
+
+
 class LivePerformers(Mapping[str, ChannelHandler]):
     """Who performs which channel now: `carried` ones through the account that is chosen for their channel, `others` as they are."""
 
@@ -275,6 +300,14 @@ class LivePerformers(Mapping[str, ChannelHandler]):
         found: Any = self._carried[channel].through(carrier.account, carrier.provider)
         performer: ChannelHandler = found
         return performer
+
+    def sharing(self, channel: str, once_key: str, sender: str) -> list[ChannelHandler]:
+        """Through which accounts a message may go, in the order in which they are asked; none where one account carries the channel."""
+        if channel not in self._carried:
+            return []
+        able = self._accounts.in_order(channel, once_key, sender)
+        found: list[Any] = [self._carried[channel].through(one.account, one.provider) for one in able]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self._carried, *self._others))
@@ -297,12 +330,15 @@ class LiveTimeouts(Mapping[str, float]):
 
     def __getitem__(self, channel: str) -> float:
         if channel in self._carried:
-            carriers = (self._accounts.known(one) for one in (channel, *ALSO.get(channel, ())))
-            return sum(one.provider.timeout_seconds for one in carriers) + ATTEMPT_MARGIN_SECONDS
+            return sum(self._longest(one) for one in (channel, *ALSO.get(channel, ()))) + ATTEMPT_MARGIN_SECONDS
         return self._fixed[channel]
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self._carried, *self._fixed))
+
+    def _longest(self, channel: str) -> float:
+        carriers = (self._accounts.known(channel), *self._accounts.sharing(channel))
+        return max(one.provider.timeout_seconds for one in carriers)
 
     def __len__(self) -> int:
         return len(self._carried) + len(self._fixed)

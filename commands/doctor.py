@@ -268,11 +268,11 @@ def _accounts(settings: Settings, kinds: Sequence[type[ConfiguredProvider]]) -> 
     if (db := _usable_database(settings)) is not None:
         try:
             with db.read() as session:
-                decided, carried = accounts.decided(session), accounts.carried(session)
+                decided, lines = accounts.decided(session), accounts.lines(session)
                 rows = accounts.listed(session)
                 providers = providers_of(settings.workspace, kinds, needed | {row.provider for row in rows})
                 for row in rows:
-                    yield _opened(settings, providers, row, [channel for channel, its in carried.items() if its == row.account])
+                    yield _opened(settings, providers, row, accounts.used_for(lines, row.account))
         finally:
             db.close()
     providers = providers_of(settings.workspace, kinds, needed)

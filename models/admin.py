@@ -240,12 +240,14 @@ class ProviderAccount(SQLModel, table=True):
 
 class ChannelAccount(SQLModel, table=True):
     """Which account carries a channel, once that is decided; `account` is empty for none. What is not decided goes nowhere outside, too, and may
-    still be seeded by a variable."""
+    still be seeded by a variable. Where several carry it, `account` is the first of `shares`."""
 
     __tablename__ = "channel_account"
 
     channel: str = Field(primary_key=True, max_length=64)
     account: str = Field(default="", max_length=130)
+    shares: list[dict[str, Any]] = json_field(list)
+    """{"account", "share"} each, in the order in which they stand in for one another; empty where one account carries all."""
     decided_at: datetime
     decided_by: str = Field(default="", max_length=120)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -17,7 +17,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from journeys.errors import Conflict, Invalid, NotFound
+from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import ChannelAccount, MailboxReading, ProviderAccount, StoppedAccount
 from storage.freshness import bump
 from storage.sql import table
@@ -29,6 +29,8 @@ TOPIC: Final = "accounts"
 KEPT: Final = timedelta(days=7)
 """So long a removed account can be taken back; then its secrets are gone."""
 MOST: Final = 100
+MOST_SHARING: Final = 5
+"""So many accounts carry one channel at most."""
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 
 Origin = Literal["environment", "person"]
@@ -37,9 +39,21 @@ channels = table(ChannelAccount)
 
 
 class InUse(Conflict):
-    """Channels go through the account."""
+    """Channels go through no account but this one."""
 
     code = "account_in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """An account among those that carry a channel: `share` percent of its messages; with 0 it only stands in for the others."""
+
+    account: str
+    share: int
+
+
+Lines = dict[str, list[Share]]
+"""Channel -> the accounts that carry it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +111,31 @@ def decided(session: Session) -> dict[str, str]:
 
 
 def carried(session: Session) -> dict[str, str]:
-    """Channel -> the account that carries it now."""
+    """Channel -> the account that carries it now; of several the first."""
+    return {channel: line[0].account for channel, line in lines(session).items()}
+
+
+def lines(session: Session) -> Lines:
+    """Channel -> the accounts that carry it now, in the order in which they stand in for one another. Those that are removed are left out; what is
+    left of the shares counts."""
     here = {row.account for row in listed(session)}
-    return {channel: account for channel, account in decided(session).items() if account in here}
+    rows = session.execute(select(channels.c.channel, channels.c.account, channels.c.shares))
+    found = {row.channel: [one for one in _line(row.account, row.shares) if one.account in here] for row in rows}
+    return {channel: line for channel, line in found.items() if line}
+
+
+def used_for(lines: Lines, account: str) -> list[str]:
+    """The channels of which the account carries a share, or stands in."""
+    return sorted(channel for channel, line in lines.items() if any(one.account == account for one in line))
+
+
+def alone(lines: Lines, account: str) -> list[str]:
+    """The channels that nobody but the account carries."""
+    return sorted(channel for channel, line in lines.items() if [one.account for one in line] == [account])
+
+
+def _line(account: str, shares: Sequence[Mapping[str, Any]]) -> list[Share]:
+    return [Share(one["account"], one["share"]) for one in shares] or [Share(account, 100)]
 
 
 def mailboxes(session: Session) -> set[str]:
@@ -169,7 +205,8 @@ def note_test(session: Session, account: str, code: str, now: datetime) -> None:
 
 
 def carry(session: Session, wanted: Mapping[str, str], by: str, now: datetime) -> None:
-    """Decides for channels which account carries each; empty: none does, and their messages stay in the house.
+    """Decides for channels which account carries each, alone; empty: none does, and their messages stay in the house. Where the account is the first
+    of several already, nothing changes.
 
     Raises: NotFound: there is no such account.
     """
@@ -180,22 +217,66 @@ def carry(session: Session, wanted: Mapping[str, str], by: str, now: datetime) -
             find(session, account)
         if before.get(channel) == account:
             continue
-        session.execute(delete(channels).where(channels.c.channel == channel))
-        session.add(ChannelAccount(channel=channel, account=account, decided_at=now, decided_by=by[:120]))
-        record(session, by, "account.carry", f"channel:{channel}", {"account": account, "before": before.get(channel, "")})
+        _decide(session, channel, ChannelAccount(channel=channel, account=account, decided_at=now, decided_by=by[:120]), by)
     session.flush()
+
+
+def share(session: Session, channel: str, line: Sequence[Share], by: str, now: datetime) -> None:
+    """Decides that several accounts carry the channel, each its share, in the order of `line`.
+
+    Raises: NotFound: there is no such account; Invalid: it is no such line.
+    """
+    bump(session, TOPIC)
+    must_be_line(line)
+    for one in line:
+        find(session, one.account)
+    shares = [asdict(one) for one in line] if len(line) > 1 else []
+    row = ChannelAccount(channel=channel, account=line[0].account, shares=shares, decided_at=now, decided_by=by[:120])
+    _decide(session, channel, row, by)
+    session.flush()
+
+
+def _decide(session: Session, channel: str, row: ChannelAccount, by: str) -> None:
+    before = session.execute(select(channels.c.account, channels.c.shares).where(channels.c.channel == channel)).first()
+    session.execute(delete(channels).where(channels.c.channel == channel))
+    session.add(row)
+    about = {"account": row.account, "before": before.account if before else ""}
+    if row.shares or (before and before.shares):
+        about |= {"shares": row.shares, "shares_before": before.shares if before else []}
+    record(session, by, "account.carry", f"channel:{channel}", about)
+
+
+def must_be_line(line: Sequence[Share]) -> None:
+    """Raises: Invalid: they are none, too many, or one twice, or the shares do not add up."""
+    if problem := _wrong_line(line):
+        raise Invalid("{problem}", [problem], problem=problem)
+
+
+def _wrong_line(line: Sequence[Share]) -> Issue | None:
+    if not 1 <= len(line) <= MOST_SHARING:
+        return _issue("Choose from 1 to {most} accounts.", most=str(MOST_SHARING))
+    if len({one.account for one in line}) < len(line):
+        return _issue("An account can be chosen only once.")
+    if any(not 0 <= one.share <= 100 for one in line) or sum(one.share for one in line) != 100:
+        return _issue("The shares must be whole percentages that add up to 100.")
+    return None
+
+
+def _issue(text: str, **more: str) -> Issue:
+    return Issue(code="account", text=text, field="accounts", values=more)
 
 
 def remove(session: Session, account: str, by: str, now: datetime, *, anyway: bool = False) -> None:
     """Nothing goes through it any more. What it carried stays decided, so that taking it back within `KEPT` brings everything back.
 
-    Raises: NotFound; InUse, unless `anyway`: channels go through it.
+    Raises: NotFound; InUse, unless `anyway`: channels go through no other.
     """
     bump(session, TOPIC)
     row = find(session, account)
-    used = sorted(channel for channel, its in carried(session).items() if its == account)
-    if used and not anyway:
-        raise InUse("The channels {channels} use this account: their messages would no longer be sent.", channels=used)
+    now_used = lines(session)
+    used = used_for(now_used, account)
+    if (last := alone(now_used, account)) and not anyway:
+        raise InUse("The channels {channels} use this account: their messages would no longer be sent.", channels=last)
     row.removed_at, row.updated_at, row.updated_by = now, now, by[:120]
     session.execute(delete(table(StoppedAccount)).where(table(StoppedAccount).c.account == account, ~RATES))
     record(session, by, "account.remove", f"account:{account}", {"channels": used})

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from journeys.channels import DEFAULT
 from journeys.errors import NotFound
 from models import SendingDomain
+from storage.freshness import bump
 from storage.sql import table
 from workspace import accounts, settings
 from workspace.audit import record
@@ -66,6 +67,7 @@ def note(session: Session, account: str, domain: str, marks: Sequence[Mapping[st
     """Keeps a check in place of the former one. What was allowed stays so only as long as it is red."""
     row = session.get(SendingDomain, (account, domain)) or SendingDomain(account=account, domain=domain, checked_at=now)
     row.marks, row.checked_at = [dict(mark) for mark in marks], now
+    bump(session, accounts.TOPIC)
     row.allowed = sorted(set(row.allowed) & red_codes(row))
     session.add(row)
     record(session, by, "domain.check", f"domain:{domain}", {"account": account, "red": sorted(red_codes(row))})
@@ -93,6 +95,11 @@ def red_codes(row: SendingDomain) -> set[str]:
 def is_verified(row: SendingDomain | None) -> bool:
     """Whether the account's own key stood in the domain: whoever can put it there owns it."""
     return row is not None and any(mark["what"] == "dkim" and mark["level"] == "good" for mark in row.marks)
+
+
+def sent_from(session: Session, account: str) -> frozenset[str]:
+    """The domains (`@shop.example`) that the account may send from where it is not the first to carry e-mail: those whose last check found its key."""
+    return frozenset(f"@{domain}" for domain, row in checks(session, account).items() if is_verified(row))
 
 
 def standings(session: Session) -> dict[str, Standing]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from activities.account_admin import signing_key
 from activities.accounts import Accounts
 from activities.domains.check import check
 from activities.providers.provider import ProviderFailure
+from journeys.channels import DEFAULT
 from journeys.errors import Conflict
 from models import ProviderAccount, SendingDomain
 from workspace import accounts as rows
@@ -19,23 +20,30 @@ from workspace import sending_domains
 
 
 def check_domain(accounts: Accounts, domain: str, by: str, now: datetime) -> SendingDomain:
-    """Asks the DNS about a domain of the workspace's senders, for the account that carries e-mail, and its provider where that one knows; keeps
+    """Asks the DNS about a domain of the workspace's senders, for each account that carries e-mail, and its provider where that one knows; keeps
     what they say. Takes seconds.
 
     Raises: NotFound: no sender is in it; Conflict: no account carries e-mail, or its provider does not answer.
     """
     with accounts.db.read() as session:
         sending_domains.must_be_listed(session, domain)
-        account = sending_domains.carrier(session)
-        if not account:
+        line = rows.lines(session).get(DEFAULT, [])
+        if not line:
             raise Conflict("No provider account carries e-mail: choose one first, because the DNS depends on it.")
-        row = rows.find(session, account)
+        first, *others = [rows.find(session, one.account) for one in line]
+    for other in others:
+        with suppress(Conflict):  # a provider that does not answer: what it said last stands
+            _check(accounts, other, domain, by, now)
+    return _check(accounts, first, domain, by, now)
+
+
+def _check(accounts: Accounts, row: ProviderAccount, domain: str, by: str, now: datetime) -> SendingDomain:
     proven = _has_proven(accounts, row, domain)
     found = check(
         domain, signing_key(accounts, row), server_of(accounts, row), accounts.resolver.ask, returns_to(accounts, row), proven=proven
     )
     with accounts.db.write() as session:
-        return sending_domains.note(session, account, domain, [asdict(mark) for mark in found], by, now)
+        return sending_domains.note(session, row.account, domain, [asdict(mark) for mark in found], by, now)
 
 
 def _has_proven(accounts: Accounts, row: ProviderAccount, domain: str) -> bool | None:

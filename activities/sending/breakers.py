@@ -110,6 +110,17 @@ class Breakers:
                 return Turn(account, held)
         return Stopped(row.code, self._slot(account), account)
 
+    def takes(self, account: str, *, marketing: bool) -> bool:
+        """Whether the account is not stopped. No message is its probe that another account can take, since one that fails comes back just when the next
+        is due, and so would wait for ever: the keeper asks instead (`activities.sending.watch`)."""
+        row = self._look(account)
+        if row is None:
+            return True
+        if not stopped_accounts.is_rate(row.code):
+            return False
+        shut = self._account(account).shut_until
+        return not marketing and (shut is None or shut <= self.now())
+
     def _beside_rates(self, account: str, timeout_seconds: float, now: datetime) -> Turn | Stopped:
         """The row says that the rates stop the account, so whether it takes what is no marketing each process remembers by itself."""
         with self._lock:

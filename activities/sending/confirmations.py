@@ -30,7 +30,7 @@ from activities.sending.breakers import Stopped, Turn
 from activities.sending.effect import Effects
 from activities.sending.gate import Hold, Pass, Refuse, SendRequest
 from activities.sending.handler import named
-from activities.sending.identity import sender_of_body
+from activities.sending.identity import sender_of, sender_of_body
 from activities.sending.ledger import messages
 from activities.sending.messages import MADE_UP, MessageHandler, contact_values
 from activities.templates.library import NOBODY
@@ -71,27 +71,29 @@ async def run(effects: Effects, stop: asyncio.Event) -> None:
 def send_due(effects: Effects) -> None:
     """Sends what is due, one after the other. Safe in any number of processes: the claim decides."""
     with effects.engine.db.read() as session:
-        due = double_opt_in.due(session, effects.engine.clock.now(), PAGE)
+        due, usual = double_opt_in.due(session, effects.engine.clock.now(), PAGE), settings.load(session, settings.Sender)
     for opt_in_id in due:
         performer = effects.performers.get(double_opt_in.CHANNEL)
         if isinstance(performer, MessageHandler):
-            _or_later(effects, performer, opt_in_id)
+            _or_later(effects, performer, opt_in_id, sender_of(performer.channel, performer.sender(usual)))
 
 
-def _or_later(effects: Effects, performer: MessageHandler, opt_in_id: str) -> None:
+def _or_later(effects: Effects, performer: MessageHandler, opt_in_id: str, sender: str) -> None:
     try:
-        _in_turn(effects, performer, opt_in_id)
+        _in_turn(effects, performer, opt_in_id, sender)
     except Exception as error:  # noqa: BLE001 - one request does not keep the others
         log.error("the confirmation %s is not sent now and is tried again: %s", opt_in_id, where(error))
         _put_off(effects, opt_in_id, AFTER_AN_ERROR)
 
 
-def _in_turn(effects: Effects, performer: MessageHandler, opt_in_id: str) -> None:
-    turn = effects.breakers.turn(effects.account_of(performer, performer.channel), performer.timeout_seconds)
+def _in_turn(effects: Effects, performer: MessageHandler, opt_in_id: str, sender: str) -> None:
+    """`sender`: the domain that the mail is from."""
+    through, turn = effects.turn(performer, performer.channel, opt_in_id, sender=sender)
     if isinstance(turn, Stopped):
         return _put_off(effects, opt_in_id, turn.after)
     try:
-        _send(effects, performer, opt_in_id, turn)
+        assert isinstance(through, MessageHandler), "it is the same performer, on another account"
+        _send(effects, through, opt_in_id, turn)
     finally:
         effects.breakers.gives_back(turn)
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from activities.providers.provider import AddressDead, Answer, DeliveryCheck, InDoubt, MessageDead, OptedOut, Provider, RetryLater
 from activities.rendering import RenderBusy
-from activities.sending import ledger, merged, quotas, restored
+from activities.sending import ledger, line, merged, quotas, restored
 from activities.sending.attempt import attempt
 from activities.sending.breakers import Breakers, Stopped, Turn
 from activities.sending.failures import BUSY, HELD, RETRY_LATER, come_back
@@ -76,6 +76,16 @@ def _none_other(_provider: str, _account: str) -> Provider | None:
     return None
 
 
+Sharing = Callable[[str, str, str], Sequence[ChannelHandler]]
+"""(channel, once key, sender) -> the performers through the accounts that share the channel, in the order in which they are asked; none where one
+account carries it."""
+
+
+def alone(_channel: str, _once_key: str, _sender: str) -> Sequence[ChannelHandler]:
+    """Where accounts are no rows, none shares a channel."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """The engine, who performs which channel now, and which provider accounts take nothing. `find_account` gives the account that made a former
@@ -85,6 +95,7 @@ class Effects:
     performers: Mapping[str, ChannelHandler]
     breakers: Breakers
     find_account: Callable[[str, str], Provider | None] = field(default=_none_other)
+    sharing: Sharing = field(default=alone)
 
     def account(self, channel: str) -> str | None:
         """The provider account that carries the channel, such as `smtp.default`; None for calls that go through none."""
@@ -108,6 +119,17 @@ class Effects:
         other: Any = performer.through(account, found)
         made: ChannelHandler = other
         return made
+
+    def turn(
+        self, performer: ChannelHandler, channel: str, once_key: str, *, marketing: bool = False, sender: str = ""
+    ) -> tuple[ChannelHandler, Turn | Stopped]:
+        """Through which account a message goes that certainly has not left, and whether it may: `performer`'s, or where several share the channel, one of
+        those (`activities.sending.line`)."""
+        if able := self.sharing(channel, once_key, sender):
+            return line.choose(self.breakers, able, marketing=marketing, sender=sender)
+        return performer, self.breakers.turn(
+            self.account_of(performer, channel), performer.timeout_seconds, marketing=marketing, sender=sender
+        )
 
     def performer(self, channel: str) -> ChannelHandler:
         try:
@@ -137,6 +159,13 @@ class _Claimed:
     planned_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """The call belongs to another of the accounts that share the channel: the one that made it before, or one that has room today."""
+
+    performer: ChannelHandler
+
+
 def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: datetime) -> Moved:
     """Performs the call the run is blocked on and moves the run; returns the next instruction. Safe to repeat at any time.
 
@@ -144,24 +173,45 @@ def perform(effects: Effects, activity: str, run_id: str, number: int, as_of: da
 
     Raises: ApplicationError (held, busy, retry_later) when the activity shall come back; database errors.
     """
-    engine, began = effects.engine, time.monotonic()
+    began = time.monotonic()
     found = _find(effects, activity, run_id, number, as_of)
     if isinstance(found, Moved):
         return found
     job, draft = found
-    performer = effects.performer(job.call.channel)
-    account = effects.account_of(performer, job.call.channel)
     marketing, sender = (draft.is_marketing, draft.sender) if isinstance(draft, Draft) else (False, "")
     effects.breakers.quotas.look()
-    turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=marketing, sender=sender)
+    performer = effects.performer(job.call.channel)
+    performer, turn = effects.turn(performer, job.call.channel, job.once_key, marketing=marketing, sender=sender)
+    done = _through(effects, performer, turn, job, draft, began)
+    if isinstance(done, Moved):
+        return done
+    account = effects.account_of(done.performer, job.call.channel)
+    turn = effects.breakers.turn(account, done.performer.timeout_seconds, marketing=marketing, sender=sender)
+    done = _through(effects, done.performer, turn, job, draft, began, may_turn=False)
+    if isinstance(done, Moved):
+        return done
+    raise come_back(BUSY, "in_flight", RENDER_PAUSE)  # somebody else was faster, and has left it in doubt
+
+
+def _through(
+    effects: Effects,
+    performer: ChannelHandler,
+    turn: Turn | Stopped,
+    job: Job,
+    draft: Draft | CannotPrepare,
+    began: float,
+    *,
+    may_turn: bool = True,
+) -> Moved | _Elsewhere:
+    """The call through one account, if it has its `turn`."""
     if isinstance(turn, Stopped):
-        put_off = _put_off(engine, performer, job, draft, turn)
+        put_off = _put_off(effects.engine, performer, job, draft, turn)
         if put_off is not None:
             return put_off
-        turn = Turn(account)
+        turn = Turn(effects.account_of(performer, job.call.channel))
     try:
-        claimed = _claim(effects, performer, job, draft, began)
-        if isinstance(claimed, Moved):
+        claimed = _claim(effects, performer, job, draft, began, may_turn=may_turn)
+        if isinstance(claimed, Moved | _Elsewhere):
             return claimed
         assert isinstance(draft, Draft), "what cannot be prepared is not claimed"
         return _call(effects, performer, job, draft, claimed, turn)
@@ -261,11 +311,18 @@ def _prepared(performer: ChannelHandler, session: Session, job: Job) -> Draft | 
 
 
 def _claim(
-    effects: Effects, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, began: float, tries: int = 5
-) -> Moved | _Claimed:
+    effects: Effects,
+    performer: ChannelHandler,
+    job: Job,
+    draft: Draft | CannotPrepare,
+    began: float,
+    tries: int = 5,
+    *,
+    may_turn: bool = True,
+) -> Moved | _Claimed | _Elsewhere:
     """Lock, fence, exits, pause, ledger, gate, daily limit, claim. The raise of `come_back` comes after the commit: holding is a fact, too.
 
-    `tries`: how often some of the day's messages are fetched, which other threads may take first.
+    `tries`: how often some of the day's messages are fetched, which other threads may take first. `may_turn`: to another account.
     """
     engine = effects.engine
     with engine.db.write() as session:
@@ -278,7 +335,9 @@ def _claim(
         outcome = _enter_ledger(effects, session, row, performer, job, draft, began)
     if isinstance(outcome, _Full):
         if tries and effects.breakers.quotas.fetch(outcome.names, was_planned=outcome.was_planned):
-            return _claim(effects, performer, job, draft, began, tries - 1)
+            return _claim(effects, performer, job, draft, began, tries - 1, may_turn=may_turn)
+        if may_turn and (other := _with_room(effects, performer, job, draft, outcome)) is not None:
+            return _Elsewhere(other)
         return _plan_anew(effects, performer, job, draft, outcome)
     if isinstance(outcome, _Later):
         real = engine.clock.to_real(outcome.until) - engine.clock.to_real(job.as_of)
@@ -286,10 +345,26 @@ def _claim(
     if isinstance(outcome, ledger.Doubtful):
         absent = partial(ledger.release, once_key=job.once_key, code="looked_up_absent", attempts=outcome.attempts)
         asked = effects.maker(performer, outcome.provider, outcome.account)
-        return _look_up(effects, performer, job, draft, began, absent, asked)
+        return _look_up(effects, performer, job, draft, began, absent, asked, may_turn=may_turn)
     if isinstance(outcome, restored.Perhaps):  # the call may have left before a backup was restored
-        return _look_up(effects, performer, job, draft, began, partial(restored.note, job=job, lost=outcome.lost, assumed="absent"))
+        noted = partial(restored.note, job=job, lost=outcome.lost, assumed="absent")
+        return _look_up(effects, performer, job, draft, began, noted, may_turn=may_turn)
     return outcome
+
+
+def _with_room(effects: Effects, performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, full: _Full) -> ChannelHandler | None:
+    """The next account that takes a message and has room today; the message has not left through `performer`'s."""
+    assert isinstance(draft, Draft), "what cannot be prepared takes no room"
+    quotas, ours = effects.breakers.quotas, named(performer)["account"]
+    if any(quotas.is_full(name) for name in full.names if name != ours):
+        return None  # the sender's domain: no other account would change that
+    for other in effects.sharing(job.call.channel, job.once_key, draft.sender):
+        account = named(other)["account"]
+        if account == ours or quotas.is_full(account) or not effects.breakers.takes(account, marketing=draft.is_marketing):
+            continue
+        if quotas.fetch(_counted_as(other, job, draft), was_planned=full.was_planned):
+            return other
+    return None
 
 
 def _leave_first(engine: Engine, session: Session, row: Row[Any], job: Job) -> Moved | None:
@@ -346,7 +421,7 @@ def _plan_anew(effects: Effects, performer: ChannelHandler, job: Job, draft: Dra
 
 def _enter_ledger(
     effects: Effects, session: Session, row: Row[Any], performer: ChannelHandler, job: Job, draft: Draft | CannotPrepare, began: float
-) -> Moved | _Claimed | _Later | _Full | ledger.Doubtful | restored.Perhaps:
+) -> Moved | _Claimed | _Later | _Full | _Elsewhere | ledger.Doubtful | restored.Perhaps:
     """`Doubtful`, `Perhaps`: the provider must be asked what became of a former call, outside of the transaction. Only the account that made
     the call knows: another one would send it a second time."""
     engine = effects.engine
@@ -356,6 +431,8 @@ def _enter_ledger(
             return move(engine, session, row, job.as_of, Performed(outlet=outlet, data=data))
         case ledger.InFlight(lease_until=until):
             return _Later(BUSY, "in_flight", engine.clock.to_virtual(until))
+        case ledger.Doubtful() if (maker := _other_maker(effects, performer, stands, job, draft)) is not None:
+            return _Elsewhere(maker)
         case ledger.Doubtful() if (kind := _delivery_check(effects, performer, stands, job.as_of)) != "idempotent":
             if kind == "lookup":
                 return stands
@@ -371,6 +448,17 @@ def _enter_ledger(
                     case merged.Underway(lease_until=until):
                         return _Later(BUSY, merged.UNDERWAY, max(engine.clock.to_virtual(until), job.as_of + merged.AGAIN))
             return _through_gate(effects, session, row, performer, job, draft, stands, began, contact)
+
+
+def _other_maker(
+    effects: Effects, performer: ChannelHandler, stands: ledger.Doubtful, job: Job, draft: Draft | CannotPrepare
+) -> ChannelHandler | None:
+    """Another of the accounts that share the channel, if that one made the call in doubt: it repeats or looks up its own."""
+    if stands.account in ("", named(performer)["account"]):
+        return None
+    sender = draft.sender if isinstance(draft, Draft) else ""
+    able = effects.sharing(job.call.channel, job.once_key, sender)
+    return next((one for one in able if named(one)["account"] == stands.account), None)
 
 
 def _is_orphan(effects: Effects, performer: ChannelHandler, stands: ledger.Fresh) -> bool:
@@ -449,7 +537,8 @@ def _through_gate(
             return Moved(_wait_in_line(engine, job, until), Wakeups()) if behind else _Later(HELD, reason, until)
         case Pass(address=address):
             new = isinstance(stands, ledger.Fresh) and stands.is_new
-            perhaps = restored.look(engine, session, row, performer, job)
+            is_shared = bool(effects.sharing(job.call.channel, job.once_key, draft.sender))
+            perhaps = restored.look(engine, session, row, performer, job, is_shared=is_shared)
             if perhaps is not None:
                 return _perhaps_left(engine, session, row, performer, job, draft, stands, perhaps, address)
             names = _counted_as(performer, job, draft) if stands.attempts == 0 else ()
@@ -598,7 +687,9 @@ def _look_up(
     began: float,
     absent: Note,
     asked: ChannelHandler | None = None,
-) -> Moved | _Claimed:
+    *,
+    may_turn: bool,
+) -> Moved | _Claimed | _Elsewhere:
     """The provider (`asked`, where it is another than would be called now) knows it: answered. It does not: certainly not sent, so the whole gate
     again; the note of that comes before the claim."""
     engine = effects.engine
@@ -611,7 +702,7 @@ def _look_up(
     with engine.db.write() as session:
         lock_run(session, job.row.id)
         absent(session)
-    return _claim(effects, performer, job, draft, began)
+    return _claim(effects, performer, job, draft, began, may_turn=may_turn)
 
 
 # --- transaction B ---------------------------------------------------------------------------------------------------------------

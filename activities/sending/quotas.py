@@ -36,6 +36,8 @@ class Quotas:
     _looked_at: datetime | None = None
     _left: dict[tuple[str, date, bool], int] = field(default_factory=dict)
     """Taken of a day's messages, and not handed out yet. What is kept for those that were put off (true) nobody else gets."""
+    _full_at: dict[str, datetime] = field(default_factory=dict)
+    """Name -> when it was last found to have no room."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self) -> None:
@@ -66,6 +68,11 @@ class Quotas:
         day = day_of(self.now())
         return all(self._has(name, plan, day, was_planned=was_planned) for name, plan in sorted(self._limited(names).items()))
 
+    def is_full(self, name: str) -> bool:
+        """Whether the day had no room under the name a moment ago."""
+        full_at = self._full_at.get(name)
+        return full_at is not None and timedelta(0) <= self.now() - full_at < KNOWN_FOR and bool(self._limited((name,)))
+
     def count(self, session: Session, names: Sequence[str]) -> None:
         """Counts a message that leaves in any case."""
         for name in sorted(self._limited(names)):
@@ -87,6 +94,8 @@ class Quotas:
         with self._lock:
             self._left = {key: left for key, left in self._left.items() if key[1] >= day}
             self._left[name, day, was_planned] = self._left.get((name, day, was_planned), 0) + got
+            if not got:
+                self._full_at[name] = self.now()
         return got > 0
 
     def _limited(self, names: Sequence[str]) -> dict[str, Plan]:

@@ -83,10 +83,10 @@ def send_due(effects: Effects) -> None:
         performer = effects.performers.get(row.channel)
         if performer is None:
             continue
-        account, is_marketing = effects.account_of(performer, row.channel), row.message_class == "marketing"
+        is_marketing = row.message_class == "marketing"
         with effects.engine.db.read() as session:
             sender = sender_of_body(session, row.channel, row.body_id)
-        turn = effects.breakers.turn(account, performer.timeout_seconds, marketing=is_marketing, sender=sender)
+        performer, turn = effects.turn(performer, row.channel, row.once_key, marketing=is_marketing, sender=sender)
         if isinstance(turn, Stopped):
             _put_off(effects.engine, row.id, now + turn.after)
             continue

@@ -35,17 +35,18 @@ class Perhaps:
     lost: LostTime
 
 
-def look(engine: Engine, session: Session, row: Row[Any], performer: ChannelHandler, job: Job) -> Perhaps | None:
-    """Whether the call may have left already; None: it has not, or it is to be made whether it has or not. Notes what is decided."""
+def look(engine: Engine, session: Session, row: Row[Any], performer: ChannelHandler, job: Job, *, is_shared: bool) -> Perhaps | None:
+    """Whether the call may have left already; None: it has not, or it is to be made whether it has or not. Notes what is decided. `is_shared`: several
+    accounts carry the channel, and nobody knows through which of them it may have left."""
     if not engine.was_restored(session):
         return None
     lost = may_have_left(engine, session, row, job.state.node, job.state.visit)
-    if lost is None or _is_known(performer, lost, job.as_of):
+    if lost is None or (not is_shared and _is_known(performer, lost, job.as_of)):
         return None
     said = on(session).execute(_said, {"of_message": message_id_of(job.once_key)}).scalar()
     if said in ("unsent", "absent"):
         return None
-    if said is None and lost.same_key and performer.delivery_check == "lookup":
+    if said is None and not is_shared and lost.same_key and performer.delivery_check == "lookup":
         return Perhaps("look_up", lost)
     assumed = said or lost.assume
     note(session, job, lost, assumed)

@@ -2,7 +2,7 @@
 
 Messages that wait are the probes. Where none is left, the account itself is asked whether it would take one, so that nobody reads of a stop for
 ever; and the team is told of a stop (`activities.team.notices`). An account that recipients refuse by policy can tell nothing: while it carries a
-channel, only the next message shows whether they still do.
+channel alone, only the next message shows whether they still do. Where others stand in for it, it goes on, and stops again if they do.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def watch(effects: Effects) -> Wakeups:
     now = effects.breakers.now()
     _forget_removed(effects, now)
     with effects.engine.db.read() as session:
-        rows, carrying = stopped_accounts.listed(session), set(accounts.carried(session).values())
+        rows, carrying = stopped_accounts.listed(session), {line[0].account for line in accounts.lines(session).values() if len(line) == 1}
     for row in rows:
         if row.next_probe_at < now - UNASKED and not (row.by_policy and row.account in carrying):
             _ask(effects, row, now)

@@ -22,6 +22,7 @@ from workspace import sending_rates, stopped_accounts
 router = APIRouter(prefix="/api/v1/accounts", tags=["messages"], route_class=JsonRoute)
 
 Name = Annotated[str, Path(max_length=260, description="`PROVIDER.NAME`", examples=["smtp.default"])]
+ChannelKey = Annotated[str, Path(max_length=64, examples=["email"])]
 Config = Annotated[
     dict[str, Any],
     Field(
@@ -175,17 +176,37 @@ class Channels(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"channels": {"email": "smtp.main", "sms": ""}}})
 
     channels: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=130)]] = Field(
-        max_length=50, description="Channel → account; empty: none, its messages stay in the outbox."
+        max_length=50, description="Channel → account, of several the first; empty: none, its messages stay in the outbox."
     )
+
+
+class ChannelShare(BaseModel):
+    """An account among those that carry a channel."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    account: str = Field(max_length=130, examples=["smtp.main"])
+    share: int = Field(ge=0, le=100, description="Percent of the channel's messages; 0: it only stands in for the others.", examples=[70])
+
+
+class ChannelShares(BaseModel):
+    """The accounts that carry a channel, in the order in which they stand in for one another."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"accounts": [{"account": "smtp.main", "share": 70}, {"account": "ses.main", "share": 30}]}},
+    )
+
+    accounts: list[ChannelShare] = Field(max_length=rows.MOST_SHARING, description="The shares add up to 100.")
 
 
 @router.get("", summary="All provider accounts", responses=ADMIN)
 def list_accounts(server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> AccountRows:
     """Secrets are in no answer."""
     with server.engine.db.read() as session:
-        carried = rows.carried(session)
+        lines = rows.lines(session)
         return AccountRows(
-            items=[AccountRow(**_row(row, carried)) for row in rows.listed(session)], removed=[row.account for row in rows.removed(session)]
+            items=[AccountRow(**_row(row, lines)) for row in rows.listed(session)], removed=[row.account for row in rows.removed(session)]
         )
 
 
@@ -216,10 +237,33 @@ def list_channel_accounts(server: TheServer, actor: Annotated[Actor, needs("acco
 
 @router.put("/channels", summary="Choose accounts for channels", responses=CHANGE)
 def choose_channel_accounts(body: Channels, server: TheServer, actor: Annotated[Actor, needs("account.manage")]) -> Channels:
-    """Only the channels named change. A newly chosen account is tested first. Workers and web servers follow within a second."""
+    """Only the channels named change. A newly chosen account is tested first, and carries the channel alone; where it is the first of several already,
+    nothing changes. Workers and web servers follow within a second."""
     account_admin.choose(server.accounts, body.channels, actor.id, server.engine.clock.real_now())
     with server.engine.db.read() as session:
         return Channels(channels=rows.carried(session))
+
+
+@router.get("/channels/{channel}", summary="The accounts that share a channel", responses=ONE)
+def get_channel_shares(channel: ChannelKey, server: TheServer, actor: Annotated[Actor, needs("account.read")]) -> ChannelShares:
+    """In the order in which they stand in for one another; empty where no account carries the channel."""
+    return _shares(server, channel)
+
+
+@router.put("/channels/{channel}", summary="Share a channel among accounts", responses=CHANGE)
+def share_channel(
+    channel: ChannelKey, body: ChannelShares, server: TheServer, actor: Annotated[Actor, needs("account.manage")]
+) -> ChannelShares:
+    """Each message is drawn for one account. While that one is stopped, or has no room today, the next in the list takes it, if it is certain that it has
+    not left. Newly chosen accounts are tested first."""
+    line = [rows.Share(one.account, one.share) for one in body.accounts]
+    account_admin.share(server.accounts, channel, line, actor.id, server.engine.clock.real_now())
+    return _shares(server, channel)
+
+
+def _shares(server: Server, channel: str) -> ChannelShares:
+    with server.engine.db.read() as session:
+        return ChannelShares(accounts=[ChannelShare.model_validate(one) for one in rows.lines(session).get(channel, [])])
 
 
 @router.get("/stopped", summary="Provider accounts that take nothing now", responses=ADMIN)
@@ -311,16 +355,16 @@ def restore_account(account: Name, server: TheServer, actor: Annotated[Actor, ne
         rows.take_back(session, account, actor.id, server.engine.clock.real_now())
 
 
-def _row(row: ProviderAccount, carried: dict[str, str]) -> dict[str, Any]:
+def _row(row: ProviderAccount, lines: rows.Lines) -> dict[str, Any]:
     names = ("account", "provider", "origin", "tested_at", "tested_code")
-    return {name: getattr(row, name) for name in names} | {"channels": sorted(c for c, its in carried.items() if its == row.account)}
+    return {name: getattr(row, name) for name in names} | {"channels": rows.used_for(lines, row.account)}
 
 
 def _detail(server: Server, account: str) -> AccountDetail:
     """Raises: NotFound."""
     with server.engine.db.read() as session:
         row = rows.find(session, account)
-        carried = rows.carried(session)
+        lines = rows.lines(session)
         reading = reading_of(session, account)
     held = rows.secrets_of(server.accounts.keys, row) or {}
     names = ("revision", "updated_at", "updated_by")
@@ -329,7 +373,7 @@ def _detail(server: Server, account: str) -> AccountDetail:
     dkim = DkimKey.model_validate(key) if key else None
     mailbox = Mailbox.model_validate(reading) if reading else None
     return AccountDetail(
-        **_row(row, carried),
+        **_row(row, lines),
         dkim=dkim,
         mailbox=mailbox,
         config=row.config,

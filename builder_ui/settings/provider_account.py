@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,8 @@ class Data:
     key: SigningKey | None = None
     plan: sending_plan.Found = sending_plan.UNLIMITED
     reading: Reading | None = None
+    alone: Sequence[str] = ()
+    """Of its channels those that no other account carries."""
 
 
 def load(context: PageContext) -> Data:
@@ -50,20 +53,28 @@ def load(context: PageContext) -> Data:
             if not any(one.account == account for one in rows.removed(session)):
                 raise
             return Data(account, None, [], [], None, {})
-        channels = [channel for channel, its in rows.carried(session).items() if its == account]
+        lines = rows.lines(session)
+        channels, alone = rows.used_for(lines, account), rows.alone(lines, account)
         values = rows.secrets_of(context.engine.address_keys, row) or {}
         held = sorted(name for name, value in values.items() if value)
         stopped, names = stopped_accounts.find(session, account), member_names(session)
         reading = reading_of(session, account)
         plan = sending_plan.load(context, session, account)
     key = account_admin.signing_key(context.app.accounts, row) if context.app.accounts else None
-    return Data(account, row, channels, held, stopped, names, key, plan, reading)
+    return Data(account, row, channels, held, stopped, names, key, plan, reading, alone)
 
 
 def stamp(context: PageContext) -> object:
     data = load(context)
     row = data.row
-    return row and (row.revision, row.tested_at), data.channels, tuple(data.stopped) if data.stopped else None, data.plan, data.reading
+    return (
+        row and (row.revision, row.tested_at),
+        data.channels,
+        data.alone,
+        tuple(data.stopped) if data.stopped else None,
+        data.plan,
+        data.reading,
+    )
 
 
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
@@ -220,21 +231,21 @@ def removal(context: PageContext, data: Data, acts: Acts) -> Element:
     question = t("Nothing is sent through “{name}” any more.", name=data.account)
     if data.reading is not None:
         question = t("No mail is read from “{name}” any more.", name=data.account)
-    if data.channels:
-        named = ", ".join(t(CHANNELS.get(channel, channel)) for channel in data.channels)
+    if data.alone:
+        named = ", ".join(t(CHANNELS.get(channel, channel)) for channel in data.alone)
         question += " " + t("It is used for: {channels}. Those messages will stay in the outbox and will not be delivered.", channels=named)
-    handler = acts.act("account.manage", removing(data.account, data.channels), "Account removed.", undo=taking_back(data.account))
+    handler = acts.act("account.manage", removing(data.account, data.alone), "Account removed.", undo=taking_back(data.account))
     note = t("You can restore a removed account within seven days; then its secrets are deleted.")
     asking = components.ask(t("Remove"), question, t("Remove"), handler, "ban", "danger")
     return panel(t("Remove"), html.p({"className": "quiet"}, note), html.div({"className": "actions"}, asking))
 
 
-def removing(account: str, asked: list[str]) -> Do:
+def removing(account: str, asked: Sequence[str]) -> Do:
     """Removes it, unless it carries something that was not in the question."""
 
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            now_carried = {channel for channel, its in rows.carried(session).items() if its == account}
+            now_carried = set(rows.alone(rows.lines(session), account))
             rows.remove(session, account, context.by, context.app.real_now(), anyway=now_carried <= set(asked))
 
     return do

@@ -16,10 +16,11 @@ from builder_ui.kit import components, forms
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, coded
 from builder_ui.kit.reactpy_compat import Element, html
-from builder_ui.settings import account_form, sending_rates
+from builder_ui.settings import account_form, sending_rates, sharing
 from builder_ui.settings import stopped_accounts as stops
 from builder_ui.settings.sections import framed, panel
 from builder_ui.settings.sending_rates import Rates
+from journeys.channels import CHANNELS as KINDS
 from journeys.channels import ROUTES
 from journeys.errors import Invalid, Issue, NotFound
 from models import ProviderAccount
@@ -47,25 +48,33 @@ SEEDED = "Set up by the server's environment variables. They only set up the fir
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """`carried`: channel -> account."""
+    """`unproven`: account -> the domains of senders that e-mail of is not sent through it."""
 
     accounts: Sequence[ProviderAccount]
     removed: Sequence[ProviderAccount]
-    carried: Mapping[str, str]
+    lines: rows.Lines
     stopped: Sequence[Row[Any]]
     rates: Rates
+    unproven: Mapping[str, Sequence[str]]
+
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """Channel -> account, of several the first."""
+        return {channel: line[0].account for channel, line in self.lines.items()}
 
 
 def load(context: PageContext) -> Data:
     with context.engine.db.read() as session:
         stopped, rates = stopped_accounts.listed(session), sending_rates.load(context, session)
-        return Data(rows.listed(session), rows.removed(session), rows.carried(session), stopped, rates)
+        lines = rows.lines(session)
+        unproven = sharing.unproven(session, lines)
+        return Data(rows.listed(session), rows.removed(session), lines, stopped, rates, unproven)
 
 
 def stamp(context: PageContext) -> object:
     data = load(context)
     seen = [(row.account, row.revision, row.tested_at, row.removed_at) for row in (*data.accounts, *data.removed)]
-    return seen, data.carried, [tuple(row) for row in data.stopped], data.rates
+    return seen, data.lines, data.unproven, [tuple(row) for row in data.stopped], data.rates
 
 
 def providers_of(context: PageContext) -> Providers:
@@ -89,6 +98,10 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         table(context, data),
         sending_rates.section(context, data.rates),
         routes(context, data, acts) if data.accounts else None,
+        *(
+            sharing.section(context, one, data.lines[one], able(data, providers, one), data.unproven, acts)
+            for one in shareable(data, providers)
+        ),
         entry(context, data, providers, acts),
         gone(context, data, acts),
         wide=True,
@@ -105,7 +118,7 @@ def table(context: PageContext, data: Data) -> Element:
 
 def cells(context: PageContext, data: Data, row: ProviderAccount) -> list[Element]:
     t, kind = context.t, providers_of(context).get(row.provider)
-    carries = [coded(t, ROUTE_NAMES, channel) for channel, account in data.carried.items() if account == row.account]
+    carries = [coded(t, ROUTE_NAMES, channel) for channel in rows.used_for(data.lines, row.account)]
     carries = [t(COLLECTS)] if kind and kind.collects else carries
     address = f"{ADDRESS}/{row.account}"
     return [
@@ -130,8 +143,7 @@ def routes(context: PageContext, data: Data, acts: Acts) -> Element:
     t, providers = context.t, providers_of(context)
     fields = []
     for channel in (route for route in ROUTE_NAMES if providers.on_route(route)):
-        able = [row.account for row in data.accounts if (kind := providers.get(row.provider)) and serves(kind, channel)]
-        options = [("", t(NOBODY)), *((account, account) for account in able)]
+        options = [("", t(NOBODY)), *((account, account) for account in able(data, providers, channel))]
         fields.append(forms.Field(channel, t(ROUTE_NAMES[channel]), "select", data.carried.get(channel, ""), options))
     if not fields:
         return None
@@ -139,8 +151,19 @@ def routes(context: PageContext, data: Data, acts: Acts) -> Element:
     made = forms.form(
         context, acts, "routes", fields, t("Save"), "account.manage", choosing(data.carried), done, str(sorted(data.carried.items()))
     )
-    note = t("A newly chosen account is tested before it is used.")
+    note = t("A newly chosen account is tested before it is used, and replaces all others of the channel.")
     return panel(t("Accounts by channel"), html.p({"className": "quiet"}, note), made)
+
+
+def able(data: Data, providers: Providers, channel: str) -> list[str]:
+    """The accounts that can send on the channel."""
+    return [row.account for row in data.accounts if (kind := providers.get(row.provider)) and serves(kind, channel)]
+
+
+def shareable(data: Data, providers: Providers) -> list[str]:
+    """The channels that are carried, and that another account could take a share of."""
+    shared = [name for name, channel in KINDS.items() if channel.shared and name in data.lines]
+    return [name for name in shared if len(able(data, providers, name)) > 1]
 
 
 def choosing(before: Mapping[str, str]) -> forms.Change:

@@ -138,6 +138,9 @@ class Channel:
     routes: ClassVar[Mapping[str, Route]] = {}
     """Where several accounts carry the channel together, each to its own kinds of devices: what a decision is filed under -> its route. The first
     is filed under the channel's own name. Empty: one account carries it."""
+    shared: ClassVar[bool] = False
+    """Whether several accounts may carry it, each a share of the messages, and stand in for one another. Not where what reaches a contact belongs to one
+    account: the tokens of its devices, a conversation with a number, a form that was approved, the size of a printed card."""
     sendable: ClassVar[bool] = False
     """Whether messages leave on it: it then needs a template kind, a step and a provider, and is offered wherever one chooses a channel."""
     in_files: ClassVar[bool] = True

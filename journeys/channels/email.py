@@ -13,6 +13,7 @@ class Email(Channel):
     noun = "e-mail"
     address_field = "email"
     sendable = True
+    shared = True
     needs_unsubscribe = True
     template = TemplateKind(
         label="E-mail",

@@ -15,6 +15,7 @@ class Sms(Channel):
     noun = "text messages"
     address_field = "phone"
     sendable = True
+    shared = True
     quiet_by_law = time(21), time(8)
     """Source: 47 CFR 64.1200(c)(1) (TCPA): between 8 a.m. and 9 p.m. of the called party."""
     template = TemplateKind(

@@ -623,3 +623,24 @@ def test_a_stopped_account_is_listed_when_its_days_are_over_and_goes_on(admin: T
     assert admin.get("/api/v1/accounts/rates").json()["items"] == [stopped]
     assert [admin.post("/api/v1/accounts/smtp.main/resume").status_code for _ in range(2)] == [204, 404]
     assert admin.get("/api/v1/accounts/rates").json()["items"] == []
+
+
+def test_accounts_share_a_channel_and_the_old_form_tells_the_first(admin: TestClient, engine: Any, account: str, loft: Loft) -> None:
+    other = admin.post("/api/v1/accounts", json={**NEW, "name": "second"}).json()["account"]
+
+    def share(channel: str, *line: tuple[str, int]) -> Any:
+        body = {"accounts": [{"account": name, "share": share} for name, share in line]}
+        return admin.put(f"/api/v1/accounts/channels/{channel}", json=body)
+
+    assert share("push", (account, 50), (other, 50)).status_code == 422, "tokens of devices belong to one account"
+    assert share("sms", (account, 50), (other, 40)).status_code == 422
+    assert share("sms", (account, 100), ("pigeon.nobody", 0)).status_code == 404
+    loft.is_there = False
+    assert share("sms", (account, 70), (other, 30)).status_code == 422
+    loft.is_there = True
+    shared = share("sms", (account, 70), (other, 30))
+    assert (shared.status_code, admin.get("/api/v1/accounts/channels/sms").json()) == (200, shared.json())
+    assert admin.get("/api/v1/accounts/channels").json() == {"channels": {"sms": account}}
+    assert admin.get(f"/api/v1/accounts/{other}").json()["channels"] == ["sms"]
+    assert admin.delete(f"/api/v1/accounts/{account}").status_code == 204, "another one carries the channel, too"
+    assert admin.get("/api/v1/accounts/channels/sms").json() == {"accounts": [{"account": other, "share": 30}]}

@@ -87,7 +87,7 @@ def test_an_account_is_set_up_tested_and_chosen(log_in: Any, opened: Any, town: 
         page.see_until("The account works and was saved.")
         assert "All accounts are accepting messages." in page.text
         assert GOOD not in str(page.model)
-        submit(page, "", "pigeon.main", *[""] * 6)  # e-mail, SMS, then all others, in the order of the page
+        submit(page, "", "pigeon.main", *[""] * 7)  # e-mail, SMS, then all others, in the order of the page
         page.see_until("The change applies within a second.")
     assert carried(town) == {"sms": "pigeon.main"}
 
@@ -189,3 +189,21 @@ def test_a_mailbox_says_how_it_is_read_and_what_was_passed_over(log_in: Any, ope
         assert "No mail is read from “imap.main” any more." in page.text
     client = log_in("admin")
     assert "The mailbox of imap.main cannot be read: bounces and replies wait there." in client.get("/ui/journeys").text
+
+
+def test_several_accounts_share_a_channel_in_an_order(log_in: Any, opened: Any, town: Any) -> None:
+    add(town, sms="pigeon.main")
+    with town.db.write() as session:
+        given = account_setup.read(Pigeon, settings_of("alps"))[1]
+        accounts.add(session, town.engine.address_keys, "second", given, "test", town.engine.clock.real_now())
+    with opened(log_in("admin"), ADDRESS) as page:
+        assert "Several accounts: SMS" in page.text
+        assert "Several accounts: E-mail" not in page.text, "nobody carries it"
+        submit(page, "pigeon.second", "60", "pigeon.main", "30", form=1)
+        page.see_until("add up to 100")
+        submit(page, "pigeon.second", "x", "pigeon.main", "40", form=1)
+        page.see_until("Expected a number from 0 to 100.")
+        submit(page, "pigeon.second", "60", "pigeon.main", "40", form=1)
+        page.see_until("The change applies within a second.")
+    with town.db.read() as session:
+        assert accounts.lines(session) == {"sms": [accounts.Share("pigeon.second", 60), accounts.Share("pigeon.main", 40)]}

@@ -43,15 +43,15 @@ class Twin(Pigeon):
 class Sending:
     """A contact in a journey of one text message; channel sms goes through whatever account is chosen."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, message_class: str = "transactional", *kinds: Any) -> None:
         self.world = world
         self.seconds = 0.0
-        providers = Providers.of_none().with_kinds(Pigeon, Twin)
+        providers = Providers.of_none().with_kinds(Pigeon, Twin, *kinds)
         around = Surroundings(world.db, lambda: world.now)
         self.accounts = Accounts(world.db, providers, world.engine.address_keys, around, lambda: self.seconds)
         messaging = MessageSettings(Tracking({"k": b"1" * 32}, "https://m.example"), [b"a" * 32], "Shop <shop@example.org>")
-        performers = LivePerformers(self.accounts, {"sms": MessageHandler(messaging, self.accounts.nobody, "sms")}, {})
-        self.effects = Effects(world.engine, performers, Breakers(world.db, lambda: world.now), self.accounts.find)
+        self.performers = performers = LivePerformers(self.accounts, {"sms": MessageHandler(messaging, self.accounts.nobody, "sms")}, {})
+        self.effects = Effects(world.engine, performers, Breakers(world.db, lambda: world.now), self.accounts.find, performers.sharing)
         self.contact = world.contact(phone="+41446681800", timezone="Europe/Zurich")
         with world.db.write() as session:
             consent.record_consent(
@@ -60,7 +60,7 @@ class Sending:
         world.publish(
             {
                 "spec": 1, "key": "text", "name": "text",
-                "settings": {"message_class": "transactional", "timezone": "Europe/Zurich"},
+                "settings": {"message_class": message_class, "timezone": "Europe/Zurich"},
                 "entry": {"triggers": [{"type": "event", "event": "Go"}], "reentry": {"policy": "after_exit"}},
                 "exit_when": [{"event": "Stop"}],
                 "start": "text",
