@@ -110,7 +110,7 @@ class CountedRule(BaseModel):
     sample: list[str] = Field(description="Ids of the ten newest contacts for whom it holds.")
 
 
-class MemberRow(BaseModel):
+class SegmentMember(BaseModel):
     """A member of a segment."""
 
     contact_id: str
@@ -266,11 +266,11 @@ def delete_segment(key: Key, server: TheServer, actor: Annotated[Actor, needs("s
 @router.get("/segments/{key}/members", summary="List the members of a segment", responses=ONE)
 def list_segment_members(
     key: Key, server: TheServer, actor: Annotated[Actor, needs("segment.read")], limit: Limit = 50, cursor: Cursor = None
-) -> Page[MemberRow]:
+) -> Page[SegmentMember]:
     """In the order of their ids."""
     with server.engine.db.read() as session:
         rows = members.page(session, segments.id_of(segments.get(session, key)), cursor or "", limit + 1)
-    kept = [MemberRow(contact_id=id, since=since) for id, since in rows[:limit]]
+    kept = [SegmentMember(contact_id=id, since=since) for id, since in rows[:limit]]
     return Page(items=kept, next=kept[-1].contact_id if len(rows) > limit else None)
 
 

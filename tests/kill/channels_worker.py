@@ -51,7 +51,7 @@ def led(kind: type[ConfiguredProvider], opened: Callable[[Any, Any, Surroundings
 
 
 KINDS = [
-    led(Ses, lambda kind, config, around, elsewhere: kind(config, HERE, elsewhere)),
+    led(Ses, lambda kind, config, around, elsewhere: kind(config, around, HERE, elsewhere)),
     led(Twilio, lambda kind, config, around, elsewhere: kind(config, around, GuardedHttp(HERE, elsewhere))),
     led(WebPush, lambda kind, config, around, elsewhere: kind(config, around, HERE, elsewhere)),
     led(Fcm, lambda kind, config, around, elsewhere: kind(config, around, HERE, elsewhere)),
