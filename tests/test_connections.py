@@ -32,6 +32,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     },
     "activities/providers/fcm.py": {"httpx": "the type of the HTTP client"},
     "activities/providers/slack.py": {"httpx": "the type of the HTTP client"},
+    "activities/providers/imap_wire.py": dict.fromkeys(
+        ("imaplib", "socket"), "IMAP, over a socket of its own: to addresses that the guard lets through, within a time and a size"
+    ),
     "activities/providers/http_fake.py": {"http.client": "for tests and benchmarks: a receiver of theirs, with one connection a thread"},
     "activities/rendering/pool.py": {"socket": "a pair of sockets to each render process"},
     "activities/rendering/child.py": {"socket": "a pair of sockets to each render process"},

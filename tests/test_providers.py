@@ -40,6 +40,13 @@ NAMED: dict[str, dict[str, str]] = {
         "journeys/nodes/notify_team.py": "the webhook's step; and where in Slack marketers find the ID of a channel",
         "worker.py": WEBHOOK,
     },
+    "imap": {
+        "activities/inbound/mailboxes.py": "who reads mailboxes speaks their protocol",
+        "activities/providers/imap_wire.py": "the provider's wire",
+        "api/admin/accounts.py": "examples in OpenAPI are of a provider that there is",
+        "settings.py": "says which servers the setting is about",
+    },
+    "ses": {"api/admin/accounts.py": "examples in OpenAPI are of a provider that there is"},
     "smtp": {
         "api/admin/accounts.py": "examples in OpenAPI are of a provider that there is",
         "commands/demo/story.py": "the code of a made-up bounce is one that a mail server gives",
@@ -106,9 +113,9 @@ def test_every_provider_has_its_conformance_suite_and_says_what_a_form_needs() -
     providers = Providers.built_in()
     for kind in (providers.nobody, *providers):
         suite = ROOT / "tests" / "activities" / "providers" / f"test_{kind.name}.py"
-        assert "(Conformance)" in suite.read_text("utf-8"), kind.name
         assert kind.label
-        assert kind.channels
+        assert bool(kind.channels) is not kind.collects, "it sends, or is read from"
+        assert kind.collects or "(Conformance)" in suite.read_text("utf-8"), kind.name
         for name, field in kind.Config.model_json_schema().get("properties", {}).items():
             assert kind.Config.model_fields[name].title, name
             assert set(field.get("enum", ())) == set(field.get("words", {})), f"{name} has words for every choice"
@@ -205,4 +212,4 @@ def test_a_provider_says_all_that_the_contract_asks() -> None:
 
     with pytest.raises(TypeError, match="abstract"):
         Nothing()  # type: ignore[abstract]
-    assert Surroundings.__dataclass_fields__.keys() == {"db", "now", "public_url", "account", "return_path"}
+    assert Surroundings.__dataclass_fields__.keys() == {"db", "now", "public_url", "account", "return_path", "guard"}

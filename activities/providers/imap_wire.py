@@ -27,7 +27,7 @@ ANSWER_SECONDS = 15.0
 MOST_ANSWER_BYTES = 2_000_000
 MOST_SEARCH_BYTES = 16_000_000
 """Of the answer that lists what is there: two million mails."""
-SLACK_BYTES = 4_096
+MORE_BYTES = 4_096
 """What an answer with a mail may have beside it."""
 LATER = timedelta(seconds=30)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -160,7 +160,7 @@ class Folder:
     def fetch(self, uid: int, most_bytes: int) -> bytes | None:
         """The first bytes of a mail, which stays as it is; None: it is gone."""
         asked = f"(UID BODY.PEEK[]<0.{most_bytes}>)"
-        found = _asked(self.client, lambda: self.client.uid("FETCH", str(uid), asked), "imap_fetch_refused", most_bytes + SLACK_BYTES)
+        found = _asked(self.client, lambda: self.client.uid("FETCH", str(uid), asked), "imap_fetch_refused", most_bytes + MORE_BYTES)
         return next(_bodies(found, uid), None)
 
     def mark_read(self, uids: Iterable[int]) -> None:

@@ -45,12 +45,13 @@ def drag(page: Page, what: Locator, to: Locator, down: float = 0.5) -> None:
     page.mouse.up()
 
 
-def new(page: Page, kind: str) -> Locator:
-    """A kind of block in the palette."""
+def add(page: Page, kind: str, to: Locator, down: float = 0.5) -> None:
+    """Drags a kind of block out of the palette, which makes way for the new block's fields."""
     back = page.get_by_role("button", name="Add blocks")
     if back.count():
         back.click()
-    return page.locator(f'[data-kind="{kind}"]')
+    drag(page, page.locator(f'[data-kind="{kind}"]'), to, down)
+    expect(back).to_be_visible()
 
 
 def test_a_mail_from_nothing_by_mouse_is_the_mail_written_by_hand(served: None, enter: Enter, town: Any) -> None:
@@ -65,7 +66,7 @@ def test_a_mail_from_nothing_by_mouse_is_the_mail_written_by_hand(served: None, 
     blocks.first.click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator(".blk-said")).to_contain_text("Text deleted")
-    drag(page, new(page, "heading"), page.get_by_text("Drop a block here"))
+    add(page, "heading", page.get_by_text("Drop a block here"))
     heading = page.locator(".blk-one[aria-label=Text]").first
     heading.dblclick()
     page.keyboard.press("Control+a")
@@ -73,11 +74,11 @@ def test_a_mail_from_nothing_by_mouse_is_the_mail_written_by_hand(served: None, 
     page.get_by_role("button", name="Italic", exact=True).click()
     page.keyboard.type("boots")
     page.get_by_role("button", name="Centred").click()
-    drag(page, new(page, "button"), heading, 0.9)
+    add(page, "button", heading, 0.9)
     page.get_by_role("textbox", name="Link", exact=True).fill("https://shop.example.org/?a=1&b=2")
 
-    drag(page, new(page, "columns2"), page.locator(".blk-one[aria-label=Row]").first, 0.95)
-    drag(page, new(page, "text"), page.get_by_text("Drop a block here").last)
+    add(page, "columns2", page.locator(".blk-one[aria-label=Row]").first, 0.95)
+    add(page, "text", page.get_by_text("Drop a block here").last)
     words = page.locator(".blk-one[aria-label=Text]").last
     words.dblclick()
     page.keyboard.press("Control+a")
@@ -134,7 +135,7 @@ def test_a_rule_set_by_mouse_shows_its_block_to_whom_it_holds_for(served: None, 
     page.set_viewport_size({"width": 1440, "height": 900})
     begin(page, "Blank e-mail", "by-rule")
     page.get_by_label("Subject").fill("Boots")
-    new(page, "text").click()
+    page.locator('[data-kind="text"]').click()
     page.get_by_label("Show this block").select_option("rule")
     editor = page.get_by_role("dialog")
     editor.get_by_role("button", name="Use the rule").click()

@@ -184,8 +184,7 @@ def test_who_writes_while_the_connection_comes_back_writes_on(page: Page, server
     page.keyboard.type("x")
     expect(name).to_have_value("Written oxn")
     page.keyboard.press("Enter")
-    saved(page)
-    assert stored(site.town, journey).nodes["voucher"]["name"] == "Written oxn"
+    eventually(page, lambda: stored(site.town, journey).nodes["voucher"]["name"] == "Written oxn")
 
 
 def test_a_text_of_a_chapter_that_the_page_begins_without_is_stored_at_once(page: Page, server: Server, site: Any, journey: str) -> None:

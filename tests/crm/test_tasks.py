@@ -57,7 +57,7 @@ def test_taken_finished_and_heard_of_once(session: Session, contact: str, anna: 
     with pytest.raises(Conflict):
         tasks.take(session, task.id, bert, now)
     event = tasks.finish(session, task.id, "qualified", anna, now + HOUR, note="Likes it")
-    assert event.properties == {"task_id": task.id, "outcome": "qualified", "run_id": "r1", "node": "call"}
+    assert event.properties == {"task_id": task.id, "outcome": "qualified", "run_id": "r1", "node": "call", "owner": anna}
     assert (task.state, task.outcome, task.note, task.finished_at) == ("finished", "qualified", "Likes it", now + HOUR)
     assert tasks.finish(session, task.id, "qualified", anna, now + 2 * HOUR).id == event.id
     with pytest.raises(Conflict):
