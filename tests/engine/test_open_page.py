@@ -15,6 +15,9 @@ def test_a_page_of_open_runs_goes_by_its_index(world: Any) -> None:
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         asked.append((statement, parameters))
 
+    if world.db.engine.dialect.name == "postgresql":
+        with world.db.write() as session:  # a table that is known to be empty may be read by any index
+            session.execute(text("UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE oid = 'run'::regclass"))
     with world.db.read() as session:
         event.listen(world.db.engine, "before_cursor_execute", note)
         migrate.open_page(session, "j", 1, "", 100)
