@@ -69,6 +69,24 @@ def stop(sending: Sending, account: str, code: str = "pigeon_hawk") -> None:
     sending.world.later(seconds=2)
 
 
+def fill(sending: Sending, *accounts: str) -> None:
+    """No more marketing may leave through them today."""
+    with sending.world.db.write() as session:
+        for account in accounts:
+            sending_plans.put(session, account, Plan(1), "test", sending.world.now)
+            sending_plans.count(session, account, sending.world.now.date(), 1)
+    sending.world.later(seconds=2)
+
+
+def slow(sending: Sending, account: str) -> None:
+    """Many of its messages have bounced."""
+    with sending.world.db.write() as session:
+        for what in ("tried",) * 500 + ("bounced",) * 20:
+            sending_counts.note(session, account, what, sending.world.now)
+    watch_rates(sending.effects)
+    sending.world.later(seconds=2)
+
+
 def works_again(sending: Sending, account: str) -> None:
     with sending.world.db.write() as session:
         stopped_accounts.works(session, account)
@@ -145,9 +163,7 @@ def test_each_sends_its_share_and_the_time_limit_is_the_longest(sending: Sending
 def test_the_next_takes_what_the_drawn_one_cannot(sending: Sending, why: str) -> None:
     share(sending, (first := sending.add("alps"), 100), (second := sending.add("jura"), 0), (sending.add("eiger"), 0))
     if why == "full":
-        with sending.world.db.write() as session:
-            sending_plans.put(session, first, Plan(1), "test", sending.world.now)
-            sending_plans.count(session, first, sending.world.now.date(), 1)
+        fill(sending, first)
     elif why == "removed":
         with sending.world.db.write() as session:
             rows.remove(session, first, "test", sending.world.now)
@@ -165,9 +181,7 @@ def test_the_next_takes_what_the_drawn_one_cannot(sending: Sending, why: str) ->
 def test_who_has_no_room_passes_it_by_a_stopped_one_to_the_one_after(sending: Sending) -> None:
     line = [sending.add(loft) for loft in ("alps", "jura", "eiger")]
     share(sending, *zip(line, (100, 0, 0), strict=True))
-    with sending.world.db.write() as session:
-        sending_plans.put(session, line[0], Plan(1), "test", sending.world.now)
-        sending_plans.count(session, line[0], sending.world.now.date(), 1)
+    fill(sending, line[0])
     stop(sending, line[1])
     run = sending.enters()
     assert sending.attempt(run) == "done"
@@ -175,12 +189,18 @@ def test_who_has_no_room_passes_it_by_a_stopped_one_to_the_one_after(sending: Se
 
 
 @pytest.mark.parametrize("sending", ["marketing"], indirect=True)
+def test_who_stands_in_for_one_without_room_is_slowed_all_the_same(sending: Sending) -> None:
+    share(sending, (first := sending.add("alps"), 100), (second := sending.add("jura"), 0))
+    fill(sending, first)
+    slow(sending, second)
+    assert [sending.attempt(sending.enters()) for _ in range(2)] == ["done", "retry_later"]
+    assert arrived() == {"alps": 0, "jura": 1}
+
+
+@pytest.mark.parametrize("sending", ["marketing"], indirect=True)
 def test_where_none_takes_it_it_waits_for_its_own(sending: Sending) -> None:
     share(sending, (first := sending.add("alps"), 100), (second := sending.add("jura"), 0))
-    with sending.world.db.write() as session:
-        for account in (first, second):
-            sending_plans.put(session, account, Plan(1), "test", sending.world.now)
-            sending_plans.count(session, account, sending.world.now.date(), 1)
+    fill(sending, first, second)
     run = sending.enters()
     assert sending.attempt(run) == "held"
     assert (sending.message(run).reason, sending.message(run).account) == ("daily_limit", first)
@@ -195,12 +215,7 @@ def test_where_none_takes_it_it_waits_for_its_own(sending: Sending) -> None:
 
 def test_what_a_slowed_account_keeps_back_no_other_one_takes(sending: Sending) -> None:
     share(sending, (first := sending.add("alps"), 100), (sending.add("jura"), 0))
-    with sending.world.db.write() as session:
-        for what, count in (("tried", 500), ("bounced", 20)):
-            for _ in range(count):
-                sending_counts.note(session, first, what, sending.world.now)  # type: ignore[arg-type]
-    watch_rates(sending.effects)
-    sending.world.later(seconds=2)
+    slow(sending, first)
 
     def turn(*, marketing: bool) -> tuple[str, str]:
         through, found = sending.effects.turn(sending.performers["sms"], "sms", "key", marketing=marketing)
