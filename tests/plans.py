@@ -76,6 +76,21 @@ _bounded = re.compile(r"SELECT\b(?!.*\bWHERE\b).*\bLIMIT\b|.*\bWHERE 0 = 1$", re
 
 
 @contextmanager
+def statements(db: Database) -> Iterator[list[str]]:
+    """The statements that are run on `db` meanwhile."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+@contextmanager
 def no_table_is_read_whole(db: Database) -> Iterator[None]:
     """Fails at the end if the product ran a statement on `db` that reads a growing table from end to end."""
     found: list[str] = []

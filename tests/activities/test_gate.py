@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 import crm.consent.expiry
@@ -32,6 +32,7 @@ from models import ConsentState, Contact, Database, Event, Journey, MailboxConse
 from storage.sql import table
 from tests.broken import broken, load, whole
 from tests.gate_cases import Asked, asked, cases, told
+from tests.plans import statements
 from workspace import settings
 
 KEYS = (b"n" * 32, b"o" * 32)
@@ -471,21 +472,6 @@ def test_scanners_hide_nobody(db: Database) -> None:
 # --- what it costs ---
 
 
-@contextmanager
-def counted(db: Database) -> Iterator[list[str]]:
-    """The statements that are run meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
-
-
 @pytest.mark.parametrize(
     ("about", "at_most"),
     [
@@ -503,7 +489,7 @@ def test_the_gate_asks_few_questions(sqlite_db: Database, about: str, at_most: i
     with limited(sqlite_db, placed.asked.limits) as session:
         contact = session.get(Contact, placed.contact_id)
         gate.limits_of(session)
-        with counted(sqlite_db) as seen:
+        with statements(sqlite_db) as seen:
             gate.ask(session, contact, placed.wanted, KEYS, placed.asked.now)
     assert len([one for one in seen if "workspace_setting" not in one]) <= at_most, seen
 

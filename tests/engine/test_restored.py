@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -177,6 +178,17 @@ def test_a_provider_that_still_knows_the_key_is_called_again(world, run, remembe
     restore(world, 2 * DAY)
     world.walk(run)
     assert len(world.performer.received) == sent
+
+
+@pytest.mark.parametrize("delivery_check", ["lookup", "idempotent"])
+def test_of_accounts_that_share_a_channel_none_is_asked_or_called_again(world, run, delivery_check):
+    """Another one than would be drawn now may have made the call."""
+    world.performer.delivery_check, world.performer.remembers = delivery_check, 3 * DAY
+    world.effects = replace(world.effects, sharing=lambda *_: [world.performer, Counting()])
+    restore(world, 2 * DAY)
+    world.walk(run)
+    assert [key.split(":")[1] for key in world.performer.received] == ["third"]
+    assert listed(world) == {"first": "ask", "second": "ask"}
 
 
 def test_an_event_may_have_led_there_before_its_wait_was_over(world):

@@ -14,13 +14,18 @@ from temporalio.exceptions import ApplicationError
 
 from activities.accounts import LiveTimeouts
 from activities.providers.provider import InDoubt, RetryLater
-from activities.sending.breakers import Breakers
+from activities.sending.breakers import SLOWED, Breakers, Stopped, Turn
 from activities.sending.effect import Effects, perform
+from activities.sending.handler import named
 from activities.sending.line import Member, in_order
+from activities.sending.rates import watch_rates
 from journeys.calls import activity_of
 from models import Audit
+from storage import sending_counts
+from storage.tally import day_of
 from tests.engine.conftest import World
 from tests.engine.test_accounts import Sending
+from tests.plans import statements
 from tests.toy_provider import LOFTS, Pigeon
 from workspace import accounts as rows
 from workspace import sending_domains, sending_plans, stopped_accounts
@@ -61,6 +66,24 @@ def share(sending: Sending, *line: tuple[str, int]) -> None:
 def stop(sending: Sending, account: str, code: str = "pigeon_hawk") -> None:
     with sending.world.db.write() as session:
         (stopped_accounts.hold if stopped_accounts.is_rate(code) else stopped_accounts.stop)(session, account, code, sending.world.now)
+    sending.world.later(seconds=2)
+
+
+def fill(sending: Sending, *accounts: str) -> None:
+    """No more marketing may leave through them today."""
+    with sending.world.db.write() as session:
+        for account in accounts:
+            sending_plans.put(session, account, Plan(1), "test", sending.world.now)
+            sending_plans.count(session, account, sending.world.now.date(), 1)
+    sending.world.later(seconds=2)
+
+
+def slow(sending: Sending, account: str) -> None:
+    """Many of its messages have bounced."""
+    with sending.world.db.write() as session:
+        for what in ("tried",) * 500 + ("bounced",) * 20:
+            sending_counts.note(session, account, what, sending.world.now)
+    watch_rates(sending.effects)
     sending.world.later(seconds=2)
 
 
@@ -140,9 +163,7 @@ def test_each_sends_its_share_and_the_time_limit_is_the_longest(sending: Sending
 def test_the_next_takes_what_the_drawn_one_cannot(sending: Sending, why: str) -> None:
     share(sending, (first := sending.add("alps"), 100), (second := sending.add("jura"), 0), (sending.add("eiger"), 0))
     if why == "full":
-        with sending.world.db.write() as session:
-            sending_plans.put(session, first, Plan(1), "test", sending.world.now)
-            sending_plans.count(session, first, sending.world.now.date(), 1)
+        fill(sending, first)
     elif why == "removed":
         with sending.world.db.write() as session:
             rows.remove(session, first, "test", sending.world.now)
@@ -157,12 +178,29 @@ def test_the_next_takes_what_the_drawn_one_cannot(sending: Sending, why: str) ->
 
 
 @pytest.mark.parametrize("sending", ["marketing"], indirect=True)
+def test_who_has_no_room_passes_it_by_a_stopped_one_to_the_one_after(sending: Sending) -> None:
+    line = [sending.add(loft) for loft in ("alps", "jura", "eiger")]
+    share(sending, *zip(line, (100, 0, 0), strict=True))
+    fill(sending, line[0])
+    stop(sending, line[1])
+    run = sending.enters()
+    assert sending.attempt(run) == "done"
+    assert (sending.message(run).account, arrived()) == (line[2], {"alps": 0, "jura": 0, "eiger": 1})
+
+
+@pytest.mark.parametrize("sending", ["marketing"], indirect=True)
+def test_who_stands_in_for_one_without_room_is_slowed_all_the_same(sending: Sending) -> None:
+    share(sending, (first := sending.add("alps"), 100), (second := sending.add("jura"), 0))
+    fill(sending, first)
+    slow(sending, second)
+    assert [sending.attempt(sending.enters()) for _ in range(2)] == ["done", "retry_later"]
+    assert arrived() == {"alps": 0, "jura": 1}
+
+
+@pytest.mark.parametrize("sending", ["marketing"], indirect=True)
 def test_where_none_takes_it_it_waits_for_its_own(sending: Sending) -> None:
     share(sending, (first := sending.add("alps"), 100), (second := sending.add("jura"), 0))
-    with sending.world.db.write() as session:
-        for account in (first, second):
-            sending_plans.put(session, account, Plan(1), "test", sending.world.now)
-            sending_plans.count(session, account, sending.world.now.date(), 1)
+    fill(sending, first, second)
     run = sending.enters()
     assert sending.attempt(run) == "held"
     assert (sending.message(run).reason, sending.message(run).account) == ("daily_limit", first)
@@ -175,6 +213,18 @@ def test_where_none_takes_it_it_waits_for_its_own(sending: Sending) -> None:
     assert arrived() == {"alps": 0, "jura": 0}
 
 
+def test_what_a_slowed_account_keeps_back_no_other_one_takes(sending: Sending) -> None:
+    share(sending, (first := sending.add("alps"), 100), (sending.add("jura"), 0))
+    slow(sending, first)
+
+    def turn(*, marketing: bool) -> tuple[str, str]:
+        through, found = sending.effects.turn(sending.performers["sms"], "sms", "key", marketing=marketing)
+        return named(through)["account"], found.code if isinstance(found, Stopped) else "goes"
+
+    assert [turn(marketing=True) for _ in range(2)] == [(first, "goes"), (first, SLOWED)]
+    assert turn(marketing=False) == (first, "goes")
+
+
 def test_what_certainly_did_not_leave_goes_through_the_next(sending: Sending) -> None:
     share(sending, (first := sending.add("alps"), 100), (second := sending.add("jura"), 0))
     LOFTS["alps"].next = RetryLater("pigeon_tired", timedelta(seconds=10))
@@ -185,23 +235,66 @@ def test_what_certainly_did_not_leave_goes_through_the_next(sending: Sending) ->
     assert (sending.message(run).status, sending.message(run).account) == ("sent", second)
 
 
+def test_sharing_asks_the_database_nothing_more_for_a_message(sending: Sending) -> None:
+    """Neither the draw nor standing in: what the process knows of its accounts is a second old at most."""
+    sending.choose(first := sending.add("alps"))
+    second = sending.add("jura")
+    _asked_for_one(sending)  # what a process reads once
+    alone = _asked_for_one(sending)
+    share(sending, (first, 50), (second, 50))
+    assert [_asked_for_one(sending) for _ in range(12)] == [alone] * 12
+    assert all(arrived().values())
+    stop(sending, first)
+    assert [_asked_for_one(sending) for _ in range(6)] == [alone] * 6
+    with statements(sending.world.db) as asked:
+        through = {sending.effects.turn(sending.performers["sms"], "sms", str(n))[1] for n in range(12)}
+    assert (through, asked) == ({Turn(second)}, [])
+
+
+def _asked_for_one(sending: Sending) -> list[str]:
+    """The statements for a message, after the process has looked at its accounts."""
+    sending.accounts.look()
+    sending.effects.breakers.quotas.look()
+    for account in LOFTS:
+        sending.effects.breakers.takes(f"pigeon.{account}", marketing=False)
+    run = sending.enters()
+    with statements(sending.world.db) as asked:
+        assert sending.attempt(run) == "done"
+    return asked
+
+
 # Once
 
 
+@pytest.mark.parametrize("dies", [False, True], ids=["no answer", "death"])
 @pytest.mark.parametrize("kind", [Pigeon, Sure, Blind])
-def test_after_doubt_no_other_account_is_asked_whatever_is_stopped(sending: Sending, kind: Any) -> None:
+def test_after_doubt_no_other_account_is_asked_whatever_is_stopped(
+    sending: Sending, kind: Any, dies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It had arrived through the one that stood in. The drawn one works again and would send it a second time."""
     share(sending, (first := sending.add("alps", kind), 100), (second := sending.add("jura", kind), 0))
     stop(sending, first)
-    LOFTS["jura"].next = InDoubt("pigeon_hawk")
     run = sending.enters()
-    sending.attempt(run)
+    if dies:
+        with _mortal(sending.world, _once_it_has_left, monkeypatch), pytest.raises(Death):
+            sending.attempt(run)
+        assert sending.message(run).status == "claimed"
+    else:
+        LOFTS["jura"].next = InDoubt("pigeon_hawk")
+        sending.attempt(run)
     works_again(sending, first)
     stop(sending, second)
     sending.world.later(minutes=1)
     assert sending.attempt(run) == "done"
     assert (sending.message(run).status, sending.message(run).account) == ("uncertain" if kind is Blind else "sent", second)
     assert arrived() == {"alps": 0, "jura": 1}
+    with sending.world.db.read() as session:
+        assert set(sending_counts.read(session, day_of(sending.world.now))) == {second}, "the rates are those of who made the call"
+
+
+def _once_it_has_left() -> None:
+    if any(arrived().values()):
+        raise Death
 
 
 @pytest.mark.parametrize("kind", [Pigeon, Sure])

@@ -33,7 +33,7 @@ def shown(template: CompiledTemplate, facts: DictFacts) -> tuple[bool, bool]:
     return "only some" in made.html, "only some" in made.text
 
 
-def test_a_block_is_there_for_whom_its_rule_holds_for() -> None:
+def test_a_block_is_there_for_whom_its_rule_holds() -> None:
     template = compile_template(mail(rules.written(VIP)), "email", library=CATALOGUE)
     assert shown(template, DictFacts({"lifecycle_stage": "customer"}, ["vip"])) == (True, True)
     assert shown(template, DictFacts({"lifecycle_stage": "customer"})) == (False, False)
