@@ -16,6 +16,7 @@ from activities.accounts import Carrier
 from activities.providers import InDoubt, Outbox
 from activities.providers.slack import SETTLES
 from activities.sending.breakers import Breakers
+from activities.sending.watch import UNASKED
 from activities.team.task_notices import TRIES, Desk, TaskTeller, read_value, tell
 from crm.privacy.erasure import erase_person
 from crm.sales import tasks
@@ -23,7 +24,7 @@ from journeys.changes import CreateTask
 from locales import translator
 from models import ChatPost, Contact, Database, Member, OutboxItem, Task, TaskNotice, new_id
 from tests.activities.providers.test_slack import ANNA, NOW, SCOPES, SlackWire, chat
-from workspace import settings
+from workspace import settings, stopped_accounts
 from workspace import task_notices as rows
 from workspace.members import change_member
 
@@ -281,9 +282,33 @@ def test_a_refused_account_is_stopped_and_waited_for(team: Team) -> None:
     team.tell()
     assert [(one.state, one.code) for one in team.notices()] == [("waiting", "slack_invalid_auth")]
     calls = len(team.wire.calls)
-    team.wire.now += timedelta(seconds=1)
-    team.tell()
+    for _ in range(4):
+        team.wire.now += timedelta(seconds=10)
+        team.tell()
     assert len(team.wire.calls) == calls
+    with team.db.write() as session:
+        [stopped] = stopped_accounts.listed(session)
+        assert stopped.next_probe_at < team.now() - UNASKED, "so the keeper asks whether it works"
+        stopped_accounts.works(session, stopped.account)
+    team.wire.now += timedelta(minutes=1)
+    team.tell()
+    assert [one.state for one in team.notices()] == ["sent"]
+
+
+def test_a_message_of_a_stopped_account_is_changed_later(team: Team) -> None:
+    task = team.task()
+    team.tell()
+    with team.db.write() as session:
+        stopped_accounts.stop(session, "slack.main", "slack_unreachable", team.now())
+        tasks.cancel(session, task, "test", NOW)
+    team.wire.now += timedelta(seconds=10)
+    team.tell()
+    assert team.read()[2] == ""
+    with team.db.write() as session:
+        stopped_accounts.works(session, "slack.main")
+    team.wire.now += timedelta(seconds=10)
+    team.tell()
+    assert (team.read()[2], team.notices()) == ("This task was cancelled.", [])
 
 
 def test_a_member_without_an_account_there_is_told_nothing(team: Team) -> None:
