@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 Translate = Callable[[str], str]
 TRIES: Final = 12
-"""Over half a day; then the notice is given up."""
+"""Over some eight hours; then the notice is given up."""
 GRACE: Final = timedelta(seconds=15)
 """How much longer than its call a claim holds."""
 MOST_TEXT: Final = 1_500
