@@ -8,6 +8,7 @@ in time and size; `client` is for whoever talks to one server for long and keeps
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import ssl
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -29,6 +31,8 @@ Code = Literal["bad_address", "address_refused", "unknown_host", "certificate", 
 AGENT = "Pfadwerk"
 CONNECTIONS = 20
 """The most that one client has at a time."""
+LONGEST_PAUSE = timedelta(hours=1)
+"""A Retry-After beyond it counts as this: whoever says it may be anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class HttpAnswer:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     is_whole: bool = True
+
+    def retry_after(self, otherwise: timedelta) -> timedelta:
+        """The pause that its Retry-After asks for, from a second to `LONGEST_PAUSE`; a date counts as none. Source: RFC 9110, 10.2.3."""
+        said = next((value for name, value in self.headers.items() if name.lower() == "retry-after"), "")
+        return min(timedelta(seconds=max(int(said), 1)), LONGEST_PAUSE) if re.fullmatch("[0-9]{1,6}", said) else otherwise
 
 
 class HttpFailure(Exception):

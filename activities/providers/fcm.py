@@ -35,8 +35,9 @@ from activities.providers.provider import (
     SenderStopped,
     Surroundings,
     Unreachable,
+    unanswered,
 )
-from activities.providers.to_devices import DEVICE_SECONDS, LATER, ToDevices, content, pause, tag_of, ttl_of
+from activities.providers.to_devices import DEVICE_SECONDS, LATER, ToDevices, content, tag_of, ttl_of
 from activities.webhooks.address_guard import Guard
 from models import Device
 
@@ -191,7 +192,7 @@ class Fcm(ToDevices):
         try:
             return self._ask(MESSAGES.format(project=self._account.project), headers, json.dumps(body).encode())
         except HttpFailure as failure:
-            raise InDoubt("fcm_no_answer") if failure.arrived else _away(failure) from None
+            raise unanswered(failure, "fcm", LATER, in_doubt=True) from None
 
     def _ask(self, url: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         return ask(
@@ -213,9 +214,9 @@ class Fcm(ToDevices):
         try:
             answer = self._ask(TOKENS, {"Content-Type": "application/x-www-form-urlencoded"}, form)
         except HttpFailure as failure:
-            raise _away(failure) from None
+            raise unanswered(failure, "fcm", LATER, in_doubt=False) from None
         if answer.status >= 500 or answer.status == 429:
-            raise Unreachable(f"fcm_grant_http_{answer.status}", pause(answer.headers))
+            raise Unreachable(f"fcm_grant_http_{answer.status}", answer.retry_after(LATER))
         said = _object(answer)
         token, lasts = said.get("access_token"), said.get("expires_in")
         if answer.status != 200 or not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,4000}", token):
@@ -230,16 +231,16 @@ def sort(answer: HttpAnswer) -> ProviderFailure:
     if not code:
         return _without_code(answer, name)
     kind = AddressDead if code == "INVALID_ARGUMENT" and _blames_token(answer) else TABLE.get(code, MessageDead)
-    return kind(name, pause(answer.headers)) if issubclass(kind, RetryLater) else kind(name)
+    return kind(name, answer.retry_after(LATER)) if issubclass(kind, RetryLater) else kind(name)
 
 
 def _without_code(answer: HttpAnswer, name: str) -> ProviderFailure:
     if answer.status == 429:
-        return RetryLater(name, pause(answer.headers))
+        return RetryLater(name, answer.retry_after(LATER))
     if answer.status in (401, 403):
         return SenderStopped(name)
     if answer.status >= 500:
-        return Unreachable(name, pause(answer.headers)) if answer.status == 503 else InDoubt(name)
+        return Unreachable(name, answer.retry_after(LATER)) if answer.status == 503 else InDoubt(name)
     return MessageDead(name)
 
 
@@ -274,9 +275,3 @@ def _object(answer: HttpAnswer) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _away(failure: HttpFailure) -> ProviderFailure:
-    if failure.code == "bad_request":
-        return MessageDead("fcm_bad_request")
-    return SenderStopped("fcm_certificate") if failure.code == "certificate" else Unreachable("fcm_unreachable", LATER)

@@ -38,6 +38,7 @@ from activities.providers.provider import (
     SenderStopped,
     Surroundings,
     Unreachable,
+    unanswered,
 )
 from activities.webhooks.address_guard import Guard
 from journeys import postal
@@ -293,7 +294,7 @@ class PostalHttp(ConfiguredProvider):
         try:
             answer = self._asked("POST", url, {**headers, "Idempotency-Key": key}, body)
         except HttpFailure as failure:
-            raise InDoubt("postal_no_answer") if failure.arrived else _unanswered(failure) from None
+            raise unanswered(failure, "postal", LATER, in_doubt=True) from None
         if not 200 <= answer.status <= 299:
             raise _refused(answer, InDoubt(f"postal_{answer.status}"))
         return answer
@@ -303,7 +304,7 @@ class PostalHttp(ConfiguredProvider):
         try:
             return self._asked(method, url, headers, body)
         except HttpFailure as failure:
-            raise _unanswered(failure) from None
+            raise unanswered(failure, "postal", LATER, in_doubt=False) from None
 
     def _good(self, answer: HttpAnswer) -> HttpAnswer:
         if not 200 <= answer.status <= 299:
@@ -398,7 +399,7 @@ def _refused(answer: HttpAnswer, otherwise: ProviderFailure) -> ProviderFailure:
     if kind is None:
         return otherwise
     name = f"postal_{code if code in CODES else answer.status}"
-    return RetryLater(name, _after(answer)) if kind is RetryLater else kind(name)
+    return RetryLater(name, answer.retry_after(LATER)) if kind is RetryLater else kind(name)
 
 
 def _code(answer: HttpAnswer) -> str:
@@ -406,14 +407,3 @@ def _code(answer: HttpAnswer) -> str:
         return str(json.loads(answer.body)["error"]["code"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-
-
-def _after(answer: HttpAnswer) -> timedelta:
-    said = answer.headers.get("retry-after", "")
-    return timedelta(seconds=min(int(said), 3_600)) if said.isdecimal() and len(said) < 6 else LATER
-
-
-def _unanswered(failure: HttpFailure) -> ProviderFailure:
-    if failure.code == "bad_request":
-        return MessageDead("postal_bad_request")
-    return SenderStopped("postal_certificate") if failure.code == "certificate" else Unreachable("postal_unreachable", LATER)

@@ -21,6 +21,7 @@ from activities.webhooks.address_guard import Guard
 from models import Database
 
 if TYPE_CHECKING:
+    from activities.http_client import HttpFailure
     from journeys.paper import Paper
 
 DeliveryCheck = Literal["idempotent", "lookup", "blind"]
@@ -158,6 +159,16 @@ class InDoubt(ProviderFailure):
     """Nobody knows: the message was handed over and no answer came."""
 
     sort = "in_doubt"
+
+
+def unanswered(failure: HttpFailure, name: str, after: timedelta, *, in_doubt: bool) -> ProviderFailure:
+    """What it means that a provider's server has not answered; the codes begin with its `name`. `in_doubt`: the request would have sent the
+    message, so nobody knows once it may have arrived."""
+    if in_doubt and failure.arrived:
+        return InDoubt(f"{name}_no_answer")
+    if failure.code == "bad_request":
+        return MessageDead(f"{name}_bad_request")
+    return SenderStopped(f"{name}_certificate") if failure.code == "certificate" else Unreachable(f"{name}_unreachable", after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ from activities.providers.provider import (
     RetryLater,
     SenderStopped,
     Surroundings,
-    Unreachable,
+    unanswered,
 )
 from activities.webhooks.address_guard import Guard
 from models import Database
@@ -399,7 +399,7 @@ class Ses(ConfiguredProvider):
                 most_bytes=MOST_BYTES,
             )
         except HttpFailure as failure:
-            raise _unanswered(failure, request.method) from None
+            raise unanswered(failure, "ses", LATER, in_doubt=request.method == "POST") from None
         return AWSResponse(request.url, answer.status, dict(answer.headers), _Raw(answer.body))
 
 
@@ -499,14 +499,6 @@ def _sorted(sender: str) -> Iterator[None]:
         raise MessageDead("ses_bad_parameter") from None
     except (BotoCoreError, ValueError, KeyError, TypeError, AttributeError):  # its parsers expect what Amazon says
         raise InDoubt("ses_unreadable") from None
-
-
-def _unanswered(failure: HttpFailure, method: str) -> ProviderFailure:
-    if failure.arrived and method == "POST":
-        return InDoubt("ses_no_answer")
-    if failure.code == "bad_request":
-        return MessageDead("ses_bad_request")
-    return SenderStopped("ses_certificate") if failure.code == "certificate" else Unreachable("ses_unreachable", LATER)
 
 
 def _utf8(text: str) -> dict[str, str]:

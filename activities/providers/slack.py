@@ -15,7 +15,8 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -45,6 +46,7 @@ from activities.providers.provider import (
     SenderStopped,
     Surroundings,
     Unreachable,
+    unanswered,
 )
 from activities.webhooks.address_guard import Guard
 from models import ChatPost
@@ -388,11 +390,7 @@ class Slack(ConfiguredProvider):
                 self._client, "POST", self._elsewhere(url), headers=headers, body=body, timeout_seconds=TIMEOUT_SECONDS, most_bytes=most
             )
         except HttpFailure as failure:
-            if failure.arrived and posts:
-                raise InDoubt("slack_no_answer") from None
-            if failure.code == "bad_request":
-                raise MessageDead("slack_bad_request") from None
-            raise SenderStopped("slack_certificate") if failure.code == "certificate" else Unreachable("slack_unreachable", LATER) from None
+            raise unanswered(failure, "slack", LATER, in_doubt=posts) from None
 
 
 posts = table(ChatPost)
@@ -422,15 +420,13 @@ class _Remembered:
             self._known.pop(key, None)
 
 
-class _database:
+@contextmanager
+def _database() -> Iterator[None]:
     """Where the database does not answer before a call, nothing was sent; its error may hold what is stored."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _type: object, error: object, _trace: object) -> None:
-        if isinstance(error, DBAPIError):
-            raise RetryLater("slack_database") from None
+    try:
+        yield
+    except DBAPIError:
+        raise RetryLater("slack_database") from None
 
 
 def _forget_old(session: Session, now: datetime) -> None:
@@ -507,12 +503,12 @@ def _checked(answer: HttpAnswer, *, posts: bool) -> Mapping[str, Any]:
 def sort(answer: HttpAnswer) -> ProviderFailure:
     """The failure that an answer means."""
     if answer.status == 429:
-        return RetryLater("slack_ratelimited", _pause(answer.headers))
+        return RetryLater("slack_ratelimited", answer.retry_after(LATER))
     code = _object(answer).get("error")
     if not isinstance(code, str) or (answer.status != 200 and code not in TABLE):
         return _without_code(answer)
     kind, name = TABLE.get(code, MessageDead), f"slack_{code}" if re.fullmatch(r"[a-z_]{2,48}", code) else "slack_refused"
-    return kind(name, _pause(answer.headers)) if issubclass(kind, RetryLater) else kind(name)
+    return kind(name, answer.retry_after(LATER)) if issubclass(kind, RetryLater) else kind(name)
 
 
 def _without_code(answer: HttpAnswer) -> ProviderFailure:
@@ -524,11 +520,6 @@ def _without_code(answer: HttpAnswer) -> ProviderFailure:
     if answer.status >= 500:
         return Unreachable(name, LATER) if answer.status == 503 else InDoubt(name)
     return MessageDead(name)
-
-
-def _pause(headers: Mapping[str, str]) -> timedelta:
-    said = headers.get("Retry-After", "")
-    return min(timedelta(seconds=max(int(said), 1)), LONGEST) if re.fullmatch(r"[0-9]{1,6}", said) else LATER
 
 
 def _object(answer: HttpAnswer) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final
@@ -38,8 +38,6 @@ LIFETIME: Final = timedelta(days=1)
 """How long a push service keeps a message that does not say so itself."""
 DEVICE_SECONDS: Final = 8.0
 """One device's share of a call; a strange server may drip as slowly as it likes."""
-LONGEST_PAUSE: Final = timedelta(hours=1)
-"""A Retry-After beyond it counts as this: whoever says it may be anybody."""
 LATER: Final = timedelta(seconds=30)
 
 
@@ -121,12 +119,6 @@ def tag_of(message: Outgoing) -> str:
 def ttl_of(message: Outgoing) -> int:
     """For how many seconds a push service keeps it."""
     return max(0, int((message.lifetime or LIFETIME).total_seconds()))
-
-
-def pause(headers: Mapping[str, str]) -> timedelta:
-    """What a Retry-After asks for, within reason; a date counts as none."""
-    said = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    return min(timedelta(seconds=int(said)), LONGEST_PAUSE) if said.isascii() and said.isdigit() and len(said) < 7 else LATER
 
 
 def content(message: Outgoing) -> dict[str, Any]:

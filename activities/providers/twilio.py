@@ -44,6 +44,7 @@ from activities.providers.provider import (
     SenderStopped,
     Surroundings,
     Unreachable,
+    unanswered,
 )
 from activities.webhooks.address_guard import Guard
 
@@ -323,7 +324,7 @@ class GuardedHttp(HttpClient):  # type: ignore[misc]
                 most_bytes=MOST_LIST_BYTES if method == "GET" else MOST_BYTES,
             )
         except HttpFailure as failure:
-            raise _unanswered(failure, method) from None
+            raise unanswered(failure, "twilio", LATER, in_doubt=method == "POST") from None
         return Response(answer.status, _text(answer), answer.headers)
 
     def close(self) -> None:
@@ -345,14 +346,6 @@ def _status(error: TwilioException) -> int:
     """Of the answer; where a list could not be read, Twilio's client has it in the response alone."""
     named = getattr(error, "status", None) or next((one.status_code for one in error.args if isinstance(one, Response)), 0)
     return _number(named)
-
-
-def _unanswered(failure: HttpFailure, method: str) -> ProviderFailure:
-    if failure.arrived and method == "POST":
-        return InDoubt("twilio_no_answer")
-    if failure.code == "bad_request":
-        return MessageDead("twilio_bad_request")
-    return SenderStopped("twilio_certificate") if failure.code == "certificate" else Unreachable("twilio_unreachable", LATER)
 
 
 def _authorization(auth: tuple[str, str] | None) -> dict[str, str]:

@@ -34,7 +34,7 @@ from activities.providers.provider import (
     RetryLater,
     Surroundings,
 )
-from activities.providers.to_devices import DEVICE_SECONDS, LATER, ToDevices, content, pause, tag_of, ttl_of
+from activities.providers.to_devices import DEVICE_SECONDS, LATER, ToDevices, content, tag_of, ttl_of
 from activities.webhooks.address_guard import Guard
 from models import Device
 
@@ -164,7 +164,7 @@ def sort(answer: HttpAnswer) -> ProviderFailure:
     if answer.status in (401, 403):
         return PolicyRefused(code)
     kind = TABLE.get(answer.status, MessageDead if answer.status < 500 else RetryLater)
-    return RetryLater(code, pause(answer.headers)) if kind is RetryLater else kind(code)
+    return RetryLater(code, answer.retry_after(LATER)) if kind is RetryLater else kind(code)
 
 
 def _unanswered(failure: HttpFailure) -> ProviderFailure:

@@ -30,7 +30,7 @@ from activities.providers.provider import (
     Unreachable,
 )
 from activities.rendering.render import one_line
-from activities.sending.breakers import Breakers, Stopped, Turn
+from activities.sending.breakers import AGAIN, Breakers, Turn
 from activities.sending.ledger import message_id_of
 from crm.sales import tasks
 from crm.sales.tasks import OPEN
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 Translate = Callable[[str], str]
 TRIES: Final = 12
-"""Over half a day; then the notice is given up."""
+"""Over some eight hours; then the notice is given up."""
 GRACE: Final = timedelta(seconds=15)
 """How much longer than its call a claim holds."""
 MOST_TEXT: Final = 1_500
@@ -109,16 +109,11 @@ def read_value(value: str) -> tuple[str, int] | None:
 
 
 def _tell(teller: TaskTeller, notice: Row[Any]) -> None:
+    """A stopped account is asked by the keeper whether it works (`activities.sending.watch`); no notice is its probe."""
     carrier = teller.chat()
-    turn = teller.breakers.turn(carrier.account, carrier.provider.timeout_seconds)
-    if isinstance(turn, Stopped):
-        return _put_off(teller, notice, turn.after)
-    try:
-        if turn.held is None:  # the probes of a stopped account are others'
-            _tried(teller, carrier, notice)
-    finally:
-        teller.breakers.gives_back(turn)
-    return None
+    if not teller.breakers.takes(carrier.account, marketing=False):
+        return _put_off(teller, notice, AGAIN)
+    return _tried(teller, carrier, notice)
 
 
 def _tried(teller: TaskTeller, carrier: Carrier, notice: Row[Any]) -> None:
@@ -192,10 +187,8 @@ def _sent(teller: TaskTeller, carrier: Carrier, message: Outgoing) -> tuple[str,
 
 def _mend(teller: TaskTeller, notice: Row[Any]) -> None:
     carrier = teller.chat()
-    turn = teller.breakers.turn(carrier.account, carrier.provider.timeout_seconds)
-    if isinstance(turn, Stopped):
-        return _put_off(teller, notice, turn.after)
-    teller.breakers.gives_back(turn)
+    if not teller.breakers.takes(carrier.account, marketing=False):
+        return _put_off(teller, notice, AGAIN)
     return mend(teller.desk, carrier.provider, notice)
 
 

@@ -30,6 +30,8 @@ MAX_ANSWER_BYTES = 64_000
 MAX_REQUEST_BYTES = 256_000
 TOLERANCE = timedelta(minutes=5)
 """How old a signed request may be for `verify`."""
+PAUSE = timedelta(seconds=30)
+"""Before the next try, where the answer names none."""
 LATER = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
@@ -114,12 +116,8 @@ def _sorted(answer: HttpAnswer) -> Reply:
     if 200 <= status <= 299:
         return Reply("ok", code, status, data=_json(answer))
     if status in LATER:
-        return Reply("retry", code, status, _after(answer.headers.get("Retry-After", "")))
+        return Reply("retry", code, status, answer.retry_after(PAUSE))
     return Reply("failed", "redirect" if 300 <= status <= 399 else code, status)
-
-
-def _after(said: str) -> timedelta:
-    return timedelta(seconds=min(max(int(said), 1), 3600)) if said.isascii() and said.isdigit() and len(said) < 7 else timedelta(seconds=30)
 
 
 def _json(answer: HttpAnswer) -> Mapping[str, Any]:

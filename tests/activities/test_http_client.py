@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -221,3 +222,12 @@ def test_a_library_that_speaks_requests_goes_the_same_way(serve: Any) -> None:
     with pytest.raises(requests.exceptions.InvalidURL):
         refusing.post(server.url, data=b"body")
     assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("120", 120), ("0", 1), ("86400", 3_600), ("9999999", 7), ("-5", 7), ("1.5", 7), ("²", 7), ("٣", 7), ("Wed, 21 Oct 2026 07:28:00 GMT", 7), ("", 7)],
+)  # fmt: skip
+def test_a_retry_after_is_heeded_within_bounds(said: str, seconds: int) -> None:
+    for name in ("Retry-After", "retry-after"):
+        assert HttpAnswer(429, {name: said}, b"").retry_after(timedelta(seconds=7)) == timedelta(seconds=seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from slack_sdk.signature import Clock, SignatureVerifier
 from sqlalchemy import select, update
 from sqlmodel import SQLModel
 
-from activities import account_setup
+from activities import account_setup, http_client
 from activities.http_client import HttpAnswer
 from activities.mrkdwn import escaped, pieces
 from activities.providers import (
@@ -32,7 +33,7 @@ from activities.providers import (
 )
 from activities.providers.callback import CallbackRefused, CallbackRequest, CallbackUnreadable, Pressed
 from activities.providers.provider import Button, Conversation
-from activities.providers.slack import HISTORY_SCOPES, SCOPES, SETTLES, Interactivity, Slack, SlackConfig, blocks, sort
+from activities.providers.slack import ASKING_SECONDS, HISTORY_SCOPES, SCOPES, SETTLES, Interactivity, Slack, SlackConfig, blocks, sort
 from activities.webhooks.address_guard import Guard
 from models import ChatPost, Database
 from tests.activities.providers.conformance import SPOKEN, Arrived, Conformance, outgoing
@@ -180,10 +181,22 @@ def test_a_member_is_found_by_the_address_once_and_written_to_directly(wire: Sla
         wire.provider.send(chat("c", recipient="nobody@example.org"))
 
 
+def test_a_conversation_that_is_gone_is_looked_for_anew(wire: SlackWire) -> None:
+    wire.provider.send(chat("a"))
+    wire.fail(AddressDead)
+    with pytest.raises(AddressDead):
+        wire.provider.send(chat("b"))
+    wire.provider.send(chat("b"))
+    assert [method for method, _ in wire.calls].count("conversations.open") == 2
+
+
 def test_an_account_that_lacks_permissions_is_not_taken(wire: SlackWire) -> None:
     wire.provider.verify()
     wire.scopes = ",".join(SCOPES)
     with pytest.raises(SenderStopped, match="slack_missing_scope"):
+        wire.provider.verify()
+    wire.service.replies = [ok(team_id=TEAM, user_id="U0ANNA")]
+    with pytest.raises(SenderStopped, match="slack_not_allowed_token_type"):
         wire.provider.verify()
 
 
@@ -192,6 +205,13 @@ def test_what_is_no_bot_token_is_refused_without_a_word_of_it(token: str) -> Non
     with pytest.raises(ValidationError) as caught:
         SlackConfig(bot_token=SecretStr(token))
     assert not token or token not in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", ["short", "8f742231b10e8888\r\nX: 1"])
+def test_what_is_no_signing_secret_is_refused_without_a_word_of_it(secret: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SlackConfig(bot_token=SecretStr(TOKEN), signing_secret=SecretStr(secret))
+    assert secret not in str(caught.value)
 
 
 def test_looking_into_the_history_takes_no_secret_anywhere_else() -> None:
@@ -314,6 +334,10 @@ def test_blocks_are_what_slacks_own_sdk_takes(message: Any) -> None:
             element.validate_json()
 
 
+def test_a_star_in_the_subject_does_not_end_its_bold_type() -> None:
+    assert blocks(chat(subject="2 * 3 *new*"))[0]["text"]["text"] == "*2  3 new*"
+
+
 def test_pieces_end_in_no_entity_and_lose_nothing() -> None:
     text = "a<b>&" * 700
     found = list(pieces(text, 100))
@@ -383,6 +407,7 @@ def test_before_anything_is_posted_nothing_is_in_doubt(wire: SlackWire) -> None:
         ({"is_stranger": True}, None),
         ({"deleted": True}, None),
         ({"is_bot": True}, None),
+        ({"is_app_user": True}, None),
         ({"is_email_confirmed": False}, None),
         ({"id": "U0OTHER"}, None),
         ({"profile": None}, None),
@@ -397,6 +422,19 @@ def test_only_people_of_this_very_slack_are_vouched_for(wire: SlackWire, changes
     assert wire.provider.person("U0NOBODY") is None
 
 
+def test_who_pressed_is_asked_within_the_time_that_slack_gives(wire: SlackWire) -> None:
+    left = list[float]()
+
+    def elsewhere(url: str) -> str:
+        left.append(http_client._running.until - time.monotonic())
+        return wire.elsewhere(url)
+
+    wire.provider._elsewhere = elsewhere
+    wire.provider.person("U0ANNA")
+    assert len(left) == 2
+    assert max(left) <= ASKING_SECONDS < 3
+
+
 def test_only_slacks_own_host_is_answered(wire: SlackWire) -> None:
     wire.provider.reply("https://hooks.slack.com/actions/T1/1/answer", "No <!channel>")
     [(_, body)] = wire.calls
@@ -406,6 +444,7 @@ def test_only_slacks_own_host_is_answered(wire: SlackWire) -> None:
         "https://hooks.slack.com.evil.example/answer",
         "https://x@hooks.slack.com/answer",
         "https://[/",
+        f"https://hooks.slack.com/{'a' * 1_000}",
     ):
         with pytest.raises(MessageDead, match="slack_bad_address"):
             wire.provider.reply(url, "No")

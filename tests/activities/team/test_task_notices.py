@@ -13,22 +13,24 @@ from sqlalchemy import update
 from sqlmodel import select
 
 from activities.accounts import Carrier
-from activities.providers import InDoubt, Outbox
+from activities.providers import InDoubt, Outbox, RetryLater
 from activities.providers.slack import SETTLES
 from activities.sending.breakers import Breakers
-from activities.team.task_notices import TRIES, Desk, TaskTeller, read_value, tell
+from activities.sending.watch import UNASKED
+from activities.team.task_notices import MOST_TEXT, TRIES, Desk, TaskTeller, read_value, tell
 from crm.privacy.erasure import erase_person
 from crm.sales import tasks
 from journeys.changes import CreateTask
 from locales import translator
 from models import ChatPost, Contact, Database, Member, OutboxItem, Task, TaskNotice, new_id
 from tests.activities.providers.test_slack import ANNA, NOW, SCOPES, SlackWire, chat
-from workspace import settings
+from workspace import settings, stopped_accounts
 from workspace import task_notices as rows
 from workspace.members import change_member
 
 BEN = {"id": "U0BEN", "team_id": "T0001", "profile": {"email": "ben@example.org"}}
 URL = "https://m.example"
+NOBODY = (503, dict[str, str](), b"")
 
 
 @dataclass
@@ -275,15 +277,94 @@ def test_a_rate_limit_is_waited_for(team: Team) -> None:
     assert len(team.wire.posted) == 1
 
 
+def test_a_notice_that_never_goes_through_is_given_up(team: Team) -> None:
+    team.task()
+    pauses = list[timedelta]()
+    for _ in range(TRIES):
+        team.wire.next = (429, {}, b"")
+        team.tell()
+        [notice] = team.notices()
+        pauses.append(notice.next_at - team.now())
+        team.wire.now = notice.next_at
+    assert (notice.state, notice.code) == ("failed", "slack_ratelimited")
+    assert pauses[:3] == [timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=2)]
+    assert timedelta(hours=8) < sum(pauses, timedelta()) < timedelta(hours=9)
+
+
+def test_what_nobody_can_say_anything_about_is_uncertain_in_the_end(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lookup(_: str) -> None:
+        raise RetryLater("slack_not_in_channel", timedelta(hours=1))
+
+    team.task()
+    team.wire.fail(InDoubt)
+    monkeypatch.setattr(team.wire.provider, "lookup", lookup)
+    for _ in range(TRIES + 1):
+        team.tell()
+        team.wire.now += timedelta(hours=1)
+    assert ([one.state for one in team.notices()], len(team.wire.posted)) == (["uncertain"], 1)
+
+
+def test_only_calls_in_a_row_that_find_nobody_stop_the_account(team: Team) -> None:
+    for reply in (NOBODY, NOBODY, None, NOBODY, NOBODY):
+        team.wire.next = reply
+        team.task()
+        team.tell()
+    with team.db.read() as session:
+        assert stopped_accounts.listed(session) == []
+    team.wire.next = NOBODY
+    team.task()
+    team.tell()
+    with team.db.read() as session:
+        assert [one.code for one in stopped_accounts.listed(session)] == ["slack_http_503"]
+
+
+def test_a_message_that_could_not_be_changed_is_changed_later(team: Team) -> None:
+    task = team.task(description="x" * 1_900)
+    team.tell()
+    assert len(team.read()[2]) == MOST_TEXT
+    with team.db.write() as session:
+        tasks.cancel(session, task, "test", NOW)
+    team.wire.service.replies = [(200, {}, b'{"ok": false, "error": "invalid_auth"}')]
+    team.tell()
+    assert len(team.notices()) == 1
+    team.wire.now += timedelta(minutes=15)
+    team.tell()
+    assert (team.read()[2], team.notices()) == ("This task was cancelled.", [])
+
+
 def test_a_refused_account_is_stopped_and_waited_for(team: Team) -> None:
     team.task()
     team.wire.next = (200, {}, b'{"ok": false, "error": "invalid_auth"}')
     team.tell()
     assert [(one.state, one.code) for one in team.notices()] == [("waiting", "slack_invalid_auth")]
     calls = len(team.wire.calls)
-    team.wire.now += timedelta(seconds=1)
-    team.tell()
+    for _ in range(4):
+        team.wire.now += timedelta(seconds=10)
+        team.tell()
     assert len(team.wire.calls) == calls
+    with team.db.write() as session:
+        [stopped] = stopped_accounts.listed(session)
+        assert stopped.next_probe_at < team.now() - UNASKED, "so the keeper asks whether it works"
+        stopped_accounts.works(session, stopped.account)
+    team.wire.now += timedelta(minutes=1)
+    team.tell()
+    assert [one.state for one in team.notices()] == ["sent"]
+
+
+def test_a_message_of_a_stopped_account_is_changed_later(team: Team) -> None:
+    task = team.task()
+    team.tell()
+    with team.db.write() as session:
+        stopped_accounts.stop(session, "slack.main", "slack_unreachable", team.now())
+        tasks.cancel(session, task, "test", NOW)
+    team.wire.now += timedelta(seconds=10)
+    team.tell()
+    assert team.read()[2] == ""
+    with team.db.write() as session:
+        stopped_accounts.works(session, "slack.main")
+    team.wire.now += timedelta(seconds=10)
+    team.tell()
+    assert (team.read()[2], team.notices()) == ("This task was cancelled.", [])
 
 
 def test_a_member_without_an_account_there_is_told_nothing(team: Team) -> None:
