@@ -93,7 +93,7 @@ def known(session: Session) -> Known:
 
 
 def changed(session: Session) -> None:
-    """Tells every process that a segment was made, changed or deleted, when this transaction commits."""
+    """Tells every process that segments were made, changed or deleted, when this transaction commits; until then whoever else changes some waits."""
     session.flush()
     bump(session, SEGMENTS)
 
@@ -210,8 +210,7 @@ def _load(session: Session, number: int) -> Known:
 
 
 def _ranks(asks: Mapping[str, list[str]]) -> dict[str, int]:
-    """Key -> how deep its rule leads into others. There are no circles (`crm.segments.segments.refuse_circle`); whatever hangs on one would have rank 0 or
-    little more."""
+    """Key -> how deep its rule leads into others. There are no circles (`crm.segments.segments.read_rule`)."""
     inner = {key: {one.removeprefix(of_segment("")) for one in topics} & asks.keys() for key, topics in asks.items()}
     outer: dict[str, list[str]] = {key: [] for key in asks}
     for key, asked in inner.items():

@@ -18,6 +18,7 @@ from activities.rendering import filters, rules
 from activities.rendering.faults import Fault, Lines, Remark
 from activities.rendering.sandbox import TAGS, Sandbox
 from activities.rendering.tokens import Swapped
+from journeys.contact_rules import Askable
 
 HTML = Sandbox(autoescape=True, filters=filters.ALL)
 TEXT = Sandbox(autoescape=False, filters=filters.ALL)
@@ -56,7 +57,7 @@ def compiled(source: str, html: bool) -> Template:
 
 
 def faults(
-    swapped: Swapped, source: str, lines: Lines, pools: Collection[str] | None = None, askable: rules.Askable | None = None
+    swapped: Swapped, source: str, lines: Lines, pools: Collection[str] | None = None, askable: Askable | None = None
 ) -> Iterator[Fault]:
     """Every fault of the Jinja in `source`, or only the first where it cannot be parsed. `pools`: the coupon pools that there are, `askable`: what rules
     may ask for; None: not known."""

@@ -19,8 +19,8 @@ from activities.rendering.components import COMPONENTS
 from activities.rendering.faults import Fault, Lines, Remark, issue
 from activities.rendering.languages import serving
 from activities.rendering.markup import VOID, Element, Text, read_pieces
-from activities.rendering.rules import Askable
 from activities.rendering.tokens import Swapped, swap
+from journeys.contact_rules import Askable
 from journeys.errors import Issue
 
 MAX_DEPTH = 5

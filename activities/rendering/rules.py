@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import cache, lru_cache
-from itertools import islice
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, meta, nodes
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from activities.rendering.faults import RenderFailed
-from journeys.catalogue import Catalogue, closest
-from journeys.check import unknown
+from journeys.contact_rules import Askable, checked
 from journeys.errors import Issue
-from journeys.names import names_in_rule
-from journeys.reading import issues_of
-from journeys.rules import Rule, check_rule, holds, parse_rule
+from journeys.rules import Rule, holds, parse_rule
 from journeys.rules.facts import Facts
-from journeys.rules.model import stray_keys
 
 RULE = "rule"
 """The function of templates that asks a rule."""
@@ -35,15 +29,6 @@ ANSWERS = "rules"
 """Under this name what is filled in holds key of a rule -> whether it holds."""
 MAX_RULES = 20
 """Different ones in one language of a template: each event that one asks for is a question to the database, for every message."""
-MAX_STRAY = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Askable:
-    """What rules may ask for: fields and events, and of other nouns (segment, purpose, score, topic) the names there are."""
-
-    catalogue: Catalogue
-    names: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 def calls(tree: nodes.Node) -> Iterator[nodes.Call]:
@@ -111,24 +96,8 @@ _NO_RUN = "In a template a rule asks for the contact alone; for what a run bring
 
 def wrong(data: Any, askable: Askable | None) -> Iterator[Issue]:
     """What is wrong with one rule; `field` is the place in it."""
-    try:
-        rule = parse_rule(data)
-    except ValidationError as error:
-        yield from issues_of(error, data, schema=_schema())
-        return
-    for place, key, known in islice(stray_keys(data), MAX_STRAY):
-        values = {"key": key[:64], "known": ", ".join(known)}
-        yield Issue(code="rule_key", text="A rule knows no “{key}” here; expected {known}.", values=values, field=place)
-    if askable is not None:
-        for issue in check_rule(rule, askable.catalogue, None, "", scope="contact"):
-            yield issue.model_copy(update={"text": _NO_RUN}) if issue.code == "rule.needs_run" else issue
-        yield from _unknown(rule, dict(askable.names))
-
-
-def _unknown(rule: Rule, known: Mapping[str, Collection[str]]) -> Iterator[Issue]:
-    for path, noun, name in names_in_rule(rule, ""):
-        if noun in known and name not in known[noun]:
-            yield unknown(noun, name, closest(name, known[noun]), None, path)
+    for issue in checked(data, askable)[1]:
+        yield issue.model_copy(update={"text": _NO_RUN}) if issue.code == "rule.needs_run" else issue
 
 
 def answers(rules: Mapping[str, str], facts: Facts, as_of: datetime) -> dict[str, Any]:
@@ -138,11 +107,6 @@ def answers(rules: Mapping[str, str], facts: Facts, as_of: datetime) -> dict[str
         RenderFailed: a rule that this version of the product cannot read.
     """
     return {ANSWERS: {key: holds(_read(text), facts, as_of) for key, text in rules.items()}} if rules else {}
-
-
-@cache
-def _schema() -> Mapping[str, Any]:
-    return TypeAdapter(Rule).json_schema()
 
 
 @lru_cache(maxsize=2048)

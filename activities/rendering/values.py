@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 from activities.rendering import jinja
 from activities.rendering.faults import Fault, Lines
-from activities.rendering.rules import Askable
 from activities.rendering.tokens import Swapped, swap
 from journeys.channels import Approved
+from journeys.contact_rules import Askable
 
 MOST_VALUES = 50
 _NUMBER = re.compile(r"[1-9][0-9]?")

@@ -20,14 +20,14 @@ from sqlmodel import col, select
 from activities.rendering import INLINE, Library, Partial, RenderBusy, Renderer, digest
 from activities.rendering.jinja import COUPON
 from activities.rendering.partials import MAX_DEPTH, mentioned, sources_of
-from activities.rendering.rules import RULE, Askable
-from crm.catalogue import load_catalogue
+from activities.rendering.rules import RULE
 from crm.coupons import pools
-from crm.segments import segments
+from crm.rules.askable import askable
+from journeys.contact_rules import Askable
 from journeys.errors import Invalid, Issue
 from models import Database, Template, TemplateVersion
 from storage import freshness
-from workspace import audit, settings
+from workspace import audit
 
 AT_ONCE = 100
 """Templates brought up in one act."""
@@ -103,13 +103,6 @@ def _pools(session: Session, variants: Mapping[str, Any], included: Iterable[str
 def _askable(session: Session, variants: Mapping[str, Any], included: Iterable[str] = ()) -> Askable | None:
     """What rules may ask for, where a text asks one."""
     return askable(session) if _says(RULE, variants, included) else None
-
-
-def askable(session: Session) -> Askable:
-    """What rules of templates may ask for in this workspace."""
-    offered = (("purpose", settings.Purposes), ("score", settings.ScoreGroups), ("topic", settings.Topics))
-    names = ((noun, frozenset(settings.load(session, kind).offers())) for noun, kind in offered)
-    return Askable(load_catalogue(session), (*names, ("segment", segments.keys(session))))
 
 
 def _says(word: str, variants: Mapping[str, Any], included: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -15,9 +15,8 @@ from api.auth.access import Actor, needs
 from api.http.errors import ADMIN, CHANGE, ONE
 from api.http.json_body import JsonRoute
 from api.http.paging import Cursor, Id, Limit, Page
-from api.server import TheServer
+from api.server import Server, TheServer
 from crm.segments import members, questions, segments
-from engine.engine import Engine
 from engine.enrolment.routing import route
 from engine.versions.uses import refuse_used_segment, uses_of
 from models import Event, Segment
@@ -277,23 +276,13 @@ def list_segment_members(
 @router.post("/segments/{key}/members", summary="Put contacts on a list", status_code=204, responses=CHANGE)
 def add_segment_members(key: Key, body: Contacts, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> None:
     """Who is on it stays; contacts that do not exist, or no longer, are passed over. 409 where a rule decides."""
-    now = server.engine.clock.now()
-    with server.engine.db.write() as session:
-        ids = [person_of(session, id) for id in body.contacts]
-        moved = segments.put_in(session, key, ids, actor.id, now, silent=body.silent)
-        wakeups = _routed(server.engine, session, moved, now)
-    server.wake(wakeups)
+    _move(segments.put_in, key, body, server, actor)
 
 
 @router.post("/segments/{key}/members/remove", summary="Take contacts from a list", status_code=204, responses=CHANGE)
 def remove_segment_members(key: Key, body: Contacts, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> None:
     """Who is not on it is passed over. 409 where a rule decides."""
-    now = server.engine.clock.now()
-    with server.engine.db.write() as session:
-        ids = [person_of(session, id) for id in body.contacts]
-        moved = segments.take_out(session, key, ids, actor.id, now, silent=body.silent)
-        wakeups = _routed(server.engine, session, moved, now)
-    server.wake(wakeups)
+    _move(segments.take_out, key, body, server, actor)
 
 
 @router.get("/segments/{key}/growth", summary="How a segment grew", responses=ONE)
@@ -356,5 +345,10 @@ def list_contact_segments(id: Id, server: TheServer, actor: Annotated[Actor, nee
     return Memberships(items=[Membership.model_validate(one) for one in found])
 
 
-def _routed(engine: Engine, session: Session, events: list[Event], now: datetime) -> Any:
-    return route(engine, session, events, now, careful=True)
+def _move(move: Callable[..., list[Event]], key: str, body: Contacts, server: Server, actor: Actor) -> None:
+    now = server.engine.clock.now()
+    with server.engine.db.write() as session:
+        ids = [person_of(session, id) for id in body.contacts]
+        events = move(session, key, ids, actor.id, now, silent=body.silent)
+        wakeups = route(server.engine, session, events, now, careful=True)
+    server.wake(wakeups)

@@ -159,9 +159,12 @@ class Writing(Publisher):
 
 
 def count(context: PageContext, raw: Mapping[str, Any], key: str) -> Found:
-    """Whom a rule would find now, asked as long as it may take. Writes nothing."""
+    """Whom a rule would find now, asked as long as it may take. Writes nothing.
+
+    Raises: NotAllowed, Unauthorized: the role or the session has gone since the page was opened.
+    """
     try:
-        context = allowed_to_look(context)
+        allowed(context, "segment.change", reading=True)
         with context.engine.db.read() as session:
             rule = segments.read_rule(session, raw, key)
             counted = questions.count(session, rule, context.app.now(), MOST_SECONDS)
@@ -170,12 +173,6 @@ def count(context: PageContext, raw: Mapping[str, Any], key: str) -> Found:
     except Invalid as error:
         return Found(issues=error.issues, refused="" if error.issues else error.say(context.t.translate))
     return Found(counted.count, [(id, names.get(id, "")) for id in counted.sample])
-
-
-def allowed_to_look(context: PageContext) -> PageContext:
-    """Raises: NotAllowed, Unauthorized: the role or the session has gone since the page was opened."""
-    allowed(context, "segment.change", reading=True)
-    return context
 
 
 def readable(raw: Mapping[str, Any] | None) -> Rule | None:

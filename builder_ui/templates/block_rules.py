@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from activities.rendering import jinja, rules
 from activities.rendering.faults import Fault
 from activities.rendering.tokens import swap
-from activities.templates import partials
 from builder_ui.builder import lookups
 from builder_ui.builder.draft import replaced
 from builder_ui.builder.lookups import Lookups
@@ -27,6 +26,8 @@ from builder_ui.kit.context import PageContext
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html
+from crm.rules.askable import askable
+from journeys.contact_rules import Askable
 from journeys.errors import Issue
 from journeys.rules import parse_rule
 
@@ -44,7 +45,7 @@ class Asked:
 
     rule: Any
     lookups: Lookups
-    askable: rules.Askable
+    askable: Askable
     moved: int = 0
     issues: list[Issue] = field(default_factory=list)
 
@@ -66,7 +67,7 @@ class Asked:
 def ask(context: PageContext, condition: str) -> Asked:
     """The rule that a condition asks, ready to be edited; a new one where it asks none."""
     with context.engine.db.read() as session:
-        return Asked(jinja.rule_in(condition), lookups.load(session, context.t), partials.askable(session))
+        return Asked(jinja.rule_in(condition), lookups.load(session, context.t), askable(session))
 
 
 def said(t: Translator, source: str, answers: Mapping[str, bool]) -> dict[str, dict[str, Any]]:

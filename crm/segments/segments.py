@@ -7,18 +7,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm.catalogue import load_catalogue
 from crm.jobs import add_job
+from crm.rules.askable import askable
 from crm.segments import members
 from crm.segments.evaluation import FILLING, tell
+from journeys.contact_rules import checked
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.keys import key_of
-from journeys.rules import DictFacts, Rule, check_rule, holds, parse_rule, topics
+from journeys.rules import DictFacts, Rule, holds, topics
 from journeys.rules.fields import CONTACT_COLUMNS
 from journeys.spelling import one_line
 from journeys.topics import ENTERED, LEFT, of_segment
@@ -86,21 +86,20 @@ def create(
         Invalid: lists every problem of name, key and rule, also a circle of segments.
         Conflict: the key is taken, or there are `MOST`.
     """
-    segment_marks.changed(session)  # whoever else changes segments waits: limits, keys and circles are asked of what is committed
+    segment_marks.changed(session)  # whoever else changes segments waits, so limits, keys and circles are asked of what is committed
     present = keys(session)
     if len(present) >= MOST:
         raise Conflict("Expected at most {limit} segments.", limit=MOST)
     if key in present:
         raise Conflict("There is a segment “{key}” already.", key=key)
     key = key or key_of(name, set(present), "segment", "-")
-    row = Segment(key=key, name=_line(name), description=_line(description), created_at=now, created_by=by[:120], updated_at=now)
+    row = Segment(key=key, name=one_line(name), description=one_line(description), created_at=now, created_by=by[:120], updated_at=now)
     row.kind = "static" if rule is None else "live"
     _refuse([*_problems(row)])
     if rule is not None:
         _take_rule(session, row, rule)
     session.add(row)
     session.flush()
-    segment_marks.changed(session)
     record(session, by, "segment.create", f"segment:{key}", {"name": row.name, "kind": row.kind})
     if rule is not None:
         _fill(session, row, by, now, announce)
@@ -124,10 +123,9 @@ def change(
         NotFound. Invalid: lists every problem. Conflict: a list kept by hand gets no rule.
     """
     row = _locked(session, key)
-    segment_marks.changed(session)  # as in `create`: what was asked before may have changed while we waited
     before = {"name": row.name, "description": row.description}
-    row.name = row.name if name is None else _line(name)
-    row.description = row.description if description is None else _line(description)
+    row.name = row.name if name is None else one_line(name)
+    row.description = row.description if description is None else one_line(description)
     _refuse([*_problems(row)])
     asks_anew = rule is not None and rule != row.rule
     if asks_anew and row.kind == "static":
@@ -137,7 +135,6 @@ def change(
         row.version += 1
     row.updated_at = now
     session.add(row)
-    segment_marks.changed(session)
     told = {field: value for field, value in before.items() if getattr(row, field) != value}
     record(session, by, "segment.change", f"segment:{key}", {"before": told, "version": row.version})
     if asks_anew:
@@ -155,8 +152,6 @@ def refill(session: Session, key: str, by: str, now: datetime) -> Segment:
     if row.kind == "static":
         raise Conflict("This segment is a list kept by hand: there is no rule to ask.")
     row.version += 1
-    session.add(row)
-    segment_marks.changed(session)
     _fill(session, row, by, now, announce=False)
     return row
 
@@ -169,7 +164,6 @@ def remove(session: Session, key: str, by: str, now: datetime) -> None:
         NotFound. Conflict, with the list (`segments`): other segments ask for it.
     """
     row = _locked(session, key)
-    segment_marks.changed(session)
     asking = used_by(session, key)
     if asking:
         raise Conflict(
@@ -177,7 +171,6 @@ def remove(session: Session, key: str, by: str, now: datetime) -> None:
         )
     row.key, row.state, row.rule, row.topics = f"~{row.id}", EMPTYING, None, []
     session.add(row)
-    segment_marks.changed(session)
     record(session, by, "segment.delete", f"segment:{key}", {"name": row.name})
     add_job(session, EMPTY, f"segment:{key}", {"segment": row.id}, by, now, members.count(session, id_of(row)))
 
@@ -241,12 +234,11 @@ def read_rule(session: Session, rule: Mapping[str, Any], key: str = "") -> Rule:
     Raises:
         Invalid: lists every problem, with its place (`rule.rules.0.field`).
     """
-    try:
-        parsed = parse_rule(rule)
-    except ValidationError as error:
-        raise Invalid("This is no rule.", [*_unreadable(error)]) from None
-    issues = [one for one in check_rule(parsed, load_catalogue(session), None, "rule", scope="contact") if one.severity == "error"]
-    _refuse([*issues, *_unknown(session, parsed), *_circle(session, parsed, key)])
+    parsed, issues = checked(rule, askable(session), "rule")
+    wrong = [one for one in issues if one.severity == "error"]
+    if parsed is None:
+        raise Invalid("This is no rule.", wrong)
+    _refuse([*wrong, *_circle(session, parsed, key)])
     return parsed
 
 
@@ -264,13 +256,6 @@ def hangs_on(rule: Rule) -> frozenset[str]:
 
 _ANY = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 """Of somebody of whom nothing is known, time changes nothing."""
-
-
-def _unknown(session: Session, rule: Rule) -> Iterator[Issue]:
-    present = keys(session)
-    for key in _asked(topics(rule)):
-        if key not in present:
-            yield Issue(code="unknown_segment", text="There is no segment “{name}”.", values={"name": key}, field="rule")
 
 
 def _circle(session: Session, rule: Rule, key: str) -> Iterator[Issue]:
@@ -310,12 +295,6 @@ def _asked(topics: Iterable[str]) -> Iterator[str]:
     return (topic.removeprefix(prefix) for topic in sorted(topics) if topic.startswith(prefix))
 
 
-def _unreadable(error: ValidationError) -> Iterator[Issue]:
-    for wrong in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
-        place = ".".join(("rule", *(str(part) for part in wrong["loc"] if not str(part)[:1].isupper())))
-        yield Issue(code="unreadable", text="This cannot be read.", field=place)
-
-
 # What is shared
 
 
@@ -323,7 +302,6 @@ def _fill(session: Session, row: Segment, by: str, now: datetime, announce: bool
     input = {"segment": row.id, "version": row.version, "announce": announce}
     row.state, row.fill_job = FILLING, add_job(session, FILL, f"segment:{row.key}", input, by, now).id
     session.add(row)
-    segment_marks.changed(session)
 
 
 def _locked(session: Session, key: str) -> Segment:
@@ -333,11 +311,8 @@ def _locked(session: Session, key: str) -> Segment:
     )
     if found is None or found.state == EMPTYING:
         raise NotFound("There is no segment “{key}”.", key=key[:64])
+    segment_marks.changed(session)  # as in `create`: what was asked before may have changed while we waited
     return found
-
-
-def _line(text: str) -> str:
-    return one_line(text)
 
 
 def _problems(row: Segment) -> Iterator[Issue]:

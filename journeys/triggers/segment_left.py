@@ -1,38 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from journeys.topics import LEFT, of_segment
-from journeys.triggers.trigger import Happened, Phrases, Trigger
-from journeys.types import Key
-
-if TYPE_CHECKING:
-    from journeys.rules.facts import Facts
+from journeys.topics import LEFT
+from journeys.triggers.segment import SegmentTrigger
+from journeys.triggers.trigger import Phrases
 
 
-class SegmentLeftTrigger(Trigger):
+class SegmentLeftTrigger(SegmentTrigger):
     """Enters when the contact is no longer in a segment. Whom an import or a change of the segment's rule takes out does not enter."""
 
     label = "Leaves a segment"
-    example = {"segment": "vip"}
-    event: ClassVar[str] = LEFT
+    event = LEFT
 
     type: Literal["segment_left"] = "segment_left"
-    segment: Key = Field(title="Segment", json_schema_extra={"widget": "segment", "names": "segment"})
-
-    def topics(self) -> Collection[str]:
-        return (of_segment(self.segment),)
-
-    def fires(self, event: Happened, facts: Facts, as_of: datetime) -> bool:
-        return event.type == "system" and event.name == self.event and event.properties.get("segment") == self.segment
-
-    @property
-    def event_name(self) -> str | None:
-        return self.event
 
     def sentence(self, t: Phrases) -> str:
         return t("When a contact leaves the segment *{segment}*", segment=self.segment)

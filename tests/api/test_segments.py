@@ -79,10 +79,17 @@ def test_what_is_wrong_is_said_with_its_place(admin: TestClient) -> None:
         {"segment": "nowhere"},
         {"event": ""},
         {"message": "opened", "node": "x"},
+        {"score": "luck", "operator": ">", "value": 1},
+        {"consent": "email", "purpose": "fun", "value": "granted"},
+        {"topic": "nowhere", "value": "withdrawn"},
     ):
         refused = admin.post(SEGMENTS, json={"name": "Wrong", "rule": rule})
         assert refused.status_code == 422, rule
         assert '"rule' in refused.text, refused.text
+    [near] = admin.post(SEGMENTS, json={"name": "Wrong", "rule": {"rules": [VIP, {"segment": "onee"}]}}).json()["error"]["details"][
+        "issues"
+    ]
+    assert (near["field"], "Did you mean “one”?" in near["message"]) == ("rule.rules.1.segment", True)
     assert admin.post(SEGMENTS, json={"name": "Two", "key": "two"}).status_code == 409
     assert admin.post(f"{SEGMENTS}/one/members", json={"contacts": ["x"]}).status_code == 409
     kept = admin.delete(f"{SEGMENTS}/one")

@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from activities.rendering import INLINE, Library, Marks, RenderBusy, RenderFailed, RenderLimits, RenderPool, answered, link_digest, rules
+from activities.rendering import INLINE, Library, Marks, RenderBusy, RenderFailed, RenderLimits, RenderPool, answered, link_digest
 from activities.rendering.pool import ATTEMPTS, KEPT
 from activities.templates.layouts import layouts
 from activities.templates.samples import CONTACT, EVENT, made_up
 from journeys.catalogue import Catalogue
+from journeys.contact_rules import Askable
 from journeys.errors import Invalid
 from journeys.rules import DictFacts
 
@@ -60,7 +61,7 @@ def all_started(pool: RenderPool) -> list[int]:
 
 
 def test_rules_are_read_and_answered_as_they_are_here(pool: RenderPool) -> None:
-    known, texts = Library(askable=rules.Askable(Catalogue.built_in())), {"en": {"text": "{% if rule({'tag': 'vip'}) %}vip{% endif %}"}}
+    known, texts = Library(askable=Askable(Catalogue.built_in())), {"en": {"text": "{% if rule({'tag': 'vip'}) %}vip{% endif %}"}}
     found = pool.compile_template(texts, "sms", library=known)
     assert found.to_json() == INLINE.compile_template(texts, "sms", library=known).to_json()
     for tags, text in ((["vip"], "vip"), ([], "")):

@@ -11,12 +11,13 @@ import pytest
 from activities.rendering import CompiledTemplate, Library, Partial, RenderFailed, answered, compile_template, render, render_text, rules
 from activities.rendering.jinja import HTML, rule_in
 from journeys.catalogue import Catalogue
+from journeys.contact_rules import Askable
 from journeys.errors import Invalid, Issue
 from journeys.rules import DictFacts
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 VIP = {"combinator": "and", "rules": [{"field": "lifecycle_stage", "operator": "=", "value": "customer"}, {"tag": "vip"}]}
-CATALOGUE = Library(askable=rules.Askable(Catalogue.built_in(), (("segment", frozenset({"regulars"})),)))
+CATALOGUE = Library(askable=Askable(Catalogue.built_in(), (("segment", frozenset({"regulars"})),)))
 
 
 def mail(condition: str, inside: str = "<mj-text>only some</mj-text>") -> dict[str, dict[str, str]]:
@@ -96,13 +97,13 @@ def test_rules_are_bounded() -> None:
 def test_a_partial_brings_its_rules_along() -> None:
     inside = mail(rules.written(VIP))["default"]["mjml"].split("<mj-column>")[1].split("</mj-column>")[0]
     piece = Partial("hint", 3, (("default", inside),))
-    library = Library((piece,), ("hint",), askable=rules.Askable(Catalogue.built_in()))
+    library = Library((piece,), ("hint",), askable=Askable(Catalogue.built_in()))
     template = compile_template(mail("contact.plan", '<mj-include path="partial:hint" />'), "email", library=library)
     assert list(template.variants["default"].rules.values()) == [rules.text_of(VIP)]
     broken = Library(
         (Partial("hint", 3, (("default", inside.replace("lifecycle_stage", "stagee")),)),),
         ("hint",),
-        askable=rules.Askable(Catalogue.built_in()),
+        askable=Askable(Catalogue.built_in()),
     )
     with pytest.raises(Invalid, match=r"In the partial “hint”, included in line 3: In the rule at “rules.0.field”: There is no field"):
         compile_template(mail("contact.plan", '<mj-include path="partial:hint" />'), "email", library=broken)

@@ -14,7 +14,7 @@ from crm.imports.columns import Person
 from crm.people import identity, profile
 from crm.people.merge import merge
 from crm.segments import evaluation, fill, segments
-from journeys.errors import Invalid
+from journeys.errors import Conflict, Invalid
 from journeys.topics import MOST_FIELDS
 from models import Database, Job, Segment, SegmentFlip
 from storage import segment_marks
@@ -75,6 +75,23 @@ def test_whose_instant_has_come_is_asked_however_much_is_marked(session: Session
     segment_marks.mark(session, crowd, ("event:Order Completed",), now)
     assert evaluation.waiting(session, now)[0] == anna
     assert len(evaluation.waiting(session, now)) == evaluation.PAGE
+    evaluation.postpone(session, anna, now + evaluation.AGAIN)
+    assert anna not in evaluation.waiting(session, now), "who cannot be asked holds up nobody"
+
+
+def test_a_list_kept_by_hand_gets_no_rule_and_is_not_filled(session: Session, now: datetime) -> None:
+    segments.create(session, "Guests", None, "test", now)
+    with pytest.raises(Conflict, match="kept by hand"):
+        segments.change(session, "guests", "test", now, rule=BOUGHT)
+    with pytest.raises(Conflict, match="kept by hand"):
+        segments.refill(session, "guests", "test", now)
+
+
+def test_there_is_a_limit_of_segments(session: Session, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MOST", 1)
+    segments.create(session, "Buyers", BOUGHT, "test", now)
+    with pytest.raises(Conflict, match="at most 1 segments"):
+        segments.create(session, "Others", BOUGHT, "test", now)
 
 
 @pytest.mark.parametrize("wake", [True, False])

@@ -232,6 +232,15 @@ def test_no_event_is_told_while_a_segment_is_filled_and_each_is_told_once_after(
     assert members.count(session, segments.id_of(row)) == 0
 
 
+def test_a_fill_of_a_rule_that_has_changed_is_over_at_once(session: Session, contact: str, now: datetime) -> None:
+    append_event(session, contact, "track", "Order Completed", {}, now)
+    row = segments.create(session, "Buyers", {"event": "Order Completed"}, "test", now)
+    old = session.get_one(Job, row.fill_job)
+    segments.change(session, "buyers", "test", now, rule={"event": "Refunded"})
+    assert fill.fill_page(session, old, now) == fill.Filled(None)
+    assert row.state == "filling", "the new rule's own fill ends it"
+
+
 def test_a_fill_that_announces_tells_once_of_everybody_whoever_comes_first(session: Session, make_contact: Any, now: datetime) -> None:
     first, other = make_contact("a"), make_contact("b")
     row = segments.create(session, "Buyers", {"event": "Order Completed"}, "test", now, announce=True)

@@ -27,11 +27,12 @@ from journeys.rules import parse_rule
 from journeys.rules.terms import TERMS
 from models import Job, SegmentMember
 from storage.events import append_event
+from workspace import settings
 
 PRO = {"field": "plan", "operator": "=", "value": "pro"}
 CITY = {"field": "home.city", "operator": "=", "value": "Bern"}
 KNOWN = {"field": "email", "operator": "notNull"}
-GRANTED = {"consent": "email", "purpose": "news", "value": "granted"}
+GRANTED = {"consent": "email", "purpose": "newsletter", "value": "granted"}
 NEWS = {"topic": "news", "value": "granted"}
 FIT = {"score": "fit", "operator": ">=", "value": 5}
 BOUGHT = {"event": "Order Completed"}
@@ -127,14 +128,14 @@ WRITES: list[tuple[dict[str, Any], Act | None, Act]] = [
     (FIT, None, lambda town: scores.change_score(town.session, town.anna, "fit", 9, False, "test", town.now)),
     (FIT, None, joined),
     (FIT, joined, Town.undo),
-    (GRANTED, None, lambda town: town.says("email", "news")),
-    (GRANTED, lambda town: town.says("email", "news"), lambda town: town.says("email", "news", "withdrawn")),
+    (GRANTED, None, lambda town: town.says("email", "newsletter")),
+    (GRANTED, lambda town: town.says("email", "newsletter"), lambda town: town.says("email", "newsletter", "withdrawn")),
     (
         GRANTED,
-        lambda town: town.says("email", "news"),
+        lambda town: town.says("email", "newsletter"),
         lambda town: consent.object_all(town.session, town.anna, town.now, source="test"),
     ),
-    (GRANTED, None, lambda town: town.file(consents=[consented("email", "news")])),
+    (GRANTED, None, lambda town: town.file(consents=[consented("email", "newsletter")])),
     (NEWS, None, lambda town: town.says("topic", "news")),
     (NEWS, None, lambda town: town.file(consents=[consented("topic", "news")])),
     (BOUGHT, None, lambda town: town.event("Order Completed")),
@@ -153,6 +154,7 @@ def town(session: Session, make_contact: Any, now: datetime) -> Town:
     segments.create(session, "List", None, "test", now)
     for name in ("plan", "home.city"):
         declare_field(session, name, "string", now)
+    settings.put(session, "topics", {"topics": [{"key": "news", "english": "News", "german": "Neues"}]}, "test", now)
     return Town(session, anna, ben, now)
 
 
