@@ -35,8 +35,8 @@ ROUTE_NAMES: Mapping[str, str] = {
 """What an account can be chosen for -> what it is called, in the order in which pages show it."""
 TITLE = "Provider accounts"
 LEAD = (
-    "Accounts send your messages. If one refuses messages or does not answer, its messages wait; one at a time is "
-    "tried every few seconds, and all are sent automatically once it works again. None is lost; "
+    "Accounts send your messages. If one refuses messages or does not answer, the others of its channel stand in. Where there "
+    "are none, its messages wait; one at a time is tried every few seconds, and all are sent automatically once it works again. None is lost; "
     "messages that have waited as long as their journey allows fail."
 )
 NOBODY = "Outbox (messages stay here and are not delivered)"
@@ -124,7 +124,7 @@ def cells(context: PageContext, data: Data, row: ProviderAccount) -> list[Elemen
     return [
         html.a({"href": address}, html.strong(row.account)) if context.may("account.manage") else html.strong(row.account),
         t(kind.label) if kind else html.code(row.provider),
-        html._(*[html.span({"key": str(n)}, ", " if n else "", one) for n, one in enumerate(carries)]) if carries else "–",
+        ", ".join(carries) or "–",
         tested(context, row),
         html.a({"href": address, "className": "button"}, t("Edit")) if context.may("account.manage") else "",
     ]

@@ -86,7 +86,7 @@ def form(context: PageContext, name: str, plan: Plan | None, acts: Acts) -> Elem
         forms.Field("a_day", t("Maximum messages a day"), "number", _said(known.a_day), least=1, greatest=MOST, hint=t("Leave empty for no limit.")),
         forms.Field("warm_up_from", t("Warm-up begins on"), "date", begins, hint=t("Leave empty for no warm-up. For a new domain: the day of its first mailing.")),
         forms.Field("first", t("Messages on the first day"), "number", _said(known.first), least=1, greatest=MOST, hint=t("50 are common.")),
-        forms.Field("growth", t("More each day, in percent"), "number", _said(known.growth), least=1, greatest=MOST_GROWTH, hint=t("With 50, a volume of 50 has grown to 1,000 after eight days.")),
+        forms.Field("growth", t("More each day, in percent"), "number", _said(known.growth), least=1, greatest=MOST_GROWTH, hint=t("With 50, a volume of 50 has grown beyond 1,000 after eight days.")),
     ]  # fmt: skip
     generation = repr(plan)
     done = "Saved. The change applies within a second."

@@ -471,7 +471,7 @@ class Writing(AutosavingEditor):
         async with self._working:
             await self._keep()
             if self.status == "saved":
-                await self._act_on(*self._saving())
+                await self._act_on(*self._saving(), "Not saved as a version: {problem}")
             await self._prove()
         self.tell("head", "feed", "proof", "side")
 
@@ -509,8 +509,8 @@ class Writing(AutosavingEditor):
         self.versions = []
         return {"number": saved.number}
 
-    async def _act_on(self, done: str, do: Callable[[], dict[str, Any]]) -> None:
-        """One act in a thread, its role checked before, and what came of it as a notice."""
+    async def _act_on(self, done: str, do: Callable[[], dict[str, Any]], refused: str = "{problem}") -> None:
+        """One act in a thread, its role checked before, and what came of it as a notice: `done`, or `refused` for what is wrong."""
         try:
             self.notice = (self.t(done, **await asyncio.to_thread(self._with_role, do)), True)
         except NotAllowed:
@@ -519,7 +519,7 @@ class Writing(AutosavingEditor):
             self.status, self.notice = "out", None
         except Invalid as error:
             problems = [issue.say(self.t.translate) for issue in error.issues] or [error.say(self.t.translate)]
-            self.notice = (self.t("Not saved as a version: {problem}", problem=problems[0]), False)
+            self.notice = (self.t(refused, problem=problems[0]), False)
         except Conflict as error:
             if "revision" in error.details:
                 self.status, self.notice = "conflict", None

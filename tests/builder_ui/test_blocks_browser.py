@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from activities.rendering import compile_template, render
+from crm.segments import segments
 from tests.builder_ui.browsing import Enter, complaints
 from tests.builder_ui.test_templates_browser import begin, mail, source, stored
 
@@ -132,6 +133,8 @@ def show_for(page: Page, name: str) -> None:
 def test_a_rule_set_by_mouse_shows_its_block_to_whom_it_holds_for(served: None, enter: Enter, town: Any) -> None:
     page = enter("marketer")
     heard = complaints(page)
+    with town.db.write() as session:
+        segments.create(session, "Everybody who has ordered at least twice since last spring", None, "test", town.now)
     page.set_viewport_size({"width": 1440, "height": 900})
     begin(page, "Blank e-mail", "by-rule")
     page.get_by_label("Subject").fill("Boots")
@@ -143,6 +146,11 @@ def test_a_rule_set_by_mouse_shows_its_block_to_whom_it_holds_for(served: None, 
     editor.get_by_role("button", name="Add a condition: Field").click()
     editor.get_by_label("Field", exact=True).fill("first_name")
     editor.get_by_label("Value", exact=True).fill('Ca"rla')
+    editor.get_by_role("button", name="Add a condition: Segment").click()
+    expect(editor.get_by_label("Segment", exact=True)).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert editor.evaluate("one => one.scrollWidth <= one.clientWidth"), "on a phone it is not cut off, however long a name is"
+    page.set_viewport_size({"width": 1440, "height": 900})
     editor.get_by_role("button", name="Cancel").click()
     expect(page.get_by_label("Show this block")).to_be_visible()
 
