@@ -117,8 +117,8 @@ def chosen(compiled: CompiledTemplate, locales: Iterable[str]) -> tuple[str, Var
 
 
 def answered(compiled: CompiledTemplate, locales: Iterable[str], facts: Facts, as_of: datetime) -> dict[str, Any]:
-    """What `values` hold besides, where the variant that serves `locales` asks rules: which of them hold for the contact of `facts`. Nobody is asked for
-    nothing.
+    """What `values` hold besides, where the variant that serves `locales` asks rules: which of them hold for the contact of `facts`. Without
+    rules `facts` is not read.
 
     Raises:
         RenderFailed: the template has no variant at all, or a rule that nobody can read.

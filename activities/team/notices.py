@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Translate = Callable[[str], str]
 MOST_READERS = 50
 TRIES = 12
-"""Over half a day; then the way is given up."""
+"""Over some eight hours; then the way is given up."""
 CALL_SECONDS = 10.0
 GRACE = timedelta(seconds=15)
 """How much longer than its call a claim holds."""

@@ -632,7 +632,9 @@ def test_accounts_share_a_channel_and_the_old_form_tells_the_first(admin: TestCl
         body = {"accounts": [{"account": name, "share": share} for name, share in line]}
         return admin.put(f"/api/v1/accounts/channels/{channel}", json=body)
 
-    assert share("push", (account, 50), (other, 50)).status_code == 422, "tokens of devices belong to one account"
+    refused = share("push", (account, 50), (other, 50))
+    assert refused.status_code == 422
+    assert "Only one account can send on this channel." in refused.text, "tokens of devices belong to one account"
     assert share("sms", (account, 50), (other, 40)).status_code == 422
     assert share("sms", (account, 100), ("pigeon.nobody", 0)).status_code == 404
     loft.is_there = False

@@ -122,6 +122,9 @@ def test_what_is_no_marketing_has_a_breaker_beside_the_rates(sending: Any) -> No
     LOFTS["alps"].next = SenderStopped("pigeon_ill")
     assert isinstance(sending.effects.breakers.turn(sending.account, 5.0), Stopped), "nobody else tries meanwhile"
     sending.world.now += timedelta(seconds=6)
+    tries = [sending.effects.breakers.turn(sending.account, 5.0) for _ in range(2)]
+    assert [isinstance(one, Stopped) for one in tries] == [False, True], "one at a time"
+    sending.world.now += timedelta(seconds=11)  # whoever tried has died
     assert sending.attempt(waiting[0]) == "retry_later", "the probe"
     assert isinstance(sending.effects.breakers.turn(sending.account, 5.0), Stopped)
     sending.world.now += timedelta(seconds=6)

@@ -178,11 +178,12 @@ def test_the_next_takes_what_the_drawn_one_cannot(sending: Sending, why: str) ->
 
 
 @pytest.mark.parametrize("sending", ["marketing"], indirect=True)
-def test_who_has_no_room_passes_it_by_a_stopped_one_to_the_one_after(sending: Sending) -> None:
+@pytest.mark.parametrize("code", ["pigeon_hawk", "rate_bounces"])
+def test_who_has_no_room_passes_it_by_a_stopped_one_to_the_one_after(sending: Sending, code: str) -> None:
     line = [sending.add(loft) for loft in ("alps", "jura", "eiger")]
     share(sending, *zip(line, (100, 0, 0), strict=True))
     fill(sending, line[0])
-    stop(sending, line[1])
+    stop(sending, line[1], code)
     run = sending.enters()
     assert sending.attempt(run) == "done"
     assert (sending.message(run).account, arrived()) == (line[2], {"alps": 0, "jura": 0, "eiger": 1})

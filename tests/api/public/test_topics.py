@@ -132,6 +132,21 @@ def hidden(page: str) -> dict[str, list[str]]:
     return {"shown": [html.unescape(part.partition('"')[0]) for part in page.split('name="shown" value="')[1:]]}
 
 
+def test_what_was_said_since_the_page_was_opened_is_not_said_again(
+    client: TestClient, engine: Engine, tracking: Tracking, message: Message
+) -> None:
+    def statements() -> int:
+        with engine.db.read() as session:
+            return len(session.scalars(select(Consent).where(col(Consent.channel) == "email")).all())
+
+    address = tracking.preferences_url(message.id)
+    page = client.get(address).text
+    say(engine, message, "email", "marketing", "withdrawn")
+    before = statements()
+    client.post(address, data={"save": "yes", **hidden(page)})
+    assert statements() == before > 0
+
+
 def test_what_happened_since_the_page_was_opened_is_not_answered(
     client: TestClient, engine: Engine, tracking: Tracking, message: Message
 ) -> None:
