@@ -69,7 +69,8 @@ LISTS_OF_EVENTS = (
     "journeys/catalogue.py",
     "journeys/rules/terms/message.py",
     "engine/interpreter/simulate.py",
-    "builder_ui/contacts/detail.py",
+    "builder_ui/contacts/timeline/events.py",
+    "builder_ui/contacts/timeline/lines.py",
 )
 """Where names of events are only listed, shown or played, not written."""
 

@@ -562,6 +562,12 @@ def attribute(t: Translator, value: Any) -> str:
             return text_moment(t, str(value))
 
 
+def short(value: Any, most: int = 120) -> str:
+    """A value as text of at most so many characters."""
+    text = str(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def text_moment(t: Translator, text: str) -> str:
     """A day or an instant stored as ISO text, as the person writes it; anything else as it is."""
     at = dates.read(text)

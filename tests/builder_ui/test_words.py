@@ -20,9 +20,11 @@ from activities.templates.layouts import layouts
 from builder_ui import exports, tour
 from builder_ui.app.host import MENU, THEMES
 from builder_ui.builder import canvas_texts, metrics
-from builder_ui.contacts import detail, edit, filters, import_steps, reading_form
+from builder_ui.contacts import edit, filters, import_steps, reading_form
 from builder_ui.contacts import imports as contact_imports
 from builder_ui.contacts import list as contacts
+from builder_ui.contacts.panels import PANELS, who
+from builder_ui.contacts.timeline import lines
 from builder_ui.journeys import compare, drilldown, versions
 from builder_ui.journeys import list as journeys
 from builder_ui.kit import labels, run_timeline
@@ -138,8 +140,9 @@ def tables() -> Iterator[str]:
     ):
         yield from table.values()
     yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
-    for table in (journeys.ORDERS, run_timeline.NOTES, detail.RUN_WORDS, detail.KIND_NAMES, detail.IDENTITIES):
+    for table in (journeys.ORDERS, run_timeline.NOTES, lines.RUN_WORDS, lines.KIND_NAMES, who.IDENTITIES):
         yield from table.values()
+    yield from (one.title for one in PANELS)
     yield from (text for text, _, _ in contact_imports.STATES.values())
     for table in (contact_imports.PROBLEMS, import_steps.NAMES, import_steps.FIELDS, import_steps.CONSENTS, import_steps.SAID):
         yield from table.values()

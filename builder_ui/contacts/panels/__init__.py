@@ -1,0 +1,19 @@
+"""The sides of a contact. A new one is a file here and its name in `PANELS`, whose order is that of the tabs and of the boxes beside them."""
+
+from builder_ui.contacts.panels import change, consents, devices, fields, journeys, scores, segments, tags, timeline, who
+from builder_ui.contacts.panels.panel import Panel
+
+PANELS: tuple[Panel, ...] = (
+    timeline.PANEL,
+    who.PANEL,
+    journeys.PANEL,
+    segments.PANEL,
+    consents.PANEL,
+    scores.PANEL,
+    tags.PANEL,
+    fields.PANEL,
+    devices.PANEL,
+    change.PANEL,
+)
+
+__all__ = ["PANELS", "Panel"]

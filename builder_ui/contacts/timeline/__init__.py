@@ -1,0 +1,1 @@
+"""How what happened to a contact reads: a line for each kind of thing."""
