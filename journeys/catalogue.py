@@ -203,6 +203,10 @@ _BOUNCE: Mapping[str, Type] = {**_REPORTED, "bounce": "string"}
 """`bounce` is hard (the address is dead), soft (it takes nothing now), or streak (the last of several soft ones, so that it counts as dead)."""
 _REPLY: Mapping[str, Type] = {**_MESSAGE, "text": "string", "intent": "string", "from": "string"}
 """`intent` is stop or start where the words say so, else empty. `from`: the address that wrote. `message_id` and what follows from it: the message that is answered, if any."""
+_TOUCH: Mapping[str, Type] = dict.fromkeys(
+    ("touch", "kind", "source_id", "source", "medium", "campaign", "term", "content", "referrer", "landing_page"), "string"
+)
+"""`touch`: which has changed, `first`, `last` or `both`; what follows is how that one came. `source` to `content` are the UTM parameters."""
 _TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "run_id", "node", "owner"), "string")
 _RUN: Mapping[str, Type] = {**dict.fromkeys(("journey", "run_id"), "string"), "version": "number"}
 
@@ -221,6 +225,7 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Device Removed": dict.fromkeys(("kind", "reason"), "string"),
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
     "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
+    "Lead Source Changed": _TOUCH,
     "Subscription Confirmed": dict.fromkeys(("channel", "purpose", "form", "language"), "string"),
     "Task Finished": {**_TASK, "outcome": "string"},
     "Task Overdue": {**_TASK, "escalated_to": "string"},

@@ -7,12 +7,16 @@ from typing import Any
 
 ENTERED, LEFT = "Segment Entered", "Segment Left"
 """Somebody has come into a segment, or is out of it."""
+LEAD_SOURCE_CHANGED = "Lead Source Changed"
+"""The first or the last touch of somebody is another."""
+LEAD_SOURCE = "lead_source"
+"""The topic of it."""
 MOST_FIELDS = 200
 """*Contact Changed* names at most so many; of so many, not all are known."""
 
 
 def topics_of(type: str, name: str, properties: Mapping[str, Any]) -> frozenset[str]:
-    """`event:Order Completed`; of our own events also what they tell of: `field:plan`, `tag:vip`, `score:fit`, `consent`, `segment:vip`."""
+    """`event:Order Completed`; of our own events also what they tell of: `field:plan`, `tag:vip`, `score:fit`, `consent`, `lead_source`, `segment:vip`."""
     topics = {f"event:{name}"}
     if type == "system":
         topics.update(_derived(name, properties))
@@ -37,5 +41,7 @@ def _derived(name: str, properties: Mapping[str, Any]) -> Iterable[str]:
         yield f"score:{properties.get('group')}"
     elif name == "Consent Changed":
         yield "consent"
+    elif name == LEAD_SOURCE_CHANGED:
+        yield LEAD_SOURCE
     elif name in (ENTERED, LEFT):
         yield of_segment(str(properties.get("segment")))

@@ -37,6 +37,7 @@ from models.inbound import InboundMail, MailboxReading, UnreadMail
 from models.intake import IntakeProblem
 from models.job import Job, PurgeMark
 from models.journey import DraftRevision, Freshness, Journey, OpenBuilder, TriggerCursor, Version
+from models.lead_source import LeadSource
 from models.message import (
     LEFT,
     OPEN_MESSAGE,
@@ -102,6 +103,7 @@ __all__ = [
     "Job",
     "Journey",
     "KnownNetwork",
+    "LeadSource",
     "Lease",
     "Limits",
     "Link",

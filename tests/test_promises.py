@@ -98,6 +98,7 @@ WRITERS: Mapping[str, tuple[str, ...]] = {
     "Device Removed": ("crm/people/devices.py:_take_away",),
     "Score Changed": ("crm/people/scores.py:change_score",),
     "Consent Changed": ("crm/consent/consent.py:record_consent",),
+    "Lead Source Changed": ("crm/people/touches.py:told",),
     "Subscription Confirmed": ("crm/consent/double_opt_in.py:confirm",),
     "Task Finished": ("crm/sales/tasks.py:finish",),
     "Task Overdue": ("crm/sales/tasks.py:_escalate",),

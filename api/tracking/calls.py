@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from crm.people import touches, visits
 from crm.people.profile import ALIASES, check_fields
 from journeys.catalogue import is_reserved
 from journeys.errors import Invalid, PfadwerkError, TooLarge
@@ -68,6 +69,8 @@ class TrackingCall:
     """The key it came with; "" for none."""
     device: tuple[str, str] | None = None
     """(android or ios, token) of the app that it came from."""
+    touch: touches.Touch | None = None
+    """How its sender came, if it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ def read_event(raw: Any, kind: str | None, envelope: Envelope) -> TrackingCall:
     if not event.trusted and not any(name in ("user_id", "anonymous_id") for name, _ in event.names):
         raise InvalidEvent("userId", "expected userId or anonymousId: with a browser key an address or another system's id finds nobody")
     event.row = _row(raw, event, context, envelope)
+    event.touch = _came(event)
     return event
 
 
@@ -172,6 +176,12 @@ def _device(context: dict[str, Any]) -> tuple[str, str] | None:
     if type(kind) is not str or type(token) is not str or kind.lower() not in APPS or not 0 < len(token) <= MAX_DEVICE_TOKEN:
         return None
     return kind.lower(), token
+
+
+def _came(event: TrackingCall) -> touches.Touch | None:
+    row = event.row
+    properties = row["properties"] if event.type == "page" else {}
+    return touches.of_visit(visits.read(row["context"], properties), row["occurred_at"])
 
 
 def _hint(field: str, value: Any) -> str | None:

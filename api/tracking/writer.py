@@ -30,7 +30,7 @@ from api.tracking.calls import TrackingCall
 from api.tracking.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
 from crm.consent.consent import Evidence, record_consent
-from crm.people import devices
+from crm.people import devices, touches
 from crm.people.coercion import COERCED, Types, fit_event, types_of
 from crm.people.identity import ResolvedContact, alias, find, resolve_batch
 from crm.people.visitors import NEEDS_SERVER
@@ -39,9 +39,10 @@ from engine.enrolment.routing import route
 from engine.enrolment.unrouted import ALL, owe
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import Invalid, where
-from models import Contact, Event
+from journeys.topics import LEAD_SOURCE_CHANGED
+from models import Contact, Event, new_id
 from storage import segment_marks
-from storage.events import Row, insert_events
+from storage.events import Row, event_row, insert_events
 from storage.identifiers import Name
 from storage.sql import savepoint, table
 from workspace.intake import Intake
@@ -312,9 +313,12 @@ def store(
     for entry in taken:
         entry.fit(types)
         entry.derived = [*entry.contact.events, *_write_profile(session, entry, now)]
-    ids = insert_events(session, [entry.row() for entry in taken])
-    for entry, event_id in zip(taken, ids, strict=True):
+    came = _note_touches(session, taken, now)
+    ids = insert_events(session, [*(entry.row() for entry in taken), *(row for _, row in came)])
+    for entry, event_id in zip(taken, ids, strict=False):
         entry.event_id = event_id
+    for (entry, row), event_id in zip(came, ids[len(taken) :], strict=True):
+        entry.came = None if event_id is None else _stored(event_id, row)
     routing = _to_route(session, taken)
     wakeups = Wakeups(runs={run_id for entry in taken for run_id in entry.contact.to_wake})
     if careful:
@@ -357,6 +361,8 @@ class _ResolvedCall:
     contact: ResolvedContact
     derived: list[Event] = field(default_factory=list)
     event_id: int | None = None
+    came: StoredEvent | None = None
+    """That it changed how its contact came."""
     refused: dict[str, str] = field(default_factory=dict)
     """What the sender may not say, and why; kept with the event."""
     unfit: Mapping[str, str] = field(default_factory=dict)
@@ -469,6 +475,45 @@ def _note_device(session: Session, call: TrackingCall, contact_id: str, now: dat
     return {}
 
 
+def _note_touches(session: Session, taken: Sequence[_ResolvedCall], now: datetime) -> list[tuple[_ResolvedCall, Row]]:
+    """How the contacts came, in two statements; none where no call says so and nobody is new. Returns the events that are to be stored, each with
+    the last call of its contact."""
+    said = [(entry, touch) for entry in taken if (touch := entry.call.touch or _made(entry)) is not None]
+    if not said:
+        return []
+    joined = {entry.contact.contact_id for entry in taken if entry.contact.merged}
+    new = {entry.contact.contact_id for entry in taken if entry.contact.created} - joined
+    changes = touches.record_all(session, [(entry.contact.contact_id, touch) for entry, touch in said], new)
+    for silent in (False, True):
+        told = [entry.contact.contact_id for entry, _ in said if entry.contact.created and entry.call.row["backfill"] is silent]
+        touches.mark_new(session, told, now, silent=silent)
+    last = {entry.contact.contact_id: entry for entry, _ in said}
+    return [(last[contact_id], _told_touch(last[contact_id], change, now)) for contact_id, change in changes.items()]
+
+
+def _made(entry: _ResolvedCall) -> touches.Touch | None:
+    """The touch of a contact that a call made without telling how somebody came: a server brought it, or a browser of which nothing is known."""
+    if not entry.contact.created:
+        return None
+    row = entry.call.row
+    return touches.made_by(row["source"], row["occurred_at"]) if entry.call.trusted else touches.Touch("direct", row["occurred_at"])
+
+
+def _told_touch(entry: _ResolvedCall, change: touches.Change, now: datetime) -> Row:
+    call = entry.call.row
+    row = event_row(
+        "system",
+        LEAD_SOURCE_CHANGED,
+        touches.told(change),
+        received_at=now,
+        source="system",
+        message_id=new_id(),
+        hops=call["hops"],
+        backfill=call["backfill"],
+    )
+    return {**row, "contact_id": entry.contact.contact_id}
+
+
 def _fields(call: TrackingCall) -> dict[str, Any]:
     """What a call says about the profile of its contact."""
     if call.type == "identify":
@@ -492,25 +537,17 @@ def _to_route(session: Session, taken: Sequence[_ResolvedCall]) -> list[Event]:
         for event in entry.derived:
             event.routed, event.backfill, event.hops = True, call["backfill"], max(event.hops, call["hops"])
         events += entry.derived
+        if entry.came is not None and not call["backfill"]:
+            events.append(cast(Event, entry.came))
         if entry.event_id is not None and not call["backfill"]:
-            events.append(
-                cast(
-                    Event,
-                    StoredEvent(
-                        entry.event_id,
-                        entry.contact.contact_id,
-                        call["type"],
-                        call["name"],
-                        call["properties"],
-                        call["occurred_at"],
-                        call["received_at"],
-                        hops=call["hops"],
-                        trace=call["trace"],
-                    ),
-                )
-            )
+            events.append(cast(Event, _stored(entry.event_id, {**call, "contact_id": entry.contact.contact_id})))
     session.flush()
     return events
+
+
+def _stored(event_id: int, row: Row) -> StoredEvent:
+    named = ("contact_id", "type", "name", "properties", "occurred_at", "received_at", "hops", "backfill")
+    return StoredEvent(event_id, **{name: row[name] for name in named}, trace=row["trace"])
 
 
 def _route_or_owe(engine: Engine, session: Session, events: Sequence[Event], now: datetime) -> Wakeups:

@@ -20,7 +20,7 @@ from sqlmodel import col, select
 
 from crm.consent import consent
 from crm.consent.consent import Evidence, record_consent, shorten_ip
-from crm.people import identity, profile
+from crm.people import identity, profile, touches
 from journeys.channels import DEFAULT, TOPIC, address_of
 from journeys.errors import Invalid, NotFound
 from models import DUE_OPT_IN, Contact, Event, OptIn
@@ -68,6 +68,8 @@ def ask(session: Session, asked: Request, now: datetime) -> list[Event]:
     if isinstance(address, identifiers.Refused):
         raise Invalid("Expected an e-mail address.")
     contact, made = _contact(session, address, now)
+    if made:
+        touches.record(session, contact.id, _touch(asked, now), now, is_new=True)
     if not _may_be_mailed(session, address, now):
         return []
     row = _row(session, asked, address, contact, made, now)
@@ -89,6 +91,11 @@ def ask(session: Session, asked: Request, now: datetime) -> list[Event]:
         proof=_asked(row),
     )
     return [said] if said else []
+
+
+def _touch(asked: Request, now: datetime) -> touches.Touch:
+    by_form = asked.source.startswith("form:")
+    return touches.of_form(asked.source, now, page=asked.page) if by_form else touches.made_by(asked.source, now)
 
 
 def _contact(session: Session, address: str, now: datetime) -> tuple[Contact, bool]:

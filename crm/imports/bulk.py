@@ -22,7 +22,7 @@ from sqlmodel import col
 from crm.consent import mailbox, suppression
 from crm.consent.consent import Evidence, Standing, check, does_apply
 from crm.imports.columns import Person, Said
-from crm.people import profile
+from crm.people import profile, touches
 from crm.people.addresses import claim
 from crm.people.identity import resolve_batch
 from journeys.channels import ADDRESSED, address_of
@@ -84,6 +84,9 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
                 raise Conflict("The contact no longer exists.")
             batch.refused += [(index, name, reason) for name, reason in batch.add(locked[found.contact_id], person).items()]
         batch.write()
+    made = [found.contact_id for found in resolved if found.created]
+    touches.record_all(session, [(contact_id, touches.made_by(manner.source, now)) for contact_id in made], made)
+    touches.mark_new(session, made, now, silent=not manner.wake)
     merged = [event.id for found in resolved for event in found.events]
     if merged and not manner.wake:
         session.execute(update(Event).where(col(Event.id).in_(merged)).values(backfill=True, routed=True))

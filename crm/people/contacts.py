@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.people import touches
 from crm.people.identity import find, resolve
 from crm.people.profile import check_fields, update_fields
 from crm.rules.expression import expression
@@ -118,6 +119,7 @@ def create(
     if known is not None:
         raise Conflict("A contact with this address or id already exists.", contact_id=known)
     contact_id = resolve(session, usable, now).contact_id
+    touches.record(session, contact_id, touches.made_by(source, now), now, is_new=True)
     event = update_fields(session, contact_id, fields, now, source, region=region)
     return get(session, contact_id), [event] if event else []
 

@@ -1,6 +1,7 @@
 """Two contacts become one. Everything the loser had moves to the winner; nothing that was said or done is lost.
 
 - names, events, messages, tasks, histories: move. Tags: union. Scores: added up (a score is the sum of its history).
+- touches: the earliest first and the latest last one.
 - fields: the winner's, and the loser's where the winner has none. Phone numbers of both are kept, the loser's main one as a further one.
 - consent: the stricter of two statements per channel and purpose; where only one of the two ever spoke, that statement stands.
 - runs move, and open ones say so in their timeline; where the re-entry policy allows one open run, the younger ends with the reason `merged`.
@@ -22,12 +23,13 @@ from sqlmodel import SQLModel, col, select
 
 from crm.consent import mailbox
 from crm.consent.consent import put_state, stricter
-from crm.people import devices, duplicates
+from crm.people import devices, duplicates, touches
 from crm.people.addresses import settle_shared
 from crm.people.scores import MAX_SCORE
+from crm.people.touches import Standing
 from crm.segments import members
 from journeys.errors import Conflict, NotFound
-from journeys.topics import MOST_FIELDS
+from journeys.topics import LEAD_SOURCE_CHANGED, MOST_FIELDS
 from models import (
     Body,
     Consent,
@@ -134,10 +136,12 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     mailbox.move(session, winner.id, loser.id)
     phone_row = _keep_number(session, winner, loser, now)
     fields = _merge_fields(winner, loser, now)
+    came = _merge_touches(session, winner.id, loser.id)
     lists = members.hand_over(session, winner.id, loser.id, now)
     line.kept = kept | {
         "moved": True,
         "lists": lists,
+        "touches": [touches.as_json(one) for one in came],
         "ended": ended,
         "merged_states": _rows(_states(session, winner.id)),
         "given": kept["given"]
@@ -158,6 +162,8 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     devices.settle(session, (winner, loser), now)
     segment_marks.mark_for_all(session, [winner.id], now)
     done.events += _events(session, winner.id, fields, tags, scores, consents, now)
+    if (change := touches.changed(came[0], came[2])) is not None:
+        done.events.append(append_event(session, winner.id, "system", LEAD_SOURCE_CHANGED, touches.told(change), now, source="merge"))
     done.to_wake = sorted(set(done.to_wake))
     return done
 
@@ -312,6 +318,17 @@ def _keep_number(session: Session, winner: Contact, loser: Contact, now: datetim
     session.add(row)
     session.flush()
     return row.id
+
+
+def _merge_touches(session: Session, winner_id: str, loser_id: str) -> tuple[Standing | None, Standing | None, Standing | None]:
+    """The earliest first and the latest last touch are the winner's. Returns those of the winner, of the loser, and of both."""
+    found = touches.of(session, (winner_id, loser_id))
+    ours, theirs = found.get(winner_id), found.get(loser_id)
+    both = touches.joined(ours, theirs)
+    if theirs is not None and both is not None:
+        touches.forget(session, [loser_id])
+        touches.put(session, {winner_id: both})
+    return ours, theirs, both
 
 
 def _merge_fields(winner: Contact, loser: Contact, now: datetime) -> list[str]:

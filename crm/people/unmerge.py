@@ -19,12 +19,14 @@ from sqlmodel import col, select
 
 from crm.consent import mailbox
 from crm.consent.consent import put_state, stricter
-from crm.people import devices, duplicates
+from crm.people import devices, duplicates, touches
 from crm.people.addresses import claim, settle_shared
 from crm.people.merge import FIELDS, MOVED, verdict
 from crm.people.scores import MAX_SCORE
+from crm.people.touches import Change
 from crm.segments import members
 from journeys.errors import Conflict, NotFound
+from journeys.topics import LEAD_SOURCE_CHANGED
 from models import (
     Body,
     ConsentState,
@@ -101,6 +103,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
     _scores_back(session, winner.id, loser.id, kept, now, done)
     consents = _consents_back(session, winner.id, loser.id, kept, now)
     _mailboxes_back(session, loser.id, kept)
+    came = _touches_back(session, winner.id, loser.id, kept)
     loser.merged_into = None
     session.execute(update(Contact).where(col(Contact.id).in_(kept["absorbed"])).values(merged_into=loser.id))
     found.undone_at, found.undone_by = now, by[:120]
@@ -116,6 +119,8 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
     duplicates.keep_apart(session, winner.id, loser.id, by, now)
     record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left})
     done.events += _events(session, winner.id, loser.id, changed, tags, consents, now)
+    for contact_id, change in came.items():
+        done.events.append(append_event(session, contact_id, "system", LEAD_SOURCE_CHANGED, touches.told(change), now, source="unmerge"))
     return done
 
 
@@ -293,6 +298,19 @@ def _of_loser(was: Said | None, since: Said | None) -> Said:
         assert found is not None  # one of them spoke, or nobody asks
         return found
     return was if stricter(was[0], since[0]) == was[0] else since
+
+
+def _touches_back(session: Session, winner_id: str, loser_id: str, kept: Mapping[str, Any]) -> dict[str, Change]:
+    """Both have the touches that they had; those that came since stay with the winner. Returns what changed."""
+    was, theirs, merged = (touches.from_json(one) for one in kept.get("touches", (None, None, None)))
+    if theirs is None:
+        return {}
+    now = touches.of(session, [winner_id]).get(winner_id)
+    after = {winner_id: touches.undone(now, merged, was), loser_id: theirs}
+    touches.forget(session, [one for one, standing in after.items() if standing is None])
+    touches.put(session, {one: standing for one, standing in after.items() if standing is not None})
+    changes = {winner_id: touches.changed(now, after[winner_id]), loser_id: touches.changed(None, theirs)}
+    return {one: change for one, change in changes.items() if change is not None}
 
 
 def _mailboxes_back(session: Session, loser_id: str, kept: Mapping[str, Any]) -> None:

@@ -36,6 +36,7 @@ from models import (
     Hit,
     Identity,
     InAppMessage,
+    LeadSource,
     Merge,
     MergeMoved,
     Message,
@@ -80,6 +81,7 @@ DELETED: tuple[type[SQLModel], ...] = (
     InAppMessage,
     Device,
     ContactPhone,
+    LeadSource,
 )
 
 

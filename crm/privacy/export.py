@@ -21,6 +21,7 @@ from models import (
     Hit,
     Identity,
     InAppMessage,
+    LeadSource,
     Link,
     MailboxConsent,
     Merge,
@@ -60,6 +61,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("phones", ContactPhone),
     ("coupons", Coupon),
     ("segments", SegmentMember),
+    ("lead_sources", LeadSource),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
 from crm.consent import consent, mailbox
-from crm.people import contacts, identity, profile, scores, timeline
+from crm.people import contacts, identity, profile, scores, timeline, touches
 from crm.people.merge import MOVED, merge
 from crm.privacy.erasure import DELETED, erase
 from crm.privacy.export import PARTS, export
@@ -95,6 +95,7 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(Device(contact_id=id, kind="web", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
+    touches.record(session, id, touches.Touch("campaign", now, utm_source=SECRET), now)
     session.add(CouponPool(key="p", name="P", created_at=now))
     segments.create(session, "Guests", None, "m1", now)
     segments.put_in(session, "guests", [id], "m1", now)
@@ -235,7 +236,7 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
     """Whoever adds a table must say what becomes of it."""
     naming = {name for name, made in SQLModel.metadata.tables.items() if "contact_id" in made.columns}
     asked = {"segment_mark", "segment_flip"}
-    moved = {table(model).name for model in MOVED} | {"tag", "score", "consent_state", "mailbox_consent", "segment_member"}
+    moved = {table(model).name for model in MOVED} | {"tag", "score", "consent_state", "mailbox_consent", "segment_member", "lead_source"}
     blanked = {table(model).name for model in DELETED} | {
         "event",
         "consent",

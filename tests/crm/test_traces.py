@@ -16,7 +16,7 @@ from crm import jobs
 from crm.consent import mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import uploads
-from crm.people import identity, profile, scores
+from crm.people import identity, profile, scores, touches
 from crm.people.merge import merge
 from crm.privacy import erasure_rest, traces
 from crm.privacy.erasure import erase_person
@@ -247,6 +247,7 @@ def make_person(session: Any, now: datetime) -> str:
     session.add(Hit(message_id="0" * 32, kind="open", agent_class="human", hit_at=now))
     session.add(Body(contact_id=id, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="0" * 32, channel="email", accepted_at=now))
+    touches.record(session, id, touches.Touch("campaign", now), now)
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(InAppMessage(idempotency_key="k", message_id="0" * 32, contact_id=id, created_at=now, expires_at=now))
     session.add(Device(contact_id=id, kind="web", address="a", address_hash="h", created_at=now, last_seen_at=now))
