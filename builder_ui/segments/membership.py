@@ -138,6 +138,13 @@ def adding(context: PageContext, segment: Segment, inner: Members, acts: Acts) -
     return html.section(
         {"className": "panel adding"},
         html.h2(t("Add contacts")),
+        html.p(
+            html.a(
+                {"className": "button", "href": f"/ui/contacts/import?list={segment.key}"}, components.icon("folder"), t("Upload a file")
+            )
+        )
+        if context.may("contact.import")
+        else None,
         finder(context, t("Name or e-mail address"), t("Find")),
         None
         if inner.found is None
