@@ -138,6 +138,12 @@ def adding(context: PageContext, segment: Segment, inner: Members, acts: Acts) -
     return html.section(
         {"className": "panel adding"},
         html.h2(t("Add contacts")),
+        finder(context, t("Name or e-mail address"), t("Find")),
+        None
+        if inner.found is None
+        else html.ul([candidate(context, segment, one, one.id in inner.since, acts) for one in inner.found])
+        if inner.found
+        else html.p({"className": "quiet"}, t("No matching contacts.")),
         html.p(
             html.a(
                 {"className": "button", "href": f"/ui/contacts/import?list={segment.key}"}, components.icon("folder"), t("Upload a file")
@@ -145,12 +151,6 @@ def adding(context: PageContext, segment: Segment, inner: Members, acts: Acts) -
         )
         if context.may("contact.import")
         else None,
-        finder(context, t("Name or e-mail address"), t("Find")),
-        None
-        if inner.found is None
-        else html.ul([candidate(context, segment, one, one.id in inner.since, acts) for one in inner.found])
-        if inner.found
-        else html.p({"className": "quiet"}, t("No matching contacts.")),
     )
 
 

@@ -79,10 +79,10 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
     names = [person.names for person in people]
     with nullcontext() if manner.wake else segment_marks.silently(session):  # also of contacts that a row of the file merges
         resolved = [found for found in resolve_batch(session, names, now, manner.region, history=history) if found]
+    made = [found.contact_id for found in resolved if found.created]
     with session.no_autoflush:
         locked = lock_contacts(session, [found.contact_id for found in resolved])
         batch = _Batch(session, locked, now, manner)
-        made = {found.contact_id for found in resolved if found.created}
         changed = 0
         for index, (person, found) in enumerate(zip(people, resolved, strict=True)):
             if found.contact_id not in locked:
@@ -91,7 +91,6 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
             batch.refused += [(index, name, reason) for name, reason in batch.add(locked[found.contact_id], person).items()]
             changed += found.contact_id not in made and (bool(found.merged) or batch.said_so_far != before)
         batch.write()
-    made = [found.contact_id for found in resolved if found.created]
     touches.record_all(session, [(contact_id, touches.made_by(manner.source, now)) for contact_id in made], made)
     touches.mark_new(session, made, now, silent=not manner.wake)
     merged = [event.id for found in resolved for event in found.events]
