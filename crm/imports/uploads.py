@@ -523,8 +523,8 @@ def _check_columns(row: Import) -> None:
     about = subject_of(row)
     about.columns(row.mapping["header"], row.mapping["columns"], {}, reading_of(row))
     if about.needs_list and not row.mapping.get("segment"):
-        text = "Choose the list that these contacts are put on."
-        raise Invalid(text, [Issue(code="no_segment", text=text)])
+        issue = Issue(code="no_segment", text="Choose the list that these contacts are put on.")
+        raise Invalid("Choose the list that these contacts are put on.", [issue])
 
 
 CONSENTS_BARRED = (
