@@ -70,7 +70,7 @@ def options_of(said: Said, *, wake: bool, dry_run: bool, keys: tuple[bytes, ...]
         raise _unreadable(error) from None
     mapping = {**kept.columns, **parse_columns(said.columns)}
     tags = tuple(dict.fromkeys((*kept.tags, *said.tags)))
-    return Options(mapping, reading, said.source or kept.source, wake, dry_run, tags, keys)
+    return Options(mapping, reading, said.source or kept.source, wake, dry_run, tags, keys=keys)
 
 
 def _everybody(text: str, said: Said) -> dict[str, Any]:

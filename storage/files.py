@@ -91,6 +91,52 @@ def store(session: Session, file_name: str, content: bytes, by: str, now: dateti
     return row
 
 
+class Writing:
+    """A file that is made here, a part in a transaction of its own; until `close` it counts as one of which more is to come."""
+
+    def __init__(self, db: Database, file_name: str, by: str, now: datetime, room: Room) -> None:
+        """Raises:
+        TooLarge: too many files wait."""
+        self._db, self._room, self._waiting = db, room, bytearray()
+        with db.write() as session:
+            row = begin(session, file_name, 1, by, now, room)
+            self.id = row.id
+
+    def write(self, content: bytes) -> None:
+        """Raises:
+        TooLarge: there is no room for so much. NotFound: the file was deleted meanwhile."""
+        self._waiting += content
+        while len(self._waiting) >= PART_BYTES:
+            self._add(bytes(self._waiting[:PART_BYTES]))
+            del self._waiting[:PART_BYTES]
+
+    def _add(self, content: bytes) -> None:
+        with self._db.write() as session:
+            row = self._row(session)
+            session.add(UploadPart(upload_id=row.id, number=row.parts, content=content))
+            row.parts += 1
+            row.bytes = row.parts * row.part_bytes + 1
+            waiting = session.scalar(select(func.sum(Upload.bytes))) or 0
+            if waiting > self._room.total_bytes or row.bytes >= 2**31 - 1:
+                raise TooLarge("There is no space for this file until earlier ones are imported or deleted.", problem="full")
+            session.add(row)
+
+    def close(self) -> int:
+        """The file is whole; its bytes. Raises: NotFound: it was deleted meanwhile."""
+        with self._db.write() as session:
+            row = self._row(session)
+            session.add(UploadPart(upload_id=row.id, number=row.parts, content=bytes(self._waiting)))
+            row.bytes, row.parts = row.parts * row.part_bytes + len(self._waiting), row.parts + 1
+            session.add(row)
+            return row.bytes
+
+    def _row(self, session: Session) -> Upload:
+        row: Upload | None = session.scalar(lock(session, select(Upload).where(Upload.id == self.id)))
+        if row is None:
+            raise NotFound("There is no such upload.")
+        return row
+
+
 def is_complete(row: Upload) -> bool:
     return row.parts * row.part_bytes >= row.bytes > 0
 

@@ -26,6 +26,7 @@ from api.server import TheServer
 from crm.imports import imports, uploads
 from crm.imports.imports import RowError, Shown
 from crm.imports.reading import Reading
+from crm.imports.subjects import SUBJECTS
 from crm.jobs import add_job
 from crm.people import contacts
 from models import Import
@@ -81,6 +82,14 @@ class Choices(BaseModel):
     source: str = Field("", max_length=200, description="Where the consents come from, if no column says so.")
     tags: list[str] = Field([], max_length=20)
     wake: bool = Field(False, description="Let imported contacts start journeys.")
+    subject: str | None = Field(
+        None, description=f"What the rows are about: {', '.join(SUBJECTS)}. null: as it is now.", examples=["segment_members"]
+    )
+    segment: str = Field("", max_length=64, description="Key of the list kept by hand that everybody is put on.", examples=["guests"])
+    make: bool = Field(
+        False, description="Rows about nobody known make a contact; else they are refused. Contacts' own files always make them."
+    )
+    table: int | None = Field(None, ge=0, le=999, description="Which of `sheets` is read, from 0. null: as it is now.")
 
 
 class ImportRow(BaseModel):
@@ -101,7 +110,14 @@ class ImportDetail(ImportRow):
     """`proposed` is what a person would see filled in; `why` the reason of each guess; `left_out` lines that are no rows; `cells` how many were
     left out of rows that were taken; `errors` the first thousand problems."""
 
+    subject: str
+    segment: str
+    make: bool
+    sheets: list[str] = Field(description="Titles, where the file has several tables.")
+    table: int
     created: int
+    changed: int = Field(description="Rows that changed something which was there before.")
+    unchanged: int = Field(description="Rows that were taken and said nothing new.")
     cells: int
     withheld: int
     header: list[str]
@@ -156,7 +172,14 @@ def _detail(row: Import) -> ImportDetail:
     recipe, (proposed, columns) = uploads.recipe_of(row), uploads.proposed(row)
     return ImportDetail(
         **_row(row),
+        subject=uploads.subject_of(row).key,
+        segment=about.get("segment", ""),
+        make=about.get("make", False),
+        sheets=[sheet.title for sheet in uploads.sheets_of(row)],
+        table=uploads.sheet_of(row),
         created=report.created,
+        changed=report.changed,
+        unchanged=max(0, report.ok - report.created - report.changed),
         cells=report.cells,
         withheld=report.withheld,
         header=about["header"],
@@ -191,8 +214,11 @@ def begin_upload(body: NewUpload, server: TheServer, actor: Annotated[Actor, nee
 
 @router.post("/imports/uploads/{id}/finish", status_code=201, summary="Finish a file", responses=CHANGE)
 def finish_upload(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> ImportDetail:
-    """Looks through the file and makes an import of it, with guesses for everything. A file that is no table is deleted."""
-    made = uploads.finish_upload(server.engine.db, id, actor.id, server.engine.clock.now())
+    """Looks through the file and makes an import of it, with guesses for everything. A file that is no table is deleted; of a workbook every
+    visible sheet is written out as a table, and the first that is one is read."""
+    settings = server.settings
+    room = Room(settings.max_import_bytes, settings.max_waiting_import_bytes)
+    made = uploads.finish_upload(server.engine.db, id, actor.id, server.engine.clock.now(), room)
     return _found(server, made)
 
 
@@ -235,7 +261,18 @@ def choose(id: Id, body: Choices, server: TheServer, actor: Annotated[Actor, nee
         else present
     )
     columns = row.mapping["columns"] if body.columns is None else body.columns
-    uploads.decide(db, id, uploads.Draft(columns, reading, body.source, tuple(body.tags), body.wake))
+    draft = uploads.Draft(
+        columns,
+        reading,
+        body.source,
+        tuple(body.tags),
+        body.wake,
+        subject=body.subject,
+        segment=body.segment,
+        make=body.make,
+        table=body.table,
+    )
+    uploads.decide(db, id, draft)
     return _found(server, id)
 
 

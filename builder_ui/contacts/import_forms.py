@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 
 from fastapi import APIRouter, Request
@@ -16,13 +17,14 @@ from builder_ui.contacts.import_words import reasons
 from builder_ui.kit.context import AppContext
 from builder_ui.kit.i18n import Translator
 from builder_ui.kit.permissions import does, may
-from crm.imports import imports, uploads
+from crm.imports import uploads
 from crm.imports.csv_file import MAX_COLUMNS
 from crm.imports.imports import get_import
 from crm.imports.reading import Reading
+from crm.imports.subjects.segment_members import SegmentMembers
 from crm.jobs import add_job
-from journeys.errors import Conflict, Invalid, NotFound, PfadwerkError
-from models import Import, Member
+from journeys.errors import Conflict, Invalid, NotFound, PfadwerkError, TooLarge
+from models import Database, Import, Member
 from storage import files
 from workspace.roles import NotAllowed
 
@@ -64,17 +66,14 @@ class _Forms:
             return _to(START, "large")
         try:
             id = await run_in_threadpool(self._take, member, name, content)
-        except Invalid as error:
+            await run_in_threadpool(_meant, self.app.engine.db, id, request.query_params)
+        except (Invalid, TooLarge) as error:
             return _to(START, str(error.details.get("problem", "header")))
         return _to(f"{START}/{id}")
 
     def _take(self, member: Member, name: str, content: bytes) -> str:
-        db = self.app.engine.db
-        with db.read() as session:
-            types = imports.field_types(session)
-        sent = uploads.read_sent(name, content, types)
-        with db.write() as session:
-            return uploads.take(session, sent, f"member:{member.id}", self.app.now(), self.app.real_now()).id
+        app = self.app
+        return uploads.receive(app.engine.db, name, content, _by(member), app.now(), app.real_now(), app.room)
 
     async def begin(self, request: Request) -> Response:
         """Makes room for a file that comes in parts."""
@@ -100,7 +99,8 @@ class _Forms:
         """Looks through the file; where the import goes on."""
 
         def do(member: Member, body: bytes) -> Response:
-            made = uploads.finish_upload(self.app.engine.db, id[:32], _by(member), self.app.now())
+            made = uploads.finish_upload(self.app.engine.db, id[:32], _by(member), self.app.now(), self.app.room)
+            _meant(self.app.engine.db, made, request.query_params)
             return JSONResponse({"location": f"{START}/{made}"}, 201)
 
         return await self._sending(request, do)
@@ -209,7 +209,26 @@ def _draft(row: Import, form: Mapping[str, str]) -> uploads.Draft:
     columns = {name: _text(form, f"other-{n}") or _text(form, f"target-{n}") for n, name in enumerate(header) if name}
     tags = tuple(tag.strip() for tag in _text(form, "tags").split(",") if tag.strip())
     reading = _reading(uploads.proposed(row)[0], form)
-    return uploads.Draft(columns, reading, _text(form, "source"), tags, _text(form, "wake") == "yes")
+    table = _text(form, "table")
+    return uploads.Draft(
+        columns,
+        reading,
+        _text(form, "source"),
+        tags,
+        _text(form, "wake") == "yes",
+        subject=_text(form, "subject") or None,
+        segment=_text(form, "segment"),
+        make=_text(form, "make") == "yes",
+        table=int(table) if table.isdecimal() and len(table) < 4 else None,
+    )
+
+
+def _meant(db: Database, import_id: str, query: Mapping[str, str]) -> None:
+    """A file that was sent from the page of a list is about that list."""
+    segment = query.get("list", "")[:64]
+    if segment:
+        with suppress(PfadwerkError):  # the list is gone, or no such list: the form asks for one
+            uploads.decide(db, import_id, uploads.Draft({}, None, subject=SegmentMembers.key, segment=segment))
 
 
 def _reading(before: Reading, form: Mapping[str, str]) -> Reading:

@@ -5,6 +5,7 @@ How the cells are read, and what the first rows become, is in `builder_ui.contac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder_ui.contacts import reading_form
@@ -20,8 +21,13 @@ from crm.catalogue import load_catalogue
 from crm.imports import uploads
 from crm.imports.columns import TYPES, is_consent
 from crm.imports.imports import Shown, get_import
+from crm.imports.record_columns import CONTACT_ID
+from crm.imports.subjects import SUBJECTS
+from crm.imports.subjects.contacts import Contacts
+from crm.imports.subjects.subject import Subject
 from crm.imports.uploads import Column
 from crm.jobs import add_job, cancel_job, newest_job
+from crm.segments import segments
 from engine.presence import has_worker
 from journeys import postal
 from journeys.channels import DEFAULT
@@ -67,6 +73,8 @@ class Data:
     """No worker is alive to do the job."""
     columns: list[Column] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
+    lists: list[tuple[str, str]] = field(default_factory=list)
+    """(key, name) of the lists kept by hand."""
     issues: list[Issue] = field(default_factory=list)
     preview: list[Shown] = field(default_factory=list)
 
@@ -78,6 +86,7 @@ def load(context: PageContext) -> Data:
         if row.state not in ("draft", "checked") or not there:
             return Data(row, job, there, waits(session, job))
         known = load_catalogue(session).fields
+        lists = [(one.key, one.name) for one in segments.listed(session) if one.kind == "static"]
     fixed = {*NAMES, *FIELDS}
     attributes = sorted(name for name in known if name not in fixed and "." not in name)[:300]
     db = context.engine.db
@@ -87,6 +96,7 @@ def load(context: PageContext) -> Data:
         there,
         columns=uploads.columns_of(db, row),
         attributes=attributes,
+        lists=lists,
         issues=uploads.problems(row),
         preview=uploads.preview(db, row, context.app.now()),
     )
@@ -103,7 +113,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
     problem = PROBLEMS.get(context.query.get("problem", ""))
     mapping = row.state == "draft" or (row.state == "checked" and context.query.get("step") == "columns")
     return html._(
-        components.head(row.file_name, back=("/ui/contacts/import", t("Import contacts")), state=state(context, row.state)),
+        components.head(row.file_name, back=("/ui/contacts/import", t("Import a file")), state=state(context, row.state)),
         steps(context, 1 if mapping else STEP_OF.get(row.state, 4)),
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem)) if problem else None,
         ended_early(t, data.job, "The import failed before it finished: {reason}"),
@@ -139,7 +149,7 @@ def steps(context: PageContext, here: int) -> Element:
 
 
 def columns_form(context: PageContext, data: Data, acts: Acts) -> Element:
-    t, about = context.t, data.row.mapping
+    t = context.t
     if not data.has_file:
         return gone(context)
     if not context.may("contact.import"):
@@ -150,9 +160,15 @@ def columns_form(context: PageContext, data: Data, acts: Acts) -> Element:
     return html._(
         mistakes(context, data) if context.query.get("problem") == "columns" else None,
         reading_form.recognised(context, data.row),
-        html.p(t("{rows} rows. Check how each column is mapped; columns you do not import are not stored.", rows=t.number(about["rows"]))),
+        html.p(
+            t(
+                "{rows} rows. Check how each column is mapped; columns you do not import are not stored.",
+                rows=t.number(data.row.mapping["rows"]),
+            )
+        ),
         html.form(
             form,
+            html.div({"className": "panel lines two"}, *about(context, data)),
             components.table(t("Columns"), header, rows, "mapped"),
             reading_form.reading(context, data.row),
             html.div({"className": "panel lines"}, *choices(context, data)),
@@ -165,6 +181,46 @@ def columns_form(context: PageContext, data: Data, acts: Acts) -> Element:
         reading_form.preview(context, data.preview),
         discard(context, data, acts),
     )
+
+
+def about(context: PageContext, data: Data) -> list[Element]:
+    """What the rows are about, and which table of the file has them."""
+    t, row, sheets = context.t, data.row, uploads.sheets_of(data.row)
+    chosen = uploads.subject_of(row)
+    subjects = {key: t(one.label) for key, one in SUBJECTS.items()}
+    titles = {str(number): sheet.title or t("Sheet {number}", number=number + 1) for number, sheet in enumerate(sheets)}
+    return [
+        picked(t("Each row is about"), "subject", subjects, chosen.key, t(chosen.help)),
+        picked(t("Sheet"), "table", titles, str(uploads.sheet_of(row))) if len(sheets) > 1 else None,
+        listing(context, data),
+        making(context, data) if chosen.may_make else None,
+    ]
+
+
+def listing(context: PageContext, data: Data) -> Element:
+    """The list kept by hand that everybody in the file is put on."""
+    t = context.t
+    if not context.may("segment.change"):
+        return None
+    nobody = {"": t("– please choose –") if uploads.subject_of(data.row).needs_list else t("none")}
+    return picked(t("Put everyone on this list"), "segment", nobody | dict(data.lists), data.row.mapping.get("segment", ""))
+
+
+def making(context: PageContext, data: Data) -> Element:
+    t = context.t
+    return html.label(
+        {"className": "check"},
+        html.input({"type": "checkbox", "name": "make", "value": "yes", "defaultChecked": data.row.mapping.get("make", False)}),
+        html.span(
+            html.b(t("Make contacts of unknown rows")), html.br(), t("If not ticked, rows about nobody known are rejected and listed.")
+        ),
+    )
+
+
+def picked(label: str, name: str, options: Mapping[str, str], present: str, help: str = "") -> Element:
+    drawn = [option(value, text, present) for value, text in options.items()]
+    note = html.small({"className": "quiet"}, help) if help else None
+    return html.label(label, html.select({"name": name, "defaultValue": present}, drawn), note)
 
 
 def line(context: PageContext, data: Data, number: int, column: Column) -> list[Element]:
@@ -186,13 +242,15 @@ def line(context: PageContext, data: Data, number: int, column: Column) -> list[
 
 def targets(context: PageContext, data: Data, column: Column) -> list[Element]:
     """Everything a column can become, in groups; what is chosen now is always among it."""
-    t = context.t
+    t, about = context.t, uploads.subject_of(data.row)
     groups = [
         (t("Identity"), {name: t(title) for name, title in NAMES.items()}),
         (t("Fields"), {name: t(title) for name, title in FIELDS.items()}),
         (t("Attributes"), {name: name for name in data.attributes}),
     ]
-    if context.may("consent.record"):
+    if about.key != Contacts.key:
+        groups = of_records(context, about)
+    elif context.may("consent.record"):
         groups.append((t("Consents"), consents(context)))
     known = {name for _, options in groups for name in options}
     first = [("", t("– do not import –"))]
@@ -205,6 +263,13 @@ def targets(context: PageContext, data: Data, column: Column) -> list[Element]:
         for title, options in groups
         if options
     ]
+
+
+def of_records(context: PageContext, about: Subject) -> list[tuple[str, dict[str, str]]]:
+    """What columns of rows about somebody can become."""
+    t = context.t
+    names = {name: t(title) for name, title in (*NAMES.items(), (CONTACT_ID, "Contact id")) if name != "phone"}
+    return [(t("Identity"), names), (t(about.label), {name: t(title) for name, title in about.target_names.items()})]
 
 
 def shown_target(context: PageContext, column: Column) -> str:
@@ -319,9 +384,11 @@ def outcome(context: PageContext, data: Data, acts: Acts) -> Element:
     t, row = context.t, data.row
     counts = row.mapping.get("counts", {})
     made = counts.get("created", 0)
+    changed = counts.get("changed", row.rows_ok - made)
     numbers = (
         (t("new"), made, ""),
-        (t("updated"), row.rows_ok - made, ""),
+        (t("changed"), changed, ""),
+        (t("unchanged"), max(0, row.rows_ok - made - changed), ""),
         (t("refused"), row.rows_failed, "bad" if row.rows_failed else ""),
         (t("cells skipped"), counts.get("cells", 0), "warn" if counts.get("cells") else ""),
         (t("consents withheld"), counts.get("withheld", 0), ""),
@@ -450,4 +517,4 @@ def discarding(import_id: str) -> Do:
     return do
 
 
-PAGE = Page("/ui/contacts/import/{id}", "Import contacts", "contacts", "contact.read", load, view, stamp, every_seconds=1.0)
+PAGE = Page("/ui/contacts/import/{id}", "Import a file", "contacts", "contact.read", load, view, stamp, every_seconds=1.0)

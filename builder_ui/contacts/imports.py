@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from builder_ui.kit import components
 from builder_ui.kit.context import Acts, Page, PageContext
@@ -50,7 +51,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
     t = context.t
     problem = PROBLEMS.get(context.query.get("problem", ""))
     return html._(
-        components.head(t("Import contacts"), back=("/ui/contacts", t("Contacts"))),
+        components.head(t("Import a file"), back=("/ui/contacts", t("Contacts"))),
         html.p({"className": "notice bad", "role": "alert"}, components.icon("alert"), t(problem)) if problem else None,
         sending(context)
         if context.may("contact.import")
@@ -62,21 +63,32 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
 
 def sending(context: PageContext) -> Element:
     """Files go by a form of their own and not over the socket: in parts, which `upload.js` sends."""
-    t = context.t
+    t, about = context.t, context.query.get("list", "")[:64]
+    query = f"?{urlencode({'list': about})}" if about else ""
     most = t.number(context.app.room.file_bytes // 1_000_000)
     return html.section(
         {"className": "panel"},
-        html.p(t("A CSV file with a line of column names and one person per row. The next step shows what each column becomes.")),
+        html.p(
+            t(
+                "A CSV, Excel or JSON Lines file with a line of column names and one row per contact. The next step shows what each column becomes."
+            )
+            if not about
+            else t(
+                "A file with one contact per row: its e-mail address or its id. The next step shows who is put on the list “{key}”.",
+                key=about,
+            )
+        ),
         html.form(
             {
                 "className": "lines",
                 "method": "post",
-                "action": context.path,
+                "action": context.path + query,
+                "data-about": query,
                 "encType": "multipart/form-data",
                 "data-parts": f"{context.path}/parts",
             },
             html.label(
-                t("File (CSV, at most {megabytes} MB)", megabytes=most),
+                t("File (CSV, XLSX or JSONL, at most {megabytes} MB)", megabytes=most),
                 html.input(
                     {
                         "type": "file",
@@ -126,4 +138,4 @@ def state(context: PageContext, code: str) -> Element:
     return components.badge(context.t(text), tone, symbol)
 
 
-PAGE = Page("/ui/contacts/import", "Import contacts", "contacts", "contact.read", load, view, stamp, every_seconds=3.0)
+PAGE = Page("/ui/contacts/import", "Import a file", "contacts", "contact.read", load, view, stamp, every_seconds=3.0)

@@ -19,6 +19,7 @@ from crm.imports.csv_file import ENCODINGS
 from crm.imports.imports import Shown
 from crm.imports.reading import Everybody, Reading
 from crm.imports.recipes import recipes
+from crm.imports.subjects.contacts import Contacts
 from journeys.channels import BUILT_IN, TRACKING
 from journeys.errors import Issue
 from journeys.rules import dates
@@ -62,18 +63,17 @@ def reading(context: PageContext, row: Import) -> Element:
     decided = row.mapping.get("decided", True)
     why = {name: reason for name, reason in uploads.reasons_of(row).items() if not decided or not getattr(now, name)}
     whose = {"": t("unknown"), **{key: recipe.title for key, recipe in recipes().items()}}
-    encodings = {name: ENCODING_NAMES[name] for name in ENCODINGS}
+    sheets, is_contacts = uploads.sheets_of(row), uploads.subject_of(row).key == Contacts.key
     fields = [
-        _choice(t, why, "recipe", "Exported from", whose, now.recipe or ""),
-        _choice(t, why, "encoding", "Encoding", encodings, now.encoding or "utf-8"),
-        _choice(t, why, "separator", "Separator", _said(t, SEPARATORS), SIGNS[now.separator or ","]),
-        _number(t, why, "header_line", "Line with the column names (0: none)", now.header_line),
+        _choice(t, why, "recipe", "Exported from", whose, now.recipe or "") if is_contacts else None,
+        *([] if sheets else _as_text(t, why, now)),
+        None if sheets and sheets[0].names else _number(t, why, "header_line", "Line with the column names (0: none)", now.header_line),
         _number(t, why, "footer_rows", "Footer lines to skip", now.footer_rows),
         _choice(t, why, "date_order", "Date order", _open(t, ORDERS), now.date_order or ""),
         _choice(t, why, "decimal", "Decimal sign", _open(t, DECIMALS), now.decimal or ""),
         _choice(t, why, "region", "Country of phone numbers without a country code", _regions(t), now.region or ""),
         _text(t, "zone", "Time zone for times without one", now.zone),
-        _choice(t, why, "empty", "An empty cell", _said(t, EMPTY), now.empty),
+        _choice(t, why, "empty", "An empty cell", _said(t, EMPTY), now.empty) if is_contacts else None,
     ]
     return html._(
         html.section(
@@ -87,9 +87,18 @@ def reading(context: PageContext, row: Import) -> Element:
                 ),
             ),
         ),
-        everybody(t, now),
+        everybody(t, now) if is_contacts else None,
         left_out(context, row),
     )
+
+
+def _as_text(t: Translator, why: Mapping[str, Issue], now: Reading) -> list[Element]:
+    """How a file of text is cut; of a workbook nobody needs to know."""
+    encodings = {name: ENCODING_NAMES[name] for name in ENCODINGS}
+    return [
+        _choice(t, why, "encoding", "Encoding", encodings, now.encoding or "utf-8"),
+        _choice(t, why, "separator", "Separator", _said(t, SEPARATORS), SIGNS[now.separator or ","]),
+    ]
 
 
 def everybody(t: Translator, now: Reading) -> Element:

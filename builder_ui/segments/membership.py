@@ -144,6 +144,13 @@ def adding(context: PageContext, segment: Segment, inner: Members, acts: Acts) -
         else html.ul([candidate(context, segment, one, one.id in inner.since, acts) for one in inner.found])
         if inner.found
         else html.p({"className": "quiet"}, t("No matching contacts.")),
+        html.p(
+            html.a(
+                {"className": "button", "href": f"/ui/contacts/import?list={segment.key}"}, components.icon("folder"), t("Upload a file")
+            )
+        )
+        if context.may("contact.import")
+        else None,
     )
 
 

@@ -44,11 +44,12 @@ async function send(form) {
     }
     word.textContent = word.dataset.reading;
     progress.removeAttribute("value");
-    const { location } = await ask("POST", `${start}/${id}/done`, null, stop.signal);
+    const { location } = await ask("POST", `${start}/${id}/done${form.dataset.about || ""}`, null, stop.signal);
     window.location.assign(location);
   } catch (error) {
     if (id) fetch(`${start}/${id}`, { method: "DELETE" }).catch(() => {});
-    if (!stop.signal.aborted) return window.location.assign(`${form.getAttribute("action")}?problem=${error instanceof Refusal ? error.message : "lost"}`);
+    const action = form.getAttribute("action");
+    if (!stop.signal.aborted) return window.location.assign(`${action}${action.includes("?") ? "&" : "?"}problem=${error instanceof Refusal ? error.message : "lost"}`);
     bar.hidden = true;
     button.disabled = false;
     progress.value = 0;

@@ -64,6 +64,9 @@ class Written:
     created: int
     withheld: int
     refused: Sequence[tuple[int, str, str]] = ()
+    changed: int = 0
+    """Rows that changed a contact which was there before."""
+    contact_ids: frozenset[str] = frozenset()
 
 
 def write_people(session: Session, people: Sequence[Person], now: datetime, manner: WriteMode) -> Written:
@@ -76,21 +79,24 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
     names = [person.names for person in people]
     with nullcontext() if manner.wake else segment_marks.silently(session):  # also of contacts that a row of the file merges
         resolved = [found for found in resolve_batch(session, names, now, manner.region, history=history) if found]
+    made = [found.contact_id for found in resolved if found.created]
     with session.no_autoflush:
         locked = lock_contacts(session, [found.contact_id for found in resolved])
         batch = _Batch(session, locked, now, manner)
+        changed = 0
         for index, (person, found) in enumerate(zip(people, resolved, strict=True)):
             if found.contact_id not in locked:
                 raise Conflict("The contact no longer exists.")
+            before = batch.said_so_far
             batch.refused += [(index, name, reason) for name, reason in batch.add(locked[found.contact_id], person).items()]
+            changed += found.contact_id not in made and (bool(found.merged) or batch.said_so_far != before)
         batch.write()
-    made = [found.contact_id for found in resolved if found.created]
     touches.record_all(session, [(contact_id, touches.made_by(manner.source, now)) for contact_id in made], made)
     touches.mark_new(session, made, now, silent=not manner.wake)
     merged = [event.id for found in resolved for event in found.events]
     if merged and not manner.wake:
         session.execute(update(Event).where(col(Event.id).in_(merged)).values(backfill=True, routed=True))
-    return Written(sum(found.created for found in resolved), batch.withheld, batch.refused)
+    return Written(sum(found.created for found in resolved), batch.withheld, batch.refused, changed, frozenset(locked))
 
 
 class _Batch:
@@ -122,6 +128,11 @@ class _Batch:
         wanted = (consents.c.contact_id, consents.c.channel, consents.c.purpose, consents.c.state, consents.c.source, consents.c.said_at)
         ids = {id for id, _, _ in self.states}
         return {tuple(row) for row in self.session.execute(sql_select(*wanted).where(consents.c.contact_id.in_(ids)))}
+
+    @property
+    def said_so_far(self) -> tuple[int, int]:
+        """Grows with everything that changes."""
+        return len(self.new_events), len(self.new_consents)
 
     def add(self, contact: Contact, person: Person) -> Mapping[str, str]:
         """One row, after those before it; returns the fields that found no room, with the reason."""

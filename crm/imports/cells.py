@@ -337,6 +337,20 @@ def check_phone(text: str) -> str:
     return re.sub(r"^00(?=[1-9])", "+", text)
 
 
+def check_id(text: str) -> str:
+    """An id of another system as it stands.
+
+    Raises:
+        CellProblem: digits_lost (`1.2345E+15`; `12E5` is an id).
+    """
+    if _ROUNDED.fullmatch(text):
+        raise CellProblem("digits_lost")
+    return text
+
+
+_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{2,3}")
+
+
 def region_of(numbers: Iterable[str]) -> str | None:
     """The country of phone numbers without a country code, if the others in the column leave no doubt: all of those are of one country,
     and every national number would be a valid one there."""

@@ -14,13 +14,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import crm.imports.cells as read_cell
 from crm.imports.cells import NO, YES, CellProblem, slug_of
 from crm.imports.csv_cells import plain_of
-from crm.imports.csv_file import MAX_CELL_CHARACTERS
+from crm.imports.csv_file import LINE_BREAK, MAX_CELL_CHARACTERS
 from crm.imports.reading import Reading, type_of
 from crm.people.profile import ALIASES, COLUMNS, check_fields
 from journeys import postal
@@ -99,6 +99,20 @@ class Person:
 def is_consent(target: str) -> bool:
     """Whether a column with this target says something about consent."""
     return target.startswith(("consent_", "optout_"))
+
+
+class ReadColumns(Protocol):
+    """A mapping that was checked against a header."""
+
+    @property
+    def mapping(self) -> Mapping[str, str]:
+        """Header -> target."""
+
+    def read(self, cells: Sequence[str], now: datetime) -> Any:
+        """What a row says. Raises: RowProblem."""
+
+    def shown(self, cells: Sequence[str], now: datetime) -> list[Cell]:
+        """What every mapped cell becomes."""
 
 
 class RowProblem(Exception):
@@ -199,7 +213,7 @@ class Columns:
         return values.get(column.index)
 
     def _text(self, cells: Sequence[str], column: _Column) -> str:
-        text = clean_text(cells[column.index]).strip()
+        text = clean_text(cells[column.index]).replace(LINE_BREAK, "\n").strip()
         return _MARKED.sub("", plain_of(text)) if text.startswith("'") else text
 
     def _values(self, cells: Sequence[str], now: datetime) -> tuple[dict[int, Any], list[tuple[str, str]]]:
@@ -237,6 +251,7 @@ class Columns:
         if column.target == "external:salesforce":
             text = read_cell.salesforce_id(text)
         if _is_name(column.target):
+            text = read_cell.check_id(text)
             found = normalise(column.target, text, self.reading.region)
             if isinstance(found, Refused):
                 raise CellProblem(found.reason)

@@ -38,6 +38,10 @@ SHOWN = 20
 CLIPPED = 200
 _HEAD = 60
 """Records from which separator and header are guessed."""
+LINE_BREAK = "\u2028"
+"""Stands for a line break within a cell of a table that was written out of another format: there a row is a line, and lines count as in the original."""
+BROKEN = "\x00unreadable\x00"
+"""A line that stands for a row which could not be read where the table was written out of another format (`crm.imports.formats`)."""
 csv.field_size_limit(MAX_LINE_CHARACTERS)
 
 
@@ -129,8 +133,9 @@ def scan(source: Source) -> Bytes:
     return Bytes(marked or ("utf-8" if is_utf8 else "cp1252"), digest.hexdigest(), size)
 
 
-def examine(source: Source, chosen: Dialect | None = None, known: Bytes | None = None) -> Survey:
-    """Reads the table once, in pieces, and finds out what `chosen` does not say. `known`: what `scan` found.
+def examine(source: Source, chosen: Dialect | None = None, known: Bytes | None = None, names: Sequence[str] = ()) -> Survey:
+    """Reads the table once, in pieces, and finds out what `chosen` does not say. `known`: what `scan` found; `names`: of the columns, where no
+    line has them.
 
     Raises:
         Invalid: no file, no header, or one that cannot be a table's.
@@ -144,8 +149,8 @@ def examine(source: Source, chosen: Dialect | None = None, known: Bytes | None =
         raise Invalid("Expected a separator out of comma, semicolon, tab and |.")
     first = (line for line in islice(_split(source, encoding, separator), 1_000) if any(line.cells))
     head = [_clipped(line) for line in islice(first, _HEAD)]
-    header_line = _header_line(head) if chosen.header_line is None else chosen.header_line
-    header = _header(source, encoding, separator, header_line, head)
+    header_line = 0 if names else _header_line(head) if chosen.header_line is None else chosen.header_line
+    header = tuple(_apart(names)) if names else _header(source, encoding, separator, header_line, head)
     shape = Shape(encoding, separator, header, header_line, 0, known.digest, known.size)
     return _survey(source, shape, chosen.footer_rows, [line for line in head if line.number < header_line])
 
@@ -193,6 +198,8 @@ def _split(source: Source, encoding: str, separator: str) -> Iterator[Line]:
             number = lines.number
             if text is None:
                 yield Line(number, (), stream.buffer.tell(), "line_too_long")
+            elif text.startswith(BROKEN):
+                yield Line(number, (), stream.buffer.tell(), "unreadable")
             elif '"' not in text:
                 yield Line(number, tuple(text.rstrip("\r\n").split(separator)), stream.buffer.tell())
             else:
@@ -282,6 +289,12 @@ class _Lines:
         """These lines were not needed after all."""
         self._back.extendleft(reversed(taken))
         self.number -= len(taken)
+
+
+def text_lines(source: Source, encoding: str) -> Iterator[str | None]:
+    """The lines of a file of text, whatever is in them; None stands for one that is too long."""
+    with _opened(source, encoding) as stream:
+        yield from _Lines(stream)
 
 
 # Finding out

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
@@ -23,8 +23,9 @@ from crm.catalogue import learn, load_catalogue
 from crm.imports import recipes
 from crm.imports.bulk import WriteMode, write_people
 from crm.imports.cells import region_of
-from crm.imports.columns import Cell, Columns, Person, RowProblem, column_types, guess
+from crm.imports.columns import Cell, Columns, Person, ReadColumns, RowProblem, column_types, guess
 from crm.imports.csv_file import SHOWN, Bytes, Line, Source, Survey, examine, records
+from crm.imports.on_list import put_on, refuse_other
 from crm.imports.reading import Everybody, Reading, complete
 from crm.people import profile
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError
@@ -70,6 +71,8 @@ class ImportReport(BaseModel):
     rows: int = 0
     ok: int = 0
     created: int = 0
+    changed: int = 0
+    """Rows that changed something that was there before: a contact, or who is on a list."""
     failed: int = 0
     cells: int = 0
     """Cells that were left out of rows that were imported."""
@@ -84,8 +87,9 @@ class ImportReport(BaseModel):
 @dataclass(slots=True)
 class Options:
     """`mapping`: header -> target (see `crm.imports.columns`). `reading`: what is chosen about cells and consents; the rest is guessed. `wake`: let
-    journeys start. `source`: where the consents come from, if no column says so; default is the file's name. `keys`: the first hashes
-    addresses that are suppressed."""
+    journeys start. `source`: where the consents come from, if no column says so; default is the file's name. `segment`: the list kept by hand that
+    everybody is put on; `make`: rows about nobody known make a contact, where the subject leaves the choice. `keys`: the first hashes addresses that
+    are suppressed."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
@@ -93,6 +97,8 @@ class Options:
     wake: bool = False
     dry_run: bool = False
     tags: tuple[str, ...] = ()
+    segment: str = ""
+    make: bool = False
     keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
@@ -113,20 +119,37 @@ class Plan:
     proposed_mapping: dict[str, str]
 
 
-def make_plan(source: Source, options: Options, types: Mapping[str, str], known: Bytes | None = None) -> Plan:
-    """Looks through the whole file once. `types`: field -> type, from the catalogue; `known`: what `csv_file.scan` found.
+class Guess(Protocol):
+    """Header -> target, for columns that nobody has chosen (`crm.imports.columns.guess`, `crm.imports.subjects`)."""
+
+    def __call__(
+        self, header: Sequence[str], samples: Mapping[str, Sequence[str]], types: Mapping[str, str], given: Mapping[str, str]
+    ) -> dict[str, str]: ...
+
+
+def make_plan(
+    source: Source,
+    options: Options,
+    types: Mapping[str, str],
+    known: Bytes | None = None,
+    *,
+    names: Sequence[str] = (),
+    subject: Guess | None = None,
+) -> Plan:
+    """Looks through the whole file once. `types`: field -> type, from the catalogue; `known`: what `csv_file.scan` found; `names`: of the columns, where
+    the file is not to be asked. `subject`: what guesses the columns of rows that are no contacts; recipes are for contacts only.
 
     Raises:
         Invalid: the file cannot be read as a table.
     """
-    survey = examine(source, options.reading.dialect, known)
+    survey = examine(source, options.reading.dialect, known, names)
     header, chosen = survey.shape.header, options.reading
-    recipe = recipes.find(header, chosen.recipe)
-    if chosen.recipe and recipe is None:
+    recipe = recipes.find(header, chosen.recipe) if subject is None else None
+    if chosen.recipe and recipe is None and subject is None:
         raise Invalid("There is no recipe {name}; available: {known}.", name=chosen.recipe, known=list(recipes.recipes()))
     filled = recipe.fill(chosen) if recipe else chosen.model_copy(update={"recipe": ""})
     given = {**(recipe.targets(header) if recipe else {}), **options.mapping}
-    mapping = {**guess(header, _samples(survey), types, given), **given}
+    mapping = {**(subject or guess)(header, _samples(survey), types, given), **given}
     left_open = filled.model_copy(update={name: getattr(chosen, name) for name in ("date_order", "decimal")})
     found = complete(left_open, survey, column_types(header, mapping, types))
     usual = {name: getattr(filled, name) for name in ("date_order", "decimal") if getattr(found.reading, name) is None}
@@ -236,7 +259,7 @@ def preview(plan: Plan, types: Mapping[str, str], now: datetime, limit: int = SH
     return [shown(columns, line, now) for line in plan.survey.sample[:limit]]
 
 
-def shown(columns: Columns, line: Line, now: datetime) -> Shown:
+def shown(columns: ReadColumns, line: Line, now: datetime) -> Shown:
     """What one row becomes."""
     if line.problem:
         return Shown(line.number, [], line.problem)
@@ -260,12 +283,22 @@ def list_imports(session: Session, limit: int = 50) -> list[Import]:
     return list(session.scalars(select(Import).order_by(col(Import.id).desc()).limit(min(limit, 200))))
 
 
+def count_errors(report: ImportReport, errors: Sequence[RowError]) -> None:
+    """Adds what was left out of some rows."""
+    cells = sum(error.taken for error in errors)
+    report.cells += cells
+    report.failed += len(errors) - cells
+    report.errors += sorted(errors, key=lambda error: error.line)[: max(0, MAX_ERRORS - len(report.errors))]
+
+
 class Importer:
     """Reads the rows of one file and writes them inside transactions of its caller; knows neither where the file is nor how far it got."""
 
     def __init__(self, session: Session, header: Sequence[str], options: Options, file_name: str) -> None:
         """Raises:
         Invalid: the columns cannot be read; every problem is listed."""
+        if options.segment:
+            refuse_other(session, options.segment)
         self.owners = {key: member.id for member in list_members(session) for key in (member.id, member.email)}
         self.columns = Columns(header, options.mapping, types=field_types(session), reading=options.reading)
         self.options, self.file_name = options, file_name
@@ -291,10 +324,7 @@ class Importer:
         report.rows += len(rows)
         errors = [row for _, row in rows if isinstance(row, RowError)]
         errors += self._write([(line, row) for line, row in rows if isinstance(row, Person)], session, now, report)
-        cells = sum(error.taken for error in errors)
-        report.cells += cells
-        report.failed += len(errors) - cells
-        report.errors += sorted(errors, key=lambda error: error.line)[: max(0, MAX_ERRORS - len(report.errors))]
+        count_errors(report, errors)
         self._learn(session, [row for _, row in rows if isinstance(row, Person)], now)
 
     def _write(self, people: Sequence[tuple[Line, Person]], session: Session, now: datetime, report: ImportReport) -> list[RowError]:
@@ -304,6 +334,8 @@ class Importer:
         try:
             with savepoint(session):
                 done = write_people(session, [person for _, person in people], now, self._manner(report))
+                if self.options.segment:
+                    put_on(session, self.options.segment, done.contact_ids, now, wake=self.options.wake)
         except PfadwerkError as problem:
             if len(people) == 1:
                 return [RowError(line=people[0][0].number, reason=problem.code)]
@@ -311,6 +343,7 @@ class Importer:
             return [error for part in (people[:half], people[half:]) for error in self._write(part, session, now, report)]
         report.ok += len(people)
         report.created += done.created
+        report.changed += done.changed
         report.withheld += done.withheld
         left_out = [(line.number, column, reason) for line, person in people for column, reason in person.problems]
         left_out += [(people[index][0].number, self.columns.header_of(name), reason) for index, name, reason in done.refused]
@@ -467,6 +500,8 @@ REASONS = {
     "invalid_boolean": "Expected yes or no.",
     "several_addresses": "Only the first of several addresses was taken.",
     "digits_lost": "A spreadsheet has rounded this number, and its last digits are lost.",
+    "unknown_contact": "No contact is known by what this line says.",
+    "missing_value": "This line needs a value in that column.",
     "unknown_owner": "The owner is not a member of the team.",
     "too_large": "The contact would become too large.",
     "conflict": "The contact was erased or merged meanwhile.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -19,13 +19,12 @@ from sqlalchemy import or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.imports import recipes
-from crm.imports.columns import Columns, guess, is_consent
+from crm.imports import formats, recipes
 from crm.imports.csv_cells import line_of
 from crm.imports.csv_file import SHOWN, Bytes, Line, Shape, Source, records, scan
+from crm.imports.formats import table
 from crm.imports.imports import (
     ROWS_A_TRANSACTION,
-    Importer,
     ImportReport,
     Options,
     Plan,
@@ -37,7 +36,10 @@ from crm.imports.imports import (
     make_plan,
     shown,
 )
+from crm.imports.on_list import refuse_other
 from crm.imports.reading import Reading
+from crm.imports.subjects import subject
+from crm.imports.subjects.subject import RowWriter, Subject
 from crm.people import profile
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from models import Database, Import, Job, Upload, lock
@@ -54,13 +56,12 @@ KEEP = timedelta(days=7)
 SAMPLES = 3
 MAX_TAGS = 20
 SHOWN_CHARACTERS = 80
-KINDS_OF_FILE = (".csv", ".txt", ".tsv")
-_BINARY = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"\x1f\x8b")
-"""How files begin that people take for tables: workbooks, PDFs, pictures, archives."""
+KINDS_OF_FILE = formats.endings()
 UNUSABLE: Mapping[str, str] = {
-    "name": "Expected a CSV file: its name ends in .csv, .tsv or .txt.",
+    "name": "Expected a CSV, Excel or JSON Lines file: its name ends in .csv, .tsv, .txt, .xlsx or .jsonl.",
     "empty": "The file is empty.",
     "binary": "This is not a text file. In a spreadsheet, choose “Save as” and the type CSV.",
+    **table.UNUSABLE,
     "header": "No line of the file has column names.",
     "no_rows": "The file has column names but no rows.",
     "full": "There is no space for this file until earlier ones are imported or deleted.",
@@ -70,13 +71,27 @@ UNUSABLE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a person decided about a file. `columns`: header -> target, empty to leave it out; the rest as in `crm.imports.imports.Options`."""
+    """What a person decided about a file. `columns`: header -> target, empty to leave it out; `subject` what its rows are about, `table` which of its
+    sheets is read (None: as before); the rest as in `crm.imports.imports.Options`."""
 
     columns: Mapping[str, str]
     reading: Reading | None = None
     source: str = ""
     tags: tuple[str, ...] = ()
     wake: bool = False
+    subject: str | None = None
+    segment: str = ""
+    make: bool = False
+    table: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One table of a file with several: the upload that holds it, written out as text."""
+
+    title: str
+    upload: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +105,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A file that somebody sent, found to be a table. `content` is the file itself, or the id of the upload that holds it."""
+    """A file that somebody sent, found to be a table. `content` is the file itself, or the id of the upload that holds it; `sheets` all there are,
+    where it was written out of another format."""
 
     name: str
     content: bytes | str
     plan: Plan
+    sheets: tuple[Sheet, ...] = ()
 
 
 def read_sent(file_name: str, content: bytes, types: Mapping[str, str] | None = None) -> Sent:
@@ -105,7 +122,18 @@ def read_sent(file_name: str, content: bytes, types: Mapping[str, str] | None = 
     """
     name = files.name_of(file_name)
     _refuse(content[:4_000], name)
+    if not formats.is_text(name):
+        raise _unusable("binary")
     return Sent(name, content, _looked_through(content, types or {}))
+
+
+def receive(db: Database, file_name: str, content: bytes, by: str, now: datetime, real_now: datetime, room: Room) -> str:
+    """Makes an import of a file that is here as a whole; its id. Raises: as `finish_upload`."""
+    name = files.name_of(file_name)
+    _refuse(content[:4_000], name)
+    with db.write() as session:
+        upload_id = files.store(session, name, content, by, real_now).id
+    return finish_upload(db, upload_id, by, now, room)
 
 
 def begin_upload(session: Session, file_name: str, size: int, by: str, real_now: datetime, room: Room, part_bytes: int) -> Upload:
@@ -119,31 +147,90 @@ def begin_upload(session: Session, file_name: str, size: int, by: str, real_now:
     return files.begin(session, file_name, size, by, real_now, room, part_bytes)
 
 
-def finish_upload(db: Database, upload_id: str, by: str, now: datetime) -> str:
-    """Looks through a file that came in parts, and makes an import of it; its id. What is no table is deleted at once.
+def finish_upload(db: Database, upload_id: str, by: str, now: datetime, room: Room = Room()) -> str:
+    """Looks through a file that came in parts, and makes an import of it; its id. What is no table is deleted at once, and so is a workbook as
+    soon as its sheets are written out.
 
     Raises:
         NotFound: there is no such upload of this person.
         Conflict: parts are missing.
         Invalid: as `read_sent`.
+        TooLarge: there is no room for what it holds.
     """
     with db.read() as session:
         row, types = session.get(Upload, upload_id), field_types(session)
     if row is None or row.created_by != by[:120]:
         raise NotFound("There is no such upload.")
+    if row.import_id is not None:
+        raise Conflict("This upload no longer exists, or is already an import.")
     if not files.is_complete(row):
         raise Conflict("Expected part {next}.", next=row.parts)
-    source = StoredFile(db, row.id, row.bytes, row.part_bytes)
+    made = _Made(db, row, by, room)
     try:
+        sent = made.sent(types)
+        with db.write() as session:
+            done = take(session, sent, by, now, row.created_at).id
+            if sent.sheets:
+                files.drop(session, upload_id)
+            return done
+    except BaseException:
+        made.drop()
+        raise
+
+
+class _Made:
+    """What becomes of one upload: itself, or the sheets that are written out of it."""
+
+    def __init__(self, db: Database, row: Upload, by: str, room: Room) -> None:
+        self._db, self._row, self._by, self._room = db, row, by, room
+        self._all = [row.id]
+
+    def sent(self, types: Mapping[str, str]) -> Sent:
+        row, format = self._row, formats.find(self._row.file_name)
+        source = StoredFile(self._db, row.id, row.bytes, row.part_bytes)
         with source.open() as stream:
             _refuse(stream.read(4_000), row.file_name)
-        sent = Sent(row.file_name, row.id, _looked_through(source, types))
-    except Invalid:
-        with db.write() as session:
-            files.drop(session, upload_id)
-        raise
-    with db.write() as session:
-        return take(session, sent, by, now, row.created_at).id
+        if format is None or format.is_text:
+            return Sent(row.file_name, row.id, _looked_through(source, types))
+        try:
+            sheets = tuple(self._written(one) for one in format.tables(source))
+        except table.Unusable as unusable:
+            raise _unusable(unusable.problem) from None
+        return self._first_usable(sheets, types)
+
+    def _written(self, one: table.Table) -> Sheet:
+        writing = files.Writing(self._db, self._row.file_name, self._by, self._row.created_at, self._room)
+        self._all.append(writing.id)
+        for line in table.lines_of(one):
+            writing.write(line.encode())
+        writing.close()
+        return Sheet(one.title, writing.id, one.names)
+
+    def _first_usable(self, sheets: Sequence[Sheet], types: Mapping[str, str]) -> Sent:
+        refused = _unusable("no_rows")
+        for sheet in sheets:
+            try:
+                plan = _looked_through(_stored(self._db, sheet.upload), types, sheet.names)
+            except Invalid as invalid:
+                refused = invalid
+            else:
+                return Sent(self._row.file_name, sheet.upload, plan, tuple(sheets))
+        raise refused
+
+    def drop(self) -> None:
+        with self._db.write() as session:
+            for id in self._all:
+                upload = session.get(Upload, id)
+                if upload is not None and upload.import_id is None:
+                    files.drop(session, id)
+
+
+def _stored(db: Database, upload_id: str) -> StoredFile:
+    with db.read() as session:
+        row = session.get(Upload, upload_id)
+    if row is None:
+        raise NotFound("The file of this import no longer exists; upload it again.")
+    return StoredFile(db, row.id, row.bytes, row.part_bytes)
 
 
 def drop_upload(session: Session, upload_id: str, by: str) -> None:
@@ -153,9 +240,15 @@ def drop_upload(session: Session, upload_id: str, by: str) -> None:
         files.drop(session, upload_id)
 
 
-def _looked_through(source: Source, types: Mapping[str, str]) -> Plan:
+WRITTEN_OUT = Reading(encoding=table.ENCODING, separator=table.SEPARATOR, decimal=".")
+"""How a table is read that was written out here of another format."""
+
+
+def _looked_through(source: Source, types: Mapping[str, str], names: Sequence[str] | None = None) -> Plan:
+    """`names`: of the columns, () if a row has them; None: this is the file as it was sent."""
+    options = Options() if names is None else Options(reading=WRITTEN_OUT)
     try:
-        plan = make_plan(source, Options(), types, scan(source))
+        plan = make_plan(source, options, types, scan(source), names=names or ())
     except Invalid:
         raise _unusable("header") from None
     if not plan.survey.rows:
@@ -173,11 +266,16 @@ def take(session: Session, sent: Sent, by: str, now: datetime, real_now: datetim
         files.store(session, sent.name, sent.content, by, real_now) if isinstance(sent.content, bytes) else _claimed(session, sent.content)
     )
     about = {"upload": upload.id, "part_bytes": upload.part_bytes, "by": by[:120], "decided": False, **_described(sent.plan)}
+    if sent.sheets:
+        about["sheets"] = [[sheet.title, sheet.upload, list(sheet.names)] for sheet in sent.sheets]
     row = Import(file_name=sent.name, mapping=about, state="draft", created_at=now)
     session.add(row)
     session.flush()
     upload.import_id = row.id
     session.add(upload)
+    for sheet in sent.sheets:
+        if sheet.upload != upload.id:
+            _claimed(session, sheet.upload).import_id = row.id
     record(session, by, "import.upload", f"import:{row.id}", {"rows": about["rows"], "bytes": about["bytes"]})
     return row
 
@@ -210,19 +308,17 @@ def _described(plan: Plan) -> dict[str, Any]:
 
 
 def _refuse_name(name: str) -> None:
-    if not name.lower().endswith(KINDS_OF_FILE):
+    if formats.find(name) is None:
         raise _unusable("name")
 
 
 def _refuse(start: bytes, name: str) -> None:
     """Raises:
-    Invalid: this cannot be a table of text."""
-    _refuse_name(name)
-    if not start.strip():
-        raise _unusable("empty")
-    strange = sum(start.count(code) for code in (*range(1, 9), *range(14, 27)))
-    if start.startswith(_BINARY) or strange > len(start) / 20:
-        raise _unusable("binary")
+    Invalid: this cannot be what its name says."""
+    format = formats.find(name)
+    problem = "name" if format is None else format.refuse(start)
+    if problem:
+        raise _unusable(problem)
 
 
 def _unusable(problem: str) -> Invalid:
@@ -257,6 +353,21 @@ def reading_of(row: Import) -> Reading:
     if "reading" in about:
         return Reading.model_validate(about["reading"])
     return Reading(region=about.get("region"), recipe="")  # from before there was a choice
+
+
+def subject_of(row: Import) -> Subject:
+    """What its rows are about."""
+    return subject(row.mapping.get("subject", "contacts"))
+
+
+def sheets_of(row: Import) -> list[Sheet]:
+    """All tables of its file, where it was written out of another format."""
+    return [Sheet(title, upload, tuple(names)) for title, upload, names in row.mapping.get("sheets", [])]
+
+
+def sheet_of(row: Import) -> int:
+    """Which of them is read."""
+    return next((number for number, one in enumerate(sheets_of(row)) if one.upload == row.mapping["upload"]), 0)
 
 
 def proposed(row: Import) -> tuple[Reading, dict[str, str]]:
@@ -296,7 +407,7 @@ def preview(db: Database, row: Import, now: datetime) -> list[Shown]:
     with db.read() as session:
         types = field_types(session)
     try:
-        read = Columns(shape.header, columns, types=types, reading=reading)
+        read = subject_of(row).columns(shape.header, columns, types, reading)
     except Invalid:
         return []
     return [shown(read, line, now) for line in islice(records(source, shape), SHOWN)]
@@ -317,20 +428,31 @@ def decide(db: Database, import_id: str, draft: Draft) -> Import:
     if len(draft.tags) > MAX_TAGS:
         raise Invalid("At most 20 tags can be added to an import.")
     tags = [profile.read_tag(tag) for tag in draft.tags]
+    draft = _as_written_out(row, draft)
     anew = _anew(db, row, draft)
     with db.write() as session:
         row = _locked(session, import_id)
         _check_draft(row)
+        if draft.segment:
+            refuse_other(session, draft.segment)
         about = {**row.mapping, **anew}
         columns = {name: clean_text(draft.columns.get(name, "")).strip()[:200] for name in about["header"] if name}
         if "columns" in anew:
             columns = anew["columns"]
         reading = anew.get("reading") or (draft.reading or reading_of(row)).model_dump(mode="json")
         decided = {"columns": columns, "reading": reading, "source": clean_text(draft.source)[:200], "tags": tags, "wake": draft.wake}
-        row.mapping = {**about, **decided, "decided": True}
+        row.mapping = {**about, **decided, "segment": draft.segment, "make": draft.make, "decided": True}
         row.state = "draft"
         session.add(row)
         return row
+
+
+def _as_written_out(row: Import, draft: Draft) -> Draft:
+    """Of what was written out here nobody chooses encoding and separator, and where the columns' names are known, no line either."""
+    if draft.reading is None or not sheets_of(row):
+        return draft
+    fixed = {"encoding": table.ENCODING, "separator": table.SEPARATOR} | ({"header_line": 0} if sheets_of(row)[0].names else {})
+    return replace(draft, reading=draft.reading.model_copy(update=fixed))
 
 
 def _check_draft(row: Import) -> None:
@@ -341,24 +463,47 @@ def _check_draft(row: Import) -> None:
 def reads_anew(row: Import, draft: Draft) -> bool:
     """Whether the choices make another table of the file, or another program's export."""
     before, wanted = proposed(row)[0], draft.reading
-    return wanted is not None and (wanted.dialect, wanted.recipe) != (before.dialect, before.recipe)
+    other = _other_subject(row, draft) or _other_sheet(row, draft) is not None
+    return other or (wanted is not None and (wanted.dialect, wanted.recipe) != (before.dialect, before.recipe))
+
+
+def _other_subject(row: Import, draft: Draft) -> bool:
+    return draft.subject is not None and subject(draft.subject) is not subject_of(row)
+
+
+def _other_sheet(row: Import, draft: Draft) -> Sheet | None:
+    sheets = sheets_of(row)
+    if draft.table is None or not 0 <= draft.table < len(sheets) or draft.table == sheet_of(row):
+        return None
+    return sheets[draft.table]
 
 
 def _anew(db: Database, row: Import, draft: Draft) -> dict[str, Any]:
     """What a new look through the file shows; nothing if it is to be read as before."""
-    before, wanted = proposed(row)[0], draft.reading
-    if wanted is None or not reads_anew(row, draft):
+    if not reads_anew(row, draft):
         return {}
-    source, shape = _file(db, row)
-    known = Bytes(shape.encoding, shape.digest, shape.bytes)
+    before, wanted = proposed(row)[0], draft.reading or proposed(row)[0]
+    about, sheet = subject(draft.subject) if draft.subject else subject_of(row), _other_sheet(row, draft)
+    if sheet is not None:
+        source, known = _stored(db, sheet.upload), None
+        wanted = wanted.model_copy(update={"header_line": None, "footer_rows": None, "recipe": None, "everybody": ()})
+        wanted = Reading.model_validate(wanted.model_dump(exclude_none=True, exclude={"everybody"}))
+    else:
+        source, shape = _file(db, row)
+        known = Bytes(shape.encoding, shape.digest, shape.bytes)
     with db.read() as session:
         types = field_types(session)
-    other = wanted.recipe != before.recipe
+    other = wanted.recipe != before.recipe or sheet is not None or _other_subject(row, draft)
     chosen = wanted.model_copy(update={"everybody": ()}) if other else wanted
-    if other:
+    if other and sheet is None:
         chosen = Reading.model_validate(chosen.model_dump(exclude={"everybody", "date_order", "decimal"}))
-    plan = make_plan(source, Options({} if other else dict(draft.columns), chosen), types, known)
-    described = _described(plan)
+    names: tuple[str, ...] = ()
+    if sheets_of(row):
+        names = (sheet or sheets_of(row)[sheet_of(row)]).names
+        chosen = chosen.model_copy(update={"decimal": chosen.decimal or WRITTEN_OUT.decimal})
+    guessing = None if about.key == "contacts" else about.guess
+    plan = make_plan(source, Options({} if other else dict(draft.columns), chosen), types, known, names=names, subject=guessing)
+    described = _described(plan) | {"subject": about.key} | ({"upload": sheet.upload} if sheet else {})
     described["columns"] = {name: plan.mapping[name] for name in plan.survey.shape.header if name}
     return described
 
@@ -366,10 +511,20 @@ def _anew(db: Database, row: Import, draft: Draft) -> dict[str, Any]:
 def problems(row: Import) -> list[Issue]:
     """What is wrong with the columns as they are mapped now."""
     try:
-        Columns(row.mapping["header"], row.mapping["columns"], reading=reading_of(row))
+        _check_columns(row)
     except Invalid as invalid:
         return list(invalid.issues)
     return []
+
+
+def _check_columns(row: Import) -> None:
+    """Raises:
+    Invalid: they cannot be read as they are mapped; every problem is listed."""
+    about = subject_of(row)
+    about.columns(row.mapping["header"], row.mapping["columns"], {}, reading_of(row))
+    if about.needs_list and not row.mapping.get("segment"):
+        issue = Issue(code="no_segment", text="Choose the list that these contacts are put on.")
+        raise Invalid("Choose the list that these contacts are put on.", [issue])
 
 
 CONSENTS_BARRED = (
@@ -380,9 +535,9 @@ CONSENTS_BARRED = (
 
 def acts_of(row: Import) -> list[str]:
     """What somebody does who imports this file as it is mapped now (`workspace.roles.ACTS`)."""
-    targets = {**guess(row.mapping["header"]), **row.mapping["columns"]}.values()
-    consents = any(map(is_consent, targets)) or bool(reading_of(row).everybody)
-    return ["contact.import", *(["consent.record"] if consents else []), *(["run.start_many"] if row.mapping.get("wake") else [])]
+    about, header = subject_of(row), row.mapping["header"]
+    targets = {**about.guess(header, {}, {}, {}), **row.mapping["columns"]}.values()
+    return about.acts(list(targets), reading_of(row), row.mapping)
 
 
 def begin(session: Session, import_id: str, role: str, *, dry: bool) -> Import:
@@ -396,7 +551,7 @@ def begin(session: Session, import_id: str, role: str, *, dry: bool) -> Import:
     row = _locked(session, import_id)
     if not all(may(role, act) for act in acts_of(row)):
         raise NotAllowed(CONSENTS_BARRED)
-    Columns(row.mapping["header"], row.mapping["columns"], reading=reading_of(row))
+    _check_columns(row)
     if row.state not in (("draft", "checked") if dry else ("checked",)):
         raise Conflict("This import is in progress or finished, or has not been checked yet.")
     row.state = "checking" if dry else "running"
@@ -414,7 +569,7 @@ def begin(session: Session, import_id: str, role: str, *, dry: bool) -> Import:
 class _Reading:
     """A file being read: rows are taken from it in their order. `ready` is the chunk that begins at row `at`."""
 
-    importer: Importer
+    importer: RowWriter
     lines: Iterator[Line]
     next: int = 0
     at: int = -1
@@ -463,7 +618,8 @@ def prepare(db: Database, import_id: str, now: datetime, keys: Sequence[bytes] =
         stale = reading is None or reading.importer.options != options or reading.next > row.cursor + len(reading.ready)
         if reading is None or stale:
             source, shape = _file(db, row)
-            reading = _Reading(Importer(session, shape.header, options, row.file_name), records(source, shape))
+            writer = subject_of(row).writer(session, shape.header, options, row.file_name)
+            reading = _Reading(writer, records(source, shape))
             _readings.put(key, reading)
     if reading.at == row.cursor:
         return
@@ -525,7 +681,10 @@ def page(session: Session, import_id: str, now: datetime) -> Done:
 def _keep(session: Session, row: Import, report: ImportReport, now: datetime, finished: bool) -> None:
     row.cursor, row.rows_ok, row.rows_failed = report.rows, report.ok, report.failed
     row.errors = [error.model_dump() for error in report.errors]
-    row.mapping = {**row.mapping, "counts": {"created": report.created, "withheld": report.withheld, "cells": report.cells}}
+    row.mapping = {
+        **row.mapping,
+        "counts": {"created": report.created, "changed": report.changed, "withheld": report.withheld, "cells": report.cells},
+    }
     session.add(row)
     if not finished:
         return
@@ -560,6 +719,8 @@ def _options(row: Import, keys: Sequence[bytes]) -> Options:
         source=about.get("source", ""),
         wake=about.get("wake", False),
         tags=tuple(about.get("tags", ())),
+        segment=about.get("segment", ""),
+        make=about.get("make", False),
     )
 
 
@@ -579,6 +740,7 @@ def report_of(row: Import) -> ImportReport:
         ok=row.rows_ok,
         failed=row.rows_failed,
         created=counts.get("created", 0),
+        changed=counts.get("changed", 0),
         withheld=counts.get("withheld", 0),
         cells=counts.get("cells", 0),
         left_out=[number for number, _ in about.get("left_out", [])],
@@ -630,7 +792,8 @@ def faulty_rows(db: Database, row: Import, say: Mapping[str, str]) -> Iterator[s
 
 def forget(session: Session, row: Import) -> None:
     """Deletes the file of an import, and what was kept of its words; what it counted stays."""
-    files.drop(session, row.mapping.get("upload", ""))
+    for id in {row.mapping.get("upload", ""), *(sheet.upload for sheet in sheets_of(row))}:
+        files.drop(session, id)
     row.mapping = {**row.mapping, "left_out": [[number, ""] for number, _ in row.mapping.get("left_out", [])]}
     session.add(row)
 

@@ -123,6 +123,14 @@ def find(session: Session, *names: Name, region: str | None = None) -> str | Non
     return plan.meant[0] if plan is not None and not plan.created[0] else None
 
 
+def find_many(session: Session, list_of_names: Sequence[Sequence[Name]], region: str | None = None) -> list[str | None]:
+    """For each list of names the contact that the surest known one of them means, or None; creates, merges and locks nothing. Two statements."""
+    calls = [normalise_all(names, region)[0] for names in list_of_names]
+    holders, shared, _ = _holders(session, {name for names in calls for name in names if name[0] != "phone"})
+    meant = {**holders, **shared}  # alone a shared address means the one that has no id
+    return [next((id for name in names if (id := meant.get(name))), None) for names in calls]
+
+
 @dataclass(slots=True)
 class Plan:
     """What a batch will do (for `crm.people.visitors` too, which plans the calls that anybody can have made). `heads` follows merges planned

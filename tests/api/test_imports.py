@@ -118,3 +118,28 @@ def test_choices_are_checked(admin: TestClient) -> None:
     assert admin.post(f"{path}/check").status_code == 422
     again = admin.put(f"{path}/choices", json={"reading": {"header_line": 2, "separator": "semicolon"}}).json()
     assert again["header"][:2] == ["ida@example.org", "Ida"], "the table is read anew"
+
+
+def test_a_list_is_filled_by_upload(admin: TestClient, engine: Engine) -> None:
+    assert admin.post("/api/v1/segments", json={"key": "guests", "name": "Guests"}).status_code == 201
+    assert admin.post("/api/v1/contacts", json={"fields": {"email": "ida@example.org"}}).status_code in (200, 201)
+    lines = b'{"mail": "ida@example.org"}\n{"mail": "bo@example.org"}\n'
+    path = f"{BASE}/{send(admin, lines, 'guests.jsonl').json()['id']}"
+    chosen = admin.put(f"{path}/choices", json={"subject": "segment_members", "segment": "guests"}).json()
+    assert (chosen["subject"], chosen["segment"], chosen["columns"], chosen["problems"]) == (
+        "segment_members",
+        "guests",
+        {"mail": "email"},
+        [],
+    )
+    for act in ("check", "run"):
+        job = admin.post(f"{path}/{act}").json()
+        for _ in range(10):
+            do_page(engine, job["id"])
+    found = admin.get(path).json()
+    assert (found["ok"], found["changed"], found["unchanged"], found["created"]) == (1, 1, 0, 0)
+    assert found["errors"] == [{"line": 2, "reason": "unknown_contact", "column": "", "taken": False}]
+    assert admin.put(f"{path}/choices", json={"subject": "planets"}).status_code == 409
+    other = send(admin).json()["id"]
+    assert admin.put(f"{BASE}/{other}/choices", json={"subject": "planets"}).status_code == 422
+    assert admin.put(f"{BASE}/{other}/choices", json={"segment": "nobody"}).status_code == 404

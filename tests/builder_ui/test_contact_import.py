@@ -82,7 +82,7 @@ def test_from_the_file_to_the_contacts(log_in: Any, opened: Any, town: Any, sett
     with town.db.read() as session:
         assert session.scalar(select(Contact).where(Contact.email == "nora@example.org")) is None, "a dry run stores nothing"
     with opened(client, path) as page:
-        assert "3 new 1 updated 0 refused 2 cells skipped" in page.text
+        assert "3 new 1 changed 0 unchanged 0 refused 2 cells skipped" in page.text
         assert "3 E-Mail This is not an e-mail address. row imported, cell skipped" in page.text
         assert "5 Einwilligung Expected a consent such as yes, no, granted, withdrawn or pending." in page.text
         page.press("Import 4 rows")
@@ -132,7 +132,8 @@ def test_the_file_of_faulty_rows_can_be_mended_and_sent_again(log_in: Any, town:
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("people.xlsx", b"PK\x03\x04", "name"),
+        ("people.xlsx", b"PK\x03\x04", "workbook"),
+        ("people.pdf", b"%PDF", "name"),
         ("people.csv", b"PK\x03\x04\x14\x00" + b"x" * 100, "binary"),
         ("people.csv", b"  \r\n ", "empty"),
         ("people.csv", b",,\r\n,,\r\n", "header"),

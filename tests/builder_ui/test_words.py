@@ -40,6 +40,7 @@ from builder_ui.settings.sections import SECTIONS
 from builder_ui.templates import approved, blocks, head, looks, makers, words
 from builder_ui.templates import source as written
 from crm.imports import imports, reading, recipes
+from crm.imports.subjects import SUBJECTS
 from journeys.channels import CHANNELS
 from journeys.nodes import BUILT_IN, Palette
 from journeys.nodes.notify_team import NotifyTeam
@@ -154,6 +155,8 @@ def tables() -> Iterator[str]:
     yield from (*OUR_ADVICE.values(), provider_accounts.NOBODY, provider_accounts.NONE_HERE, provider_accounts.SEEDED)
     for table in (reading_form.SEPARATORS, reading_form.ORDERS, reading_form.DECIMALS, reading_form.EMPTY, reading_form.STATES):
         yield from table.values()
+    for subject in SUBJECTS.values():
+        yield from (subject.label, subject.help, *subject.target_names.values())
     for table in (imports.REASONS, reading.OPEN, reading.BOTH):
         yield from table.values()
     yield from (recipe.meaning for recipe in recipes.recipes().values())

@@ -69,7 +69,7 @@ def test_a_second_import_of_the_same_changes_nothing(db: Database, import_id: st
     with db.write() as session:
         session.get_one(Import, import_id).state = "checked"
     again = run(db, import_id, now, dry=False)
-    assert again.mapping["counts"] == {"created": 0, "withheld": 0, "cells": 4}
+    assert again.mapping["counts"] == {"created": 0, "changed": 0, "withheld": 0, "cells": 4}
     with db.read() as session:
         assert len(session.scalars(select(Event.id)).all()) == events
         assert len(session.scalars(select(Consent.id)).all()) == MANY - 4
