@@ -269,6 +269,7 @@ def properties_of(session: Session, message: Message) -> dict[str, object]:
         "node": message.node,
         "template": message.template,
         "channel": message.channel,
+        "message_class": message.message_class,
         "machine": False,
     }
 

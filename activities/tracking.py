@@ -343,6 +343,7 @@ def _event(
         "node": message.node,
         "template": message.template,
         "channel": message.channel,
+        "message_class": message.message_class,
         "machine": machine,
         **more,
     }

@@ -195,7 +195,7 @@ _COUPON: Mapping[str, Type] = {
     "discount": "number",
 }
 _MESSAGE: Mapping[str, Type] = {
-    **dict.fromkeys(("message_id", "run_id", "journey", "node", "template", "channel"), "string"),
+    **dict.fromkeys(("message_id", "run_id", "journey", "node", "template", "channel", "message_class"), "string"),
     "machine": "boolean",
 }
 _REPORTED: Mapping[str, Type] = {**_MESSAGE, "reason": "string"}

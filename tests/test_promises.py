@@ -126,7 +126,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, set[str]]:
     engine: Any = SimpleNamespace(tracing=SimpleNamespace(span=lambda *_, **__: nullcontext(), here=lambda: None))
     run: Any = SimpleNamespace(id="r", contact_id="c", hops=0)
     for status in ("sent", "bounced", "skipped"):
-        about = effect.DeliveryOutcome(run, "j", "a", "email", "t", "r:a:0")
+        about = effect.DeliveryOutcome(run, "j", "a", "email", "t", "r:a:0", "marketing")
         effect.append_outcome(engine, engine, about, status, datetime(2026, 3, 2, tzinfo=UTC), "code")
     rows += [milestone(name, "r", "c", "j", 1, datetime(2026, 3, 2, tzinfo=UTC), reason=why) for name, why in (("Journey Entered", ""), ("Journey Ended", "goal"))]  # fmt: skip
     return {row["name"]: set(row["properties"]) for row in rows}

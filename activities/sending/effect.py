@@ -28,6 +28,7 @@ from activities.sending.gate import Hold, Pass, Refuse
 from activities.sending.handler import CannotPrepare, Carried, ChannelHandler, Draft, Job, named
 from activities.sending.identity import sender_of_body
 from engine.engine import Engine
+from engine.interpreter.gate import message_class
 from engine.interpreter.state import Instruction, State
 from engine.restored import ASSUMED_SENT, PERHAPS_SENT
 from engine.runs.delivery import is_heard
@@ -751,8 +752,8 @@ def _answer_in(
         ledger.count_sending(session, job.call.channel, (named(performer)["account"], sender), status, job.as_of)
         ledger.count_fate(session, job.once_key, row, job.state.node, status, reason, job.fixed, job.as_of)
     ledger.put(session, job.once_key, {**job.fixed, **named(performer)}, job.as_of, **values)
-    template = str(job.call.input.get("template", ""))
-    about = DeliveryOutcome(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key)
+    template, its_class = str(job.call.input.get("template", "")), message_class(job.call.input, job.program.settings)
+    about = DeliveryOutcome(job.row, job.program.key, job.state.node, job.call.channel, template, job.once_key, its_class)
     append_outcome(session, engine, about, status, job.as_of, reason)
     moved = replace(_go_on(session, engine, row, job, Performed(outlet=given, data=data)), outcome=status)
     if fate != "sent" and job.call.channel in SENDABLE:
@@ -789,6 +790,7 @@ class DeliveryOutcome:
     channel: str
     template: str
     once_key: str
+    message_class: str
 
 
 FATES = {"sent": "Message Sent", "uncertain": "Message Sent", "bounced": "Message Bounced", "skipped": "Message Skipped"}
@@ -813,6 +815,7 @@ def append_outcome(session: Session, engine: Engine, fate: DeliveryOutcome, stat
         "node": fate.node,
         "template": fate.template,
         "channel": fate.channel,
+        "message_class": fate.message_class,
         "machine": False,
         **({"reason": reason} if reason and status in ("skipped", "bounced") else {}),
         **({"bounce": "hard"} if status == "bounced" else {}),

@@ -34,6 +34,7 @@ _doubtful = (
         messages.c.node,
         messages.c.channel,
         messages.c.template,
+        messages.c.message_class,
         messages.c.attempts,
         messages.c.provider,
         messages.c.account,
@@ -90,6 +91,5 @@ def _write(effects: Effects, session: Session, run: Row[Any], row: Row[Any], kno
         ledger.count_fate(session, row.once_key, run, row.node, status, reason, {}, now)
     ledger.put(session, row.once_key, {}, now, **values)
     journey = effects.engine.program(session, run.version_id).key
-    append_outcome(
-        session, effects.engine, DeliveryOutcome(run, journey, row.node, row.channel, row.template, row.once_key), status, now, reason
-    )
+    about = DeliveryOutcome(run, journey, row.node, row.channel, row.template, row.once_key, row.message_class)
+    append_outcome(session, effects.engine, about, status, now, reason)

@@ -272,7 +272,7 @@ def _close(
         append_outcome(
             session,
             engine,
-            DeliveryOutcome(job.row, job.program.key, row.node, row.channel, row.template, row.once_key),
+            DeliveryOutcome(job.row, job.program.key, row.node, row.channel, row.template, row.once_key, row.message_class),
             status,
             now,
             reason,

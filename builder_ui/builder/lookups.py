@@ -10,7 +10,7 @@ from typing import Any
 from activities.rendering.kinds import HTML, PARTIAL
 from activities.templates import listing
 from crm import catalogue
-from crm.people import tags
+from crm.people import tags, touches
 from crm.segments import segments
 from engine.engine import JOURNEYS
 from journeys.catalogue import Catalogue
@@ -120,6 +120,10 @@ def load(session: Session, t: Translator) -> Lookups:
         "cap_class": [
             (name, name) for name in sorted(settings.load(session, settings.FrequencyCaps).offers())
         ],
+    }
+    choices |= {
+        attribute: [(value, "") for value in values]
+        for attribute, values in touches.known_values(session).items()
     }
     kinds, looks = (
         {one.key: one.kind for one in templates},

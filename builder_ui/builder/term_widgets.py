@@ -12,7 +12,7 @@ from journeys.rules.terms import TERMS, Term, shape
 from builder_ui.builder import durations, several, suggestions, widgets
 from builder_ui.builder.draft import at
 from builder_ui.builder.widgets import Form, Path
-from builder_ui.kit.reactpy_compat import Element, html
+from builder_ui.kit.reactpy_compat import Element, datalist, html
 
 Change = Callable[[Path, Any, bool], None]
 ANY = "*"
@@ -145,6 +145,12 @@ def _tick(place: Place, widget: shape.Tick) -> Element:
 
 def _pick(place: Place, widget: shape.Pick) -> Element:
     offered, label = place.form.lookups.offered(widget.noun, {}), place.form.t(widget.label)
+    if widget.any:
+        any_of_them = [(None, place.form.t(widget.any)), *offered]
+        stored = place.present(widget.key)
+        return widgets.select(
+            place.form, place.inside(widget.key), any_of_them, stored, label=label, own=True
+        )
     return widgets.picker(
         place.form, place.inside(widget.key), offered, False, value=widget.default, label=label
     )
@@ -219,6 +225,63 @@ def _fields(place: Place) -> tuple[str, Element]:
     if place.event is None:
         return suggestions.suggested("field"), None
     return suggestions.properties(place.form, place.path, [place.event])
+
+
+def _among(place: Place, widget: shape.Among) -> Element:
+    form, attribute = place.form, place.present(widget.attribute)
+    operator = str(place.present(widget.operator, "="))
+
+    def asked(path: Path, value: Any, _redraw: bool) -> None:
+        place.change(path, value, True)
+
+    what = widgets.select(
+        replace(form, edit=asked),
+        place.inside(widget.attribute),
+        [(None, widget.any), *widget.choices],
+        attribute,
+        label=form.t("What is asked"),
+    )
+    if attribute is None:
+        return what
+
+    def chosen(_path: Path, value: Any, _redraw: bool) -> None:
+        kept = {
+            **place.term,
+            widget.operator: value,
+            widget.value: _blank(value, place.present(widget.value)),
+        }
+        place.change(
+            place.path, {k: v for k, v in kept.items() if k != widget.value or v is not None}, True
+        )
+
+    how = widgets.select(
+        replace(form, edit=chosen),
+        place.inside(widget.operator),
+        [(one, shape.OPERATORS[one]) for one in widget.operators],
+        operator,
+        label=form.t("Comparison"),
+    )
+    return html._(what, how, _text_among(place, widget, str(attribute), operator))
+
+
+def _text_among(place: Place, widget: shape.Among, attribute: str, operator: str) -> Element:
+    """The value: one of those that are listed, else a text with those that are known."""
+    form, path = place.form, place.inside(widget.value)
+    if operator in ("null", "notNull"):
+        return None
+    if operator in ("in", "notIn"):
+        return several.words_list(form, path, place.present(widget.value) or ())
+    if attribute in widget.listed and operator in ("=", "!="):
+        stored = place.present(widget.value)
+        return widgets.select(form, path, widget.listed[attribute], stored, label=form.t("Value"))
+    id = f"{form.id(path)}-known"
+    known = form.lookups.offered(attribute, {})
+    return html._(
+        widgets.text(form, path, offered=id, label=form.t("Value")),
+        datalist(
+            {"id": id}, [html.option({"key": one, "value": one}, name) for one, name in known]
+        ),
+    )
 
 
 def _operator(form: Form, path: Path, operator: str, spec: FieldSpec | None) -> Element:
@@ -305,4 +368,5 @@ _WIDGETS: Mapping[type, Callable[[Place, Any], Element]] = {
     shape.PickMessage: _pick_message,
     shape.Where: _where,
     shape.Comparison: _comparison,
+    shape.Among: _among,
 }

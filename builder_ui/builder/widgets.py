@@ -280,7 +280,10 @@ def select(
     """One of a few; `own`: the names are people's own, which nobody translates. A value that is none of them is shown as it is, so that
     opening a form changes nothing."""
     t = form.t
-    shown = [(str(stored), said if own else t(said), stored) for stored, said in choices]
+    shown = [
+        ("" if stored is None else str(stored), said if own else t(said), stored)
+        for stored, said in choices
+    ]
     if optional:
         shown.insert(0, ("", "–", None))
     present = "" if value is None else str(value)

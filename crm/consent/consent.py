@@ -23,6 +23,7 @@ from crm.consent.mailbox import EVERYTHING, says_no, words, write
 from journeys.channels import ADDRESSED, CONSENTS, TOPIC
 from journeys.errors import Invalid
 from models import Consent, ConsentState, Contact, Event
+from storage import segment_marks
 from storage.events import append_event
 from storage.json_values import clean_object, clean_text
 from storage.locks import lock_contact
@@ -111,6 +112,8 @@ def record_consent(
         if evidence is Evidence.DATED or before != state == "withdrawn":  # what is repeated at every login is no news to a mailbox
             write(session, words(contact, channel, purpose, state, said_at, mailbox))
     session.flush()
+    if applies and before == state:  # nothing else holds, but it was said later (`ConsentAgeTerm`)
+        segment_marks.mark(session, [contact_id], {"consent"}, now, hops=hops)
     if before == state or not applies:
         return None
     properties = {"channel": channel, "purpose": purpose, "state": state}

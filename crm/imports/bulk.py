@@ -122,6 +122,7 @@ class _Batch:
         self.new_states: dict[Key, Standing] = {}
         self.new_events: list[dict[str, Any]] = []
         self.claims: dict[str, dict[str, str]] = {}
+        self.said_again: list[str] = []
 
     def _said(self) -> set[tuple[Any, ...]]:
         """The statements there are, so that the same one is not logged twice."""
@@ -215,6 +216,8 @@ class _Batch:
             self.words += mailbox.words(self.contacts[contact_id], said.channel, said.purpose, said.state, said_at)
         if present is None or present.state != said.state:
             self._tell(contact_id, "Consent Changed", {"channel": said.channel, "purpose": said.purpose, "state": said.state}, "system")
+        else:
+            self.said_again.append(contact_id)
 
     def _tell(self, contact_id: str, name: str, properties: Mapping[str, Any], source: str) -> None:
         wakes = self.manner.wake
@@ -242,6 +245,7 @@ class _Batch:
         if self.new_events:
             connection.execute(insert(events), self.new_events)
             segment_marks.mark_events(session, self.new_events)
+        segment_marks.mark(session, self.said_again, {"consent"}, self.now, silent=not self.manner.wake)
         mailbox.write(session, self.words)
         withdrawn = {contact_id for (contact_id, _, _), standing in self.states.items() if standing.state == "withdrawn"}
         for contact_id in sorted(withdrawn & self.moved.keys()):

@@ -14,6 +14,7 @@ they tell by themselves.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -178,6 +179,24 @@ def values(standing: Standing) -> dict[str, Any]:
         "last_landing_page": last.landing_page,
         "last_at": last.at,
     }
+
+
+MOST_LOOKED_AT = 2_000
+_newest = (
+    select(*(_rows.c[f"last_{part}"] for part in PARTS if part not in ("kind", "at")))
+    .order_by(_rows.c.last_at.desc())
+    .limit(MOST_LOOKED_AT)
+)
+
+
+def known_values(session: Session, most: int = 50) -> dict[str, list[str]]:
+    """By attribute: what the newest last touches say there, the most frequent first."""
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in on(session).execute(_newest).mappings():
+        for name, value in row.items():
+            if value is not None:
+                counted[name.removeprefix("last_")][value] += 1
+    return {attribute: [value for value, _ in values.most_common(most)] for attribute, values in counted.items()}
 
 
 def record_all(session: Session, touches: Iterable[tuple[str, Touch]], new: Collection[str] = ()) -> dict[str, Change]:

@@ -65,7 +65,7 @@ log = logging.getLogger("pfadwerk.crm")
 COUNTED = ("total", "revenue", "value", "price", "quantity", "currency")
 """Properties of events that reports add up; numbers and currency codes, they name nobody."""
 SYSTEM_KEPT = (
-    "after", "before", "channel", "fields", "group", "journey", "machine", "message_id", "node", "outcome", "purpose", "run_id", "segment", "state",
+    "after", "before", "channel", "fields", "group", "journey", "machine", "message_class", "message_id", "node", "outcome", "purpose", "run_id", "segment", "state",
     "task_id", "template",
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""

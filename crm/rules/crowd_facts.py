@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import BindParameter, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from crm.rules.expression import Builder
-from crm.rules.sql_facts import Later
+from crm.rules.sql_facts import Later, touches_of
 from crm.rules.terms.event import conditions
 from journeys.rules import EventTerm, dates
 from journeys.rules.facts import Calendar, Occurrences
 from journeys.rules.fields import CONTACT_COLUMNS, OF_RUN, path_of, read
-from models import ConsentState, Contact, Event, Score, Segment, SegmentMember, Tag
+from models import ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
 from storage.sql import on, table
 
 _ids: BindParameter[Sequence[str]] = bindparam("contacts", expanding=True)
@@ -28,8 +28,11 @@ _contacts, _tags, _states, _scores = table(Contact), table(Tag), table(ConsentSt
 _members, _segments = table(SegmentMember), table(Segment)
 _rows = select(*(_contacts.c[name] for name in ("id", *CONTACT_COLUMNS, "attributes"))).where(_contacts.c.id.in_(_ids))
 _all_tags = select(_tags.c.contact_id, _tags.c.tag).where(_tags.c.contact_id.in_(_ids))
-_all_states = select(_states.c.contact_id, _states.c.channel, _states.c.purpose, _states.c.state).where(_states.c.contact_id.in_(_ids))
+_all_states = select(*(_states.c[name] for name in ("contact_id", "channel", "purpose", "state", "said_at"))).where(
+    _states.c.contact_id.in_(_ids)
+)
 _all_scores = select(_scores.c.contact_id, _scores.c.score_group, _scores.c.value).where(_scores.c.contact_id.in_(_ids))
+_all_touches = select(table(LeadSource)).where(table(LeadSource).c.contact_id.in_(_ids))
 _all_members = (
     select(_members.c.contact_id, _segments.c.key)
     .join_from(_members, _segments, _segments.c.id == _members.c.segment_id)
@@ -58,8 +61,14 @@ class Crowd:
         return frozenset((contact_id, tag) for contact_id, tag in self._execute(_all_tags))
 
     @cached_property
-    def consents(self) -> Mapping[tuple[str, str, str], str]:
-        return {(contact_id, channel, purpose): state for contact_id, channel, purpose, state in self._execute(_all_states)}
+    def consents(self) -> Mapping[tuple[str, str, str], tuple[str, datetime]]:
+        """(contact, channel, purpose) -> state, and when it was said."""
+        return {tuple(key): (state, said_at) for *key, state, said_at in self._execute(_all_states)}
+
+    @cached_property
+    def touches(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+        """By contact: first and last -> what it says."""
+        return {row["contact_id"]: touches_of(row) for row in self._execute(_all_touches).mappings()}
 
     @cached_property
     def scores(self) -> Mapping[tuple[str, str], float]:
@@ -109,7 +118,15 @@ class CrowdFacts:
         return (self.contact_id, key) in self.crowd.segments
 
     def consent(self, channel: str, purpose: str) -> str | None:
-        return self.crowd.consents.get((self.contact_id, channel, purpose))
+        found = self.crowd.consents.get((self.contact_id, channel, purpose))
+        return found and found[0]
+
+    def consent_said_at(self, channel: str, purpose: str) -> datetime | None:
+        found = self.crowd.consents.get((self.contact_id, channel, purpose))
+        return found and found[1]
+
+    def touch(self, which: Literal["first", "last"]) -> Mapping[str, Any] | None:
+        return self.crowd.touches.get(self.contact_id, {}).get(which)
 
     def score(self, group: str) -> float:
         return self.crowd.scores.get((self.contact_id, group), 0.0)

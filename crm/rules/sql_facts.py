@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Executable, Select, String, and_, bindparam, func, select
 from sqlalchemy.orm import Session
@@ -24,7 +24,7 @@ from journeys.rules import EventTerm, dates
 from journeys.rules.facts import Calendar, Occurrences
 from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, path_of, read
 from journeys.values import RunInfo
-from models import ConsentState, Contact, Event, Score, Segment, SegmentMember, Tag
+from models import ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
 from storage.json_sql import Kind, Text, place
 from storage.sql import on, table
 from workspace.calendar import Calendars
@@ -43,7 +43,8 @@ _segments = (
     .where(_members.c.contact_id == _one)
 )
 _states = table(ConsentState)
-_consents = select(_states.c.channel, _states.c.purpose, _states.c.state).where(_states.c.contact_id == _one)
+_consents = select(_states.c.channel, _states.c.purpose, _states.c.state, _states.c.said_at).where(_states.c.contact_id == _one)
+_touches = select(table(LeadSource)).where(table(LeadSource).c.contact_id == _one)
 _score_table = table(Score)
 _scores = select(_score_table.c.score_group, _score_table.c.value).where(_score_table.c.contact_id == _one)
 
@@ -125,7 +126,15 @@ class SqlFacts:
         return key in self._all_segments
 
     def consent(self, channel: str, purpose: str) -> str | None:
-        return self._all_consents.get((channel, purpose))
+        found = self._all_consents.get((channel, purpose))
+        return found and found[0]
+
+    def consent_said_at(self, channel: str, purpose: str) -> datetime | None:
+        found = self._all_consents.get((channel, purpose))
+        return found and found[1]
+
+    def touch(self, which: Literal["first", "last"]) -> Mapping[str, Any] | None:
+        return self._all_touches.get(which)
 
     def score(self, group: str) -> float:
         return self._all_scores.get(group, 0.0)
@@ -154,8 +163,12 @@ class SqlFacts:
         return frozenset(self._execute(_segments).scalars())
 
     @cached_property
-    def _all_consents(self) -> dict[tuple[str, str], str]:
-        return {(channel, purpose): state for channel, purpose, state in self._execute(_consents)}
+    def _all_consents(self) -> dict[tuple[str, str], tuple[str, datetime]]:
+        return {(channel, purpose): (state, said_at) for channel, purpose, state, said_at in self._execute(_consents)}
+
+    @cached_property
+    def _all_touches(self) -> Mapping[str, Mapping[str, Any]]:
+        return touches_of(self._execute(_touches).mappings().first())
 
     @cached_property
     def _all_scores(self) -> dict[str, float]:
@@ -175,6 +188,14 @@ class SqlFacts:
             values |= {"run": self.run.id, "started_at": self.run.started_at, "trigger": self.run.trigger_event or 0}
         count, oldest_at, newest_at = on(self.session).execute(asked.statement, values).one()
         return Occurrences(count, oldest_at, newest_at)
+
+
+def touches_of(row: Mapping[str, Any] | None) -> Mapping[str, Mapping[str, Any]]:
+    """First and last -> what it says, of a row of `LeadSource`."""
+    if row is None:
+        return {}
+    parts = [(name, *name.split("_", 1)) for name in row if name != "contact_id"]
+    return {which: {part: row[name] for name, place, part in parts if place == which} for which in ("first", "last")}
 
 
 # --- Event terms as statements, built once ---------------------------------------------------------------------------

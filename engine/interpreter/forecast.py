@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from engine.interpreter.advance import Advanced, advance
-from engine.interpreter.gate import Hold, Refuse, Verdict
+from engine.interpreter.gate import Hold, Refuse, Verdict, message_class
 from engine.interpreter.overlay import Overlay
 from engine.interpreter.state import State
 from journeys.channels import SENDABLE
@@ -60,6 +60,12 @@ class Foreseen:
 
     def consent(self, channel: str, purpose: str) -> str | None:
         return self.beneath.consent(channel, purpose)
+
+    def consent_said_at(self, channel: str, purpose: str) -> datetime | None:
+        return self.beneath.consent_said_at(channel, purpose)
+
+    def touch(self, which: Literal["first", "last"]) -> Mapping[str, Any] | None:
+        return self.beneath.touch(which)
 
     def score(self, group: str) -> float:
         return self.beneath.score(group)
@@ -154,7 +160,7 @@ def course(
             performed = already
         else:
             performed = _answer(one, program)
-            _remember(facts, one, advanced.answer.call, now)
+            _remember(facts, one, advanced.answer.call, program, now)
         state, received = advanced.state, ()
     return Course(tuple(due), state.node, stuck="RunawayError")
 
@@ -187,11 +193,17 @@ def _answer(one: Due, program: Program) -> Performed:
     return Performed(outlet=status, data={"status": status, **({"reason": one.reason} if one.reason else {})})
 
 
-def _remember(facts: Foreseen, one: Due, call: Call, now: datetime) -> None:
+def _remember(facts: Foreseen, one: Due, call: Call, program: Program, now: datetime) -> None:
     if not one.is_message:
         return
     name = EVENTS["sent" if one.outcome == "now" else one.outcome]
-    about = {"node": one.node, "template": str(call.input.get("template", "")), "channel": one.channel, "machine": False}
+    about = {
+        "node": one.node,
+        "template": str(call.input.get("template", "")),
+        "channel": one.channel,
+        "message_class": message_class(call.input, program.settings),
+        "machine": False,
+    }
     facts.happens(name, about | ({"reason": one.reason} if one.reason else {}), now)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.interpreter.paths import dig
 from journeys.changes import Change
@@ -64,6 +64,12 @@ class Overlay:
 
     def consent(self, channel: str, purpose: str) -> str | None:
         return self.beneath.consent(channel, purpose)
+
+    def consent_said_at(self, channel: str, purpose: str) -> datetime | None:
+        return self.beneath.consent_said_at(channel, purpose)
+
+    def touch(self, which: Literal["first", "last"]) -> Mapping[str, Any] | None:
+        return self.beneath.touch(which)
 
     def score(self, group: str) -> float:
         known = self._scores.get(group)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.interpreter.advance import Advanced, Note, advance, exit_topics
-from engine.interpreter.gate import Hold, Limits, Refuse, Verdict
+from engine.interpreter.gate import Hold, Limits, Refuse, Verdict, message_class
 from engine.interpreter.overlay import Overlay
 from engine.interpreter.simulated_gate import SimulatedGate
 from engine.interpreter.state import State
@@ -47,6 +47,23 @@ class ScriptEvent(BaseModel):
     fields: dict[str, Any] = {}
 
 
+class ScriptTouch(BaseModel):
+    """How the contact came, `ago` before the start."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ago: Span = timedelta(0)
+    kind: str = Field("campaign", max_length=16)
+    source_id: str | None = Field(None, max_length=64)
+    utm_source: str | None = Field(None, max_length=200)
+    utm_medium: str | None = Field(None, max_length=200)
+    utm_campaign: str | None = Field(None, max_length=200)
+    utm_term: str | None = Field(None, max_length=200)
+    utm_content: str | None = Field(None, max_length=200)
+    referrer: str | None = Field(None, max_length=500)
+    landing_page: str | None = Field(None, max_length=500)
+
+
 class Script(BaseModel):
     """A contact and what happens to it.
 
@@ -62,7 +79,9 @@ class Script(BaseModel):
     contact: dict[str, Any] = {}
     tags: list[str] = []
     segments: list[str] = []
-    consents: list[tuple[str, str, str]] = []
+    consents: list[tuple[str, str, str] | tuple[str, str, str, Span]] = []
+    """(channel, purpose, state), and how long before the start it was said; without that, at the start."""
+    touches: dict[Literal["first", "last"], ScriptTouch] = {}
     scores: dict[str, float] = {}
     rotations: dict[str, list[str]] = {}
     start: AwareDatetime = Field(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), ge=EARLIEST, lt=LATEST)
@@ -180,7 +199,7 @@ class _Simulation:
         self.facts = DictFacts(
             script.contact,
             tags=script.tags,
-            consents={(channel, purpose): state for channel, purpose, state in script.consents},
+            consents={(channel, purpose): state for channel, purpose, state, *_ in script.consents},
             scores=script.scores,
             events=[self._received(event, -1) for event in script.history],
             trigger=script.trigger,
@@ -189,6 +208,10 @@ class _Simulation:
             calendar=calendar,
             rotations=script.rotations,
             segments=script.segments,
+            consents_said_at={(said[0], said[1]): script.start - (said[3] if len(said) > 3 else timedelta(0)) for said in script.consents},
+            touches={
+                which: {**touch.model_dump(exclude={"ago"}), "at": script.start - touch.ago} for which, touch in script.touches.items()
+            },
         )
         self.overlay = Overlay(self.facts)
         self.gate = SimulatedGate(program.settings, script.suppressions, limits, topics)
@@ -252,7 +275,13 @@ class _Simulation:
             {"at": self.now, "node": node_id, "channel": call.channel, "input": call.input, "outlet": outlet, "reason": reason}
         )
         if call.channel in SENDABLE and (name := FATES.get(outlet)):
-            about = {"node": node_id, "template": call.input.get("template", ""), "channel": call.channel, "machine": False}
+            about = {
+                "node": node_id,
+                "template": call.input.get("template", ""),
+                "channel": call.channel,
+                "message_class": message_class(call.input, self.program.settings),
+                "machine": False,
+            }
             self.facts.add_event(self._own(name, about | ({"reason": reason} if reason else {})))
         return Performed(outlet=outlet, data=self.script.results.get(node_id, {}))
 

@@ -11,7 +11,19 @@ from journeys.rules.dict_facts import DictFacts
 from journeys.rules.explain import explain, explain_event
 from journeys.rules.model import MAX_DEPTH, MAX_TERMS, Group, Rule, parse_rule
 from journeys.rules.sentence import sentence
-from journeys.rules.terms import ConsentTerm, EventTerm, FieldTerm, MessageTerm, ScoreTerm, SegmentTerm, TagTerm, Term, TopicTerm
+from journeys.rules.terms import (
+    ConsentAgeTerm,
+    ConsentTerm,
+    EventTerm,
+    FieldTerm,
+    LeadSourceTerm,
+    MessageTerm,
+    ScoreTerm,
+    SegmentTerm,
+    TagTerm,
+    Term,
+    TopicTerm,
+)
 from journeys.rules.terms.event import Count
 from journeys.rules.terms.message import MESSAGE_EVENTS, desugar
 from journeys.rules.walk import can_flip, needs_run, next_flip, terms, topics
@@ -20,12 +32,14 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_TERMS",
     "MESSAGE_EVENTS",
+    "ConsentAgeTerm",
     "ConsentTerm",
     "Count",
     "DictFacts",
     "EventTerm",
     "FieldTerm",
     "Group",
+    "LeadSourceTerm",
     "MessageTerm",
     "Rule",
     "ScoreTerm",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from journeys.rules.closures import matches
 from journeys.rules.dates import normalise_deep
@@ -13,6 +13,12 @@ from journeys.rules.fields import TRIGGER, path_of, read
 
 if TYPE_CHECKING:
     from journeys.rules.terms.event import EventTerm
+
+
+NOTHING_SAID: Mapping[str, Any] = dict.fromkeys(
+    ("kind", "source_id", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "referrer", "landing_page")
+)
+"""Of a touch."""
 
 
 class Happened(Protocol):
@@ -30,7 +36,7 @@ class DictFacts:
     """`Facts` over dicts, in the same meaning as the database.
 
     `fields` holds columns and attributes side by side; values are normalised (`journeys.rules.dates`) here, `events` are taken as they
-    are stored. `consents` maps (channel, purpose) -> state, `rotations` pool -> owners in order, the next one first. Without
+    are stored. `consents` maps (channel, purpose) -> state, `consents_said_at` when that was said, `touches` first and last -> what it says, `rotations` pool -> owners in order, the next one first. Without
     `run_started_at` and `run_id` there is no run, so `since_entry` and `own_run` find nothing.
     """
 
@@ -47,6 +53,8 @@ class DictFacts:
         calendar: Calendar | None = None,
         rotations: Mapping[str, Sequence[str]] | None = None,
         segments: Iterable[str] = (),
+        consents_said_at: Mapping[tuple[str, str], datetime] | None = None,
+        touches: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.fields: dict[str, Any] = normalise_deep(fields)
         self.tags = set(tags)
@@ -57,6 +65,8 @@ class DictFacts:
         self.run_id = run_id
         self.rotations = dict(rotations or {})
         self.segments = set(segments)
+        self.consents_said_at = dict(consents_said_at or {})
+        self.touches = {which: {**NOTHING_SAID, **touch} for which, touch in (touches or {}).items()}
         self._calendar = calendar or Calendar()
         self._events: dict[str, list[Happened]] = {}
         for event in events:
@@ -81,6 +91,12 @@ class DictFacts:
 
     def consent(self, channel: str, purpose: str) -> str | None:
         return self.consents.get((channel, purpose))
+
+    def consent_said_at(self, channel: str, purpose: str) -> datetime | None:
+        return self.consents_said_at.get((channel, purpose))
+
+    def touch(self, which: Literal["first", "last"]) -> Mapping[str, Any] | None:
+        return self.touches.get(which)
 
     def score(self, group: str) -> float:
         return self.scores.get(group, 0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from journeys.rules.terms.event import EventTerm
@@ -48,6 +48,13 @@ class Facts(Protocol):
 
     def consent(self, channel: str, purpose: str) -> str | None:
         """`granted`, `withdrawn`, `pending` (double opt-in not confirmed) or None if nothing was ever said."""
+
+    def consent_said_at(self, channel: str, purpose: str) -> datetime | None:
+        """When that was said which `consent` answers."""
+
+    def touch(self, which: Literal["first", "last"]) -> Mapping[str, Json] | None:
+        """How the contact came, first or last: `kind`, `source_id`, `utm_source` … `utm_content`, `referrer`, `landing_page` (texts or None) and `at`
+        (aware UTC). None: nothing is known."""
 
     def score(self, group: str) -> float:
         """0.0 when the group was never scored."""

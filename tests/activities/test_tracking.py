@@ -91,7 +91,7 @@ def test_a_human_open_is_an_event_and_a_date(db: Database, message: Message, now
         3,
     )
     assert event.properties == {
-        "message_id": message.id, "run_id": message.run_id, "journey": "welcome", "node": "first", "template": "welcome_1", "channel": "email",
+        "message_id": message.id, "run_id": message.run_id, "journey": "welcome", "node": "first", "template": "welcome_1", "channel": "email", "message_class": "marketing",
         "machine": False,
     }  # fmt: skip
     with db.read() as session:

@@ -13,12 +13,26 @@ from sqlalchemy import not_, select
 from sqlalchemy.orm import Session
 
 from crm.rules import expression as sql
+from crm.rules.crowd_facts import Crowd
 from crm.rules.sql_facts import SqlFacts
 from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, NotFound
 from journeys.rules import DictFacts, explain, holds, needs_run, normalise_deep, parse_rule
 from journeys.values import Received, RunInfo
-from models import ConsentState, Contact, Database, Event, Member, Rotation, Score, Segment, SegmentMember, Tag, WorkspaceSetting
+from models import (
+    ConsentState,
+    Contact,
+    Database,
+    Event,
+    LeadSource,
+    Member,
+    Rotation,
+    Score,
+    Segment,
+    SegmentMember,
+    Tag,
+    WorkspaceSetting,
+)
 from storage.sql import table
 from tests.journeys.rules import strategies
 
@@ -35,6 +49,8 @@ people = st.fixed_dictionaries(
         "consents": st.sampled_from(
             [{}, {("email", "marketing"): "granted"}, {("email", "marketing"): "pending", ("sms", "other"): "granted"}]
         ),
+        "said": st.sampled_from(strategies.CLOSE),
+        "touches": st.none() | st.tuples(strategies.touches, strategies.touches),
         "scores": st.sampled_from([{}, {"fit": 20.0}, {"fit": -5.0, "other": 99.0}, {"fit": 0.0}]),
     }
 )
@@ -59,6 +75,8 @@ def test_closure_database_and_sql_agree(db: Database, crowd: list[dict[str, Any]
                 found = sql.expression(rule, AS_OF)
                 yes, no = _ids(session, found), _ids(session, not_(found))
                 assert [id in yes for id in ids] == expected, "SQL"
+                page = Crowd(session, ids, AS_OF)
+                assert [holds(rule, page.facts(id), AS_OF) for id in ids] == expected, "Crowd"
                 assert yes.isdisjoint(no)
                 assert yes | no == set(ids), "never NULL"
         transaction.rollback()
@@ -79,7 +97,15 @@ def _facts(person: dict[str, Any], run: RunInfo | None) -> DictFacts:
         run_started_at=run.started_at if run else None,
         run_id=run.id if run else None,
         segments=person.get("segments", ()),
+        consents_said_at={key: AS_OF - person.get("said", timedelta(0)) for key in person["consents"]},
+        touches=_touches(person),
     )
+
+
+def _touches(person: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        which: {**touch, "at": AS_OF - touch["at"]} for which, touch in zip(("first", "last"), person.get("touches") or (), strict=False)
+    }
 
 
 def _store(session: Session, id: str, person: dict[str, Any]) -> str:
@@ -90,7 +116,13 @@ def _store(session: Session, id: str, person: dict[str, Any]) -> str:
     session.add_all(Tag(contact_id=id, tag=tag, added_at=AS_OF) for tag in person["tags"])
     session.add_all(Score(contact_id=id, score_group=group, value=value, changed_at=AS_OF) for group, value in person["scores"].items())
     for (channel, purpose), state in person["consents"].items():
-        session.add(ConsentState(contact_id=id, channel=channel, purpose=purpose, state=state, said_at=AS_OF))
+        session.add(
+            ConsentState(contact_id=id, channel=channel, purpose=purpose, state=state, said_at=AS_OF - person.get("said", timedelta(0)))
+        )
+    if came := _touches(person):
+        session.add(
+            LeadSource(contact_id=id, **{f"{which}_{name}": value for which, touch in came.items() for name, value in touch.items()})
+        )
     for number, (name, properties, at) in enumerate(person["events"]):
         message_id = f"{id}:{number}"
         event = Event(

@@ -7,8 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from crm.rules.terms.consent import ConsentSql
+from crm.rules.terms.consent_age import ConsentAgeSql
 from crm.rules.terms.event import EventSql
 from crm.rules.terms.field import FieldSql
+from crm.rules.terms.lead_source import LeadSourceSql
 from crm.rules.terms.message import MessageSql
 from crm.rules.terms.score import ScoreSql
 from crm.rules.terms.segment import SegmentSql
@@ -16,7 +18,18 @@ from crm.rules.terms.tag import TagSql
 from crm.rules.terms.term import TermSql
 from crm.rules.terms.topic import TopicSql
 
-BUILT_IN: tuple[TermSql[Any], ...] = (FieldSql(), EventSql(), MessageSql(), ConsentSql(), TopicSql(), ScoreSql(), TagSql(), SegmentSql())
+BUILT_IN: tuple[TermSql[Any], ...] = (
+    FieldSql(),
+    EventSql(),
+    MessageSql(),
+    LeadSourceSql(),
+    ConsentSql(),
+    ConsentAgeSql(),
+    TopicSql(),
+    ScoreSql(),
+    TagSql(),
+    SegmentSql(),
+)
 
 SQL: dict[str, TermSql[Any]] = {one.term.kind: one for one in BUILT_IN}
 """By the telling key of the term."""

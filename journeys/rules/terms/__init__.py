@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from journeys.rules.terms.consent import ConsentTerm
+from journeys.rules.terms.consent_age import ConsentAgeTerm
 from journeys.rules.terms.event import EventTerm
 from journeys.rules.terms.field import FieldTerm
 from journeys.rules.terms.kinds import Kinds
+from journeys.rules.terms.lead_source import LeadSourceTerm
 from journeys.rules.terms.message import MessageTerm
 from journeys.rules.terms.score import ScoreTerm
 from journeys.rules.terms.segment import SegmentTerm
@@ -15,7 +17,18 @@ from journeys.rules.terms.tag import TagTerm
 from journeys.rules.terms.term import Term
 from journeys.rules.terms.topic import TopicTerm
 
-BUILT_IN: tuple[type[Term], ...] = (FieldTerm, EventTerm, MessageTerm, ConsentTerm, TopicTerm, ScoreTerm, TagTerm, SegmentTerm)
+BUILT_IN: tuple[type[Term], ...] = (
+    FieldTerm,
+    EventTerm,
+    MessageTerm,
+    LeadSourceTerm,
+    ConsentTerm,
+    ConsentAgeTerm,
+    TopicTerm,
+    ScoreTerm,
+    TagTerm,
+    SegmentTerm,
+)
 """In the order in which the builder shows them. The first is what an object is without any telling key."""
 
 TERMS = Kinds(BUILT_IN)
@@ -23,9 +36,11 @@ TERMS = Kinds(BUILT_IN)
 __all__ = [
     "BUILT_IN",
     "TERMS",
+    "ConsentAgeTerm",
     "ConsentTerm",
     "EventTerm",
     "FieldTerm",
+    "LeadSourceTerm",
     "MessageTerm",
     "ScoreTerm",
     "SegmentTerm",

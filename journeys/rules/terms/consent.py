@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 """What a contact is found to have said who never said anything."""
 
-_LABELS = {name: channel.label for name, channel in CHANNELS.items()} | {TRACKING: "Tracking"}
+LABELS = {name: channel.label for name, channel in CHANNELS.items()} | {TRACKING: "Tracking"}
 
 
 class ConsentTerm(Term):
@@ -31,7 +31,7 @@ class ConsentTerm(Term):
     shape = (
         (
             Words("Consent"),
-            Choose("consent", "Channel", [(one, _LABELS[one]) for one in ASKED], former=list(_LABELS.items())),
+            Choose("consent", "Channel", [(one, LABELS[one]) for one in ASKED], former=list(LABELS.items())),
             Pick("purpose", "Consent purpose", "purpose", "marketing"),
             Choose("operator", "Comparison", [("=", "is"), ("!=", "is not")], "="),
             Choose(
@@ -61,7 +61,7 @@ class ConsentTerm(Term):
 
     def sentence(self, speaker: Speaker) -> str:
         text = _SENTENCES[self.value][0 if self.operator == "=" else 1]
-        return speaker.fill(text, channel=speaker.translate(_SUBJECTS[self.consent]), purpose=self.purpose)
+        return speaker.fill(text, channel=speaker.translate(SUBJECTS[self.consent]), purpose=self.purpose)
 
 
 _SENTENCES = {
@@ -70,4 +70,4 @@ _SENTENCES = {
     "pending": ("has not confirmed {channel} for {purpose} yet", "has no open confirmation of {channel} for {purpose}"),
     "unknown": ("never answered for {channel} ({purpose})", "answered for {channel} ({purpose})"),
 }
-_SUBJECTS = {name: channel.noun for name, channel in CHANNELS.items()} | {TRACKING: "tracking"}
+SUBJECTS = {name: channel.noun for name, channel in CHANNELS.items()} | {TRACKING: "tracking"}

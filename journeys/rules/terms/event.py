@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from journeys.rules.sentence import Speaker
 
 
+HOW_OFTEN = [
+    (">=", "at least"),
+    ("=", "exactly"),
+    ("<=", "at most"),
+    (">", "more than"),
+    ("<", "less than"),
+    ("!=", "not exactly"),
+]
+"""Comparisons of a count, as the rule editor says them."""
+
+
 class Count(BaseModel):
     model_config = CONFIG
 
@@ -45,14 +56,7 @@ class EventTerm(Term):
             Choose(
                 "count.operator",
                 "How often",
-                [
-                    (">=", "at least"),
-                    ("=", "exactly"),
-                    ("<=", "at most"),
-                    (">", "more than"),
-                    ("<", "less than"),
-                    ("!=", "not exactly"),
-                ],
+                HOW_OFTEN,
                 ">=",
             ),
             Number("count.value", "Times", 1, whole=True),
@@ -126,12 +130,13 @@ class EventTerm(Term):
 
     def sentence(self, speaker: Speaker) -> str:
         text = "did {event}{times}{when}" if self.did or self.count != Count() else "did not do {event}{times}{when}"
-        words = speaker.fill(text, event=f"*{self.event}*", times=self._times(speaker), when=self._when(speaker))
+        words = speaker.fill(text, event=f"*{self.event}*", times=self.times(speaker), when=self._when(speaker))
         if self.where is None or not self.where.rules:
             return words
         return speaker.fill("{sentence}, where {rule}", sentence=words, rule=speaker.say(self.where))
 
-    def _times(self, speaker: Speaker) -> str:
+    def times(self, speaker: Speaker) -> str:
+        """` at least 3 times`, with the blank before it; empty for once."""
         if self.count == Count():
             return ""
         operator = self.count.operator if self.did else _OPPOSITE[self.count.operator]

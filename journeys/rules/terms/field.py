@@ -165,7 +165,7 @@ class FieldTerm(Term):
 
     def sentence(self, speaker: Speaker) -> str:
         value: Any = self.value
-        field, text = _title(self.field, speaker), _SENTENCES[self.operator]
+        field, text = _title(self.field, speaker), SENTENCES[self.operator]
         if self.operator in ("withinLast", "withinNext"):
             when = speaker.last(value) if self.operator == "withinLast" else speaker.next(value)
             return speaker.fill(text, field=field, when=when)
@@ -196,7 +196,7 @@ def _title(name: str, speaker: Speaker) -> str:
     return speaker.translate(title) if title else name
 
 
-_SENTENCES = {
+SENTENCES = {
     "=": "{field} is {value}",
     "!=": "{field} is not {value}",
     "<": "{field} is less than {value}",

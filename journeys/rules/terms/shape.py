@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,8 @@ class Pick:
     label: str
     noun: str
     default: str | None = None
+    any: str = ""
+    """What stands for any of them (then nothing is stored); empty: one must be chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,20 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Among:
+    """One of a few attributes that hold texts, an operator, and a text: of the attributes in `listed` one of a few, of the others one
+    for which known values are suggested. `any`: no attribute is asked for."""
+
+    attribute: str
+    operator: str
+    value: str
+    choices: Choices
+    operators: Sequence[str]
+    any: str
+    listed: Mapping[str, Choices]
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """A rule on the properties of the event that stands in the field `event`."""
 
@@ -129,7 +145,7 @@ class Where:
     event: str
 
 
-Widget = Words | Choose | Write | Number | Span | Tick | Pick | PickMessage | Comparison | Where
+Widget = Words | Choose | Write | Number | Span | Tick | Pick | PickMessage | Comparison | Among | Where
 Row = tuple[Widget, ...]
 Shape = Sequence[Row | Widget]
 """Rows below each other; a widget that is in no row stands alone."""

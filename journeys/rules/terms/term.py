@@ -95,7 +95,7 @@ class Term(BaseModel):
 
     @abstractmethod
     def topics(self) -> Iterable[str]:
-        """What can change its answer besides time: `event:<name>`, `field:<first key>`, `tag:<tag>`, `score:<group>`, `consent`, `segment:<key>`."""
+        """What can change its answer besides time: `event:<name>`, `field:<first key>`, `tag:<tag>`, `score:<group>`, `consent`, `lead_source`, `segment:<key>`."""
 
     def needs_run(self) -> bool:
         """Whether it asks about a run, so that it means nothing for a list of contacts."""

@@ -15,7 +15,7 @@ from crm.catalogue import declare_field
 from crm.consent import consent
 from crm.imports.bulk import WriteMode, write_people
 from crm.imports.columns import Person, Said
-from crm.people import devices, identity, profile, scores
+from crm.people import devices, identity, profile, scores, touches
 from crm.people.merge import merge
 from crm.people.unmerge import newest, unmerge
 from crm.people.visitors import fill_fields
@@ -36,6 +36,8 @@ GRANTED = {"consent": "email", "purpose": "newsletter", "value": "granted"}
 NEWS = {"topic": "news", "value": "granted"}
 FIT = {"score": "fit", "operator": ">=", "value": 5}
 BOUGHT = {"event": "Order Completed"}
+NEWSLETTER = {"lead_source": "last", "attribute": "utm_source", "value": "news"}
+RECENT = {"consent_age": "email", "purpose": "newsletter", "operator": "<", "age": "P30D"}
 MANY = {f"a{number:03}": "x" for number in range(250)}
 
 
@@ -72,6 +74,16 @@ class Town:
             cursor, _ = retention.page(self.session, cursor, self.now, ())
             more = bool(cursor)
 
+    def said_long_ago(self) -> None:
+        long_ago = self.now - timedelta(days=90)
+        evidence = consent.Evidence.DATED
+        consent.record_consent(
+            self.session, self.anna, "email", "newsletter", "granted", self.now, evidence=evidence, source="test", said_at=long_ago
+        )
+
+    def makes_carla(self) -> None:
+        write_people(self.session, [Person([("user_id", "carla")])], self.now, WriteMode("import:x", "import:x"))
+
     def listed(self, put: bool) -> None:
         by_hand = segments.put_in if put else segments.take_out
         by_hand(self.session, "list", [self.anna], "test", self.now, silent=put)
@@ -92,6 +104,18 @@ def bens(town: Town) -> None:
 def joined(town: Town) -> None:
     bens(town)
     merge(town.session, town.anna, town.ben, town.now)
+
+
+def came(town: Town, source: str = "news", hours: int = 0) -> touches.Touch:
+    return touches.Touch("campaign", town.now + timedelta(hours=hours), utm_source=source)
+
+
+def came_again(town: Town) -> None:
+    touches.record(town.session, town.anna, came(town, "ads", 1), town.now)
+
+
+def dated(town: Town) -> Said:
+    return Said("email", "newsletter", "granted", town.now, "file", "")
 
 
 Act = Callable[[Town], Any]
@@ -143,6 +167,18 @@ WRITES: list[tuple[dict[str, Any], Act | None, Act]] = [
     (BOUGHT, None, joined),
     (BOUGHT, joined, Town.undo),
     ({"message": "opened"}, None, lambda town: town.event("Message Opened", type="system", message_id="m")),
+    (NEWSLETTER, None, lambda town: touches.record(town.session, town.anna, came(town), town.now)),
+    (NEWSLETTER, lambda town: touches.record(town.session, town.anna, came(town), town.now), lambda town: came_again(town)),
+    (NEWSLETTER, None, lambda town: (touches.record(town.session, town.ben, came(town), town.now), joined(town))),
+    (
+        NEWSLETTER,
+        lambda town: (touches.record(town.session, town.ben, came(town), town.now), joined(town)),
+        Town.undo,
+    ),
+    ({"lead_source": "first", "attribute": "kind", "value": "import"}, None, lambda town: town.makes_carla()),
+    (RECENT, None, lambda town: town.says("email", "newsletter")),
+    (RECENT, lambda town: town.said_long_ago(), lambda town: town.says("email", "newsletter")),
+    (RECENT, lambda town: town.said_long_ago(), lambda town: town.file(consents=[dated(town)])),
     ({"segment": "list"}, None, lambda town: town.listed(True)),
     ({"segment": "list"}, lambda town: town.listed(True), lambda town: town.listed(False)),
 ]

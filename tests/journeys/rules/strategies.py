@@ -66,13 +66,15 @@ def columns(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def events(draw: st.DrawFn) -> tuple[str, dict[str, Any], datetime]:
     """(name, properties, occurred at), never after `AS_OF`."""
-    name = draw(st.sampled_from(["Order Completed", "Page Viewed", "Message Opened", "Message Clicked"]))
+    name = draw(st.sampled_from(["Order Completed", "Page Viewed", "Message Opened", "Message Clicked", "Message Replied"]))
     properties = draw(attributes)
     if name.startswith("Message"):
         properties |= {
             "node": draw(st.sampled_from(["w1", "w2"])),
             "run_id": draw(st.sampled_from(["run1", "run2"])),
             "journey": "welcome",
+            "channel": draw(st.sampled_from(["email", "sms"])),
+            "message_class": draw(st.sampled_from(["marketing", "transactional"])),
             **draw(st.sampled_from([{}, {"machine": True}, {"machine": False}])),
         }
     return name, properties, AS_OF - draw(st.sampled_from(CLOSE))
@@ -124,13 +126,39 @@ event_terms = st.fixed_dictionaries(
 )
 message_terms = st.fixed_dictionaries(
     {
-        "message": st.sampled_from(["opened", "clicked"]),
+        "message": st.sampled_from(["opened", "clicked", "replied"]),
         "did": st.booleans(),
+        "count": st.just({}) | _counts(),
         "journey": st.sampled_from([None, "welcome", "other"]),
+        "channel": st.sampled_from([None, "email", "sms"]),
+        "message_class": st.sampled_from([None, "marketing", "transactional"]),
+        "within": within,
+    }
+)
+ATTRIBUTES = ["kind", "utm_source", "referrer"]
+said = st.sampled_from(["news", "News", "news.example/a", "2026-03-29", "campaign", "ö%_"])
+touches = st.fixed_dictionaries(
+    {name: st.none() | said for name in ATTRIBUTES} | {"kind": st.sampled_from(["campaign", "direct"]), "at": st.sampled_from(CLOSE)}
+)
+source_terms = st.fixed_dictionaries(
+    {
+        "lead_source": st.sampled_from(["first", "last"]),
+        "attribute": st.sampled_from([None, *ATTRIBUTES]),
+        "operator": st.sampled_from(["=", "!=", "contains", "doesNotContain", "beginsWith", "endsWith", "in", "notIn", "null", "notNull"]),
+        "value": st.none() | said | st.lists(said, max_size=3),
         "within": within,
     }
 )
 other_terms = st.one_of(
+    source_terms,
+    st.fixed_dictionaries(
+        {
+            "consent_age": st.sampled_from(["email", "sms"]),
+            "value": st.sampled_from(["granted", "withdrawn", "pending"]),
+            "operator": st.sampled_from([">", "<"]),
+            "age": st.sampled_from(["PT1H", "P1D", "P3D", "P40D"]),
+        }
+    ),
     st.fixed_dictionaries(
         {
             "consent": st.sampled_from(["email", "sms"]),

@@ -227,3 +227,29 @@ def test_facts_as_given_are_normalised() -> None:
     assert facts.value("trigger.at") == "2026-03-01T09:30:00.000000Z"
     assert facts.next_owner("sales") is None
     assert DictFacts({}, rotations={"sales": ["m2", "m1"]}).next_owner("sales") == "m2"
+
+
+@pytest.mark.parametrize(
+    ("rule", "flips_at"),
+    [
+        ({"consent_age": "email", "age": "P30D"}, AS_OF + timedelta(days=20)),
+        ({"consent_age": "email", "operator": "<", "age": "P30D"}, AS_OF + timedelta(days=20)),
+        ({"consent_age": "email", "value": "withdrawn", "age": "P30D"}, None),
+        ({"lead_source": "last", "within": "P30D"}, AS_OF + timedelta(days=25)),
+        ({"lead_source": "first", "within": "P30D"}, None),
+        ({"lead_source": "last", "attribute": "utm_source", "value": "news"}, None),
+    ],
+)
+def test_what_grows_old_says_when(rule: dict[str, Any], flips_at: datetime | None) -> None:
+    key = ("email", "marketing")
+    facts = DictFacts(
+        {},
+        consents={key: "granted"},
+        consents_said_at={key: AS_OF - timedelta(days=10)},
+        touches={"last": {"utm_source": "news", "at": AS_OF - timedelta(days=5)}},
+    )
+    parsed = parse_rule(rule)
+    assert next_flip(parsed, facts, AS_OF) == flips_at
+    if flips_at is not None:
+        before, after = (holds(parsed, facts, flips_at + step) for step in (-timedelta(microseconds=1), timedelta(0)))
+        assert before is not after

@@ -15,6 +15,7 @@ from journeys.catalogue import CONTACT_FIELDS, Catalogue
 from journeys.channels import ASKED
 from journeys.rules import Term, check_rule, parse_rule, sentence
 from journeys.rules.terms import TERMS
+from journeys.rules.terms.lead_source import ATTRIBUTES, KINDS
 from journeys.rules.terms.shape import Choose, widgets
 from locales import translator
 from tests.journeys.rules import strategies
@@ -38,6 +39,21 @@ SAID = [
         {"message": "sent", "journey": "welcome", "template": "hello"},
         "was sent a message with the template *hello* of the journey *welcome*",
         "hat eine Nachricht mit der Vorlage *hello* der Journey *welcome* geschickt bekommen",
+    ),
+    (
+        {"message": "clicked", "count": {"value": 3}, "channel": "sms", "message_class": "marketing", "within": "P30D"},
+        "clicked in a message on the channel *SMS* of the class *Marketing* at least 3 times in the last 30 days",
+        "hat in den letzten 30 Tagen in eine Nachricht im Kanal *SMS* der Klasse *Marketing* mindestens 3-mal geklickt",
+    ),
+    (
+        {"lead_source": "last", "attribute": "utm_source", "operator": "in", "value": ["news", "ads"], "within": "P30D"},
+        "UTM source of the last touch is one of “news”, “ads” (touch in the last 30 days)",
+        "UTM-Quelle beim letzten Kontakt ist einer dieser Werte: „news“, „ads“ (Kontakt in den letzten 30 Tagen)",
+    ),
+    (
+        {"consent_age": "email", "age": "P365D"},
+        "allowed e-mail for marketing, 365 days ago or earlier",
+        "hat E-Mail für marketing vor 365 Tagen oder früher erlaubt",
     ),
     (
         {"event": "Order Completed", "did": False, "within": "P90D"},
@@ -141,7 +157,21 @@ def _one_of_each() -> list[dict[str, Any]]:
     ]
     rules += [{"field": "plan", "operator": op, "value": span} for op in ("before", "after", "withinLast", "withinNext") for span in spans]
     rules += [{"field": spec.name, "operator": "null"} for spec in CONTACT_FIELDS]
-    rules += [{"message": what, "did": did} for what in ("sent", "delivered", "opened", "clicked", "bounced") for did in (True, False)]
+    rules += [
+        {"message": what, "did": did}
+        for what in ("sent", "delivered", "opened", "clicked", "replied", "bounced", "complained")
+        for did in (True, False)
+    ]
+    rules += [
+        {"lead_source": touch, "attribute": attribute, "value": value}
+        for touch in ("first", "last")
+        for attribute, value in [*((name, "x") for name in ATTRIBUTES), *(("kind", kind) for kind in KINDS)]
+    ]
+    rules += [
+        {"lead_source": touch, **more}
+        for touch in ("first", "last")
+        for more in ({}, {"within": "P3D"}, {"attribute": "kind", "within": "P3D"})
+    ]
     rules += [{"message": "sent", "node": "n", "journey": "j", "template": "t"}, {"field": "trigger.x", "operator": "null"}]
     rules += [{"score": "fit", "operator": operator, "value": 1} for operator in ("=", "!=", "<", "<=", ">", ">=")]
     rules += [{"event": "x", "count": {"operator": operator, "value": 3}} for operator in ("=", "!=", "<", "<=", ">", ">=")]
