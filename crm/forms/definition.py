@@ -137,7 +137,7 @@ class Box(Part):
     key: Annotated[str, AfterValidator(_key)] = Field(min_length=1, max_length=32)
     channel: str = Field(DEFAULT, max_length=32)
     purpose: str = Field("marketing", pattern=CONSENT_NAME.pattern, max_length=64)
-    wording: Text = Text()
+    wording: Text
     required: bool = False
     topics: bool = False
 
