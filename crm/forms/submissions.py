@@ -24,9 +24,10 @@ from crm.consent.consent import Evidence, record_consent, shorten_ip
 from crm.forms.definition import Box, Definition
 from crm.forms.forms import SUBMITTED, id_of
 from crm.forms.reading import Filled
-from crm.people import identity
+from crm.people import identity, touches
 from crm.people.duplicates import suggest
 from crm.people.visitors import fill_fields
+from crm.people.visits import UTM
 from models import Contact, Event, Form, FormDay, FormSubmission, FormVersion, lock
 from storage import segment_marks
 from storage.events import append_event
@@ -35,9 +36,7 @@ from storage.locks import lock_contact, person_of
 from storage.sql import on, table, upsert
 from storage.tally import day_of
 
-CAMPAIGN = ("source", "medium", "campaign", "term", "content")
-"""The five parameters of a campaign, without `utm_`."""
-ORIGIN = (*(f"utm_{name}" for name in CAMPAIGN), "referrer", "landing_page")
+ORIGIN = (*(f"utm_{name}" for name in UTM), "referrer", "landing_page")
 """What a browser says about whence somebody came."""
 ARRIVED, WAITING = "arrived", "waiting"
 
@@ -74,15 +73,15 @@ def submit(session: Session, sent: Sent, now: datetime) -> list[Event]:
         return []
     day.submitted += 1
     row = _row(sent, now)
-    browser = _browser(session, sent, now)
+    browser, is_new = _browser(session, sent, now), False
     mailed = [box for box in sent.filled.boxes if box.by_mail]
-    asked = double_opt_in.request(session, _request(sent, mailed, row.id), now) if mailed else None
+    asked = double_opt_in.request(session, _request(sent, mailed, row), now) if mailed else None
     if browser is not None:
         contact, arrives = browser, True
     elif asked is not None:
         contact, arrives = asked.contact, asked.made or not asked.contact.vouched
     else:
-        contact, arrives = _alone(session, sent, now), True
+        (contact, is_new), arrives = _alone(session, sent, now), True
     row.contact_id, row.opt_in_id = contact.id, asked.opt_in_id if asked is not None else None
     row.state = ARRIVED if arrives else WAITING
     session.add(row)
@@ -90,6 +89,8 @@ def submit(session: Session, sent: Sent, now: datetime) -> list[Event]:
     events = list(asked.events) if asked is not None else []
     if asked is None:
         events += _fill(session, contact, row, sent.definition, now, own=not contact.vouched)
+    came = touches.record(session, contact.id, _touch(row, sent.form), now, is_new=is_new) if arrives else None
+    events += [came] if came is not None else []
     return [*events, *_arrive(session, contact, row, sent.form, sent.definition, now)] if arrives else events
 
 
@@ -110,8 +111,16 @@ def confirmed(session: Session, opt_in_id: str, now: datetime) -> list[Event]:
         if row.state == WAITING:
             row.state = ARRIVED
             session.add(row)
+            came = touches.record(session, contact.id, _touch(row, form), now)
+            events += [came] if came is not None else []
             events += _arrive(session, contact, row, form, definition, now)
     return events
+
+
+def _touch(row: FormSubmission, form: Form) -> touches.Touch:
+    parameters = {name: row.source.get(f"utm_{name}") for name in UTM}
+    referrer = str(row.source.get("referrer", ""))
+    return touches.of_form(f"form:{form.key}", row.submitted_at, page=row.page, referrer=referrer, parameters=parameters)
 
 
 # Whose it is
@@ -129,27 +138,27 @@ def _browser(session: Session, sent: Sent, now: datetime) -> Contact | None:
     return lock_contact(session, found.contact_id)
 
 
-def _alone(session: Session, sent: Sent, now: datetime) -> Contact:
-    """Whom the address means, where no mailbox is asked. If somebody authenticated has named that contact, a new one that nobody is known by; whoever
+def _alone(session: Session, sent: Sent, now: datetime) -> tuple[Contact, bool]:
+    """Whom the address means, where no mailbox is asked, and whether that contact is new. If somebody authenticated has named that contact, a new one that nobody is known by; whoever
     works with contacts sees that both have the address."""
     address = sent.filled.email
     if address:
         contact, made = double_opt_in.holder(session, address, now)
         if made or not contact.vouched:
-            return contact
+            return contact, made
     contact = Contact(created_at=now, updated_at=now, vouched=False)
     session.add(contact)
     session.flush()
     segment_marks.mark_new(session, [contact.id], now)
     if address:
         suggest(session, {contact.id: {"email": address}}, now)
-    return contact
+    return contact, True
 
 
 # What comes of it
 
 
-def _request(sent: Sent, boxes: Sequence[Box], submission_id: str) -> double_opt_in.Request:
+def _request(sent: Sent, boxes: Sequence[Box], row: FormSubmission) -> double_opt_in.Request:
     first, *others = boxes
     said = sent.language
     return double_opt_in.Request(
@@ -162,7 +171,8 @@ def _request(sent: Sent, boxes: Sequence[Box], submission_id: str) -> double_opt
         ip=sent.ip,
         topics=sent.filled.topics,
         further=[(box.purpose, box.wording.said(said)) for box in others],
-        proof={"form_version": sent.version, "submission": submission_id},
+        proof={"form_version": sent.version, "submission": row.id},
+        touch=_touch(row, sent.form),
     )
 
 
@@ -253,7 +263,7 @@ def _event(session: Session, contact: Contact, row: FormSubmission, form: Form, 
 def _context(row: FormSubmission) -> dict[str, Any]:
     """As tracking calls say it (Segment "Common Fields")."""
     page = {"url": row.page, "referrer": row.source.get("referrer", "")}
-    campaign = {("name" if name == "campaign" else name): row.source[f"utm_{name}"] for name in CAMPAIGN if f"utm_{name}" in row.source}
+    campaign = {("name" if name == "campaign" else name): row.source[f"utm_{name}"] for name in UTM if f"utm_{name}" in row.source}
     return {
         "locale": row.language,
         "page": {name: value for name, value in page.items() if value},

@@ -30,6 +30,8 @@ from models import (
     ContactPhone,
     Database,
     Device,
+    Form,
+    FormSubmission,
     Hit,
     Import,
     InAppMessage,

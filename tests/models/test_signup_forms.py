@@ -27,7 +27,7 @@ OLD = {
 
 def test_sign_up_forms_are_forms(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/old.db"
-    migrate.upgrade(url, "0054")
+    migrate.upgrade(url, "0055")
     with closing(Database(url)) as database, database.write() as session:
         values = {"value": json.dumps({"forms": [OLD]}), "now": NOW}
         session.execute(

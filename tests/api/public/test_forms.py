@@ -15,12 +15,13 @@ from activities.form_tickets import LIFE, FormTickets
 from activities.tracking import Tracking
 from crm.consent import consent
 from crm.forms import forms
-from crm.people import contacts, identity
+from crm.people import contacts, identity, touches
 from crm.privacy.erasure import erase
 from engine.engine import Engine
 from models import Consent, Contact, Duplicate, Event, FormDay, FormSubmission, OptIn
 from settings import Settings
 from tests.made_forms import BOX, EMAIL, put_form
+from workspace import settings as workspace
 
 ANNA = "anna@example.org"
 EVIL = "<script>alert(1)</script>"
@@ -107,6 +108,14 @@ def test_what_comes_of_a_submission(client: TestClient, engine: Engine, settings
     assert event.context["campaign"] == {"source": "ads", "name": "spring"}
     assert (row.state, row.address, row.source) == ("arrived", ANNA, {"utm_source": "ads", "utm_campaign": "spring"})
     assert set(states(engine, contact.id).values()) == {"pending"}
+    with engine.db.read() as session:
+        touch = touches.of(session, [contact.id])[contact.id].first
+    assert (touch.kind, touch.source_id, touch.utm_campaign, touch.landing_page) == (
+        "form",
+        "form:footer",
+        "spring",
+        "shop.example/contact",
+    )
     said = {(one.channel, one.purpose): one for one in rows(engine, Consent)}
     assert said["sms", "marketing"].wording == "Text me."
     assert said["sms", "marketing"].proof["form_version"] == 1
@@ -301,8 +310,6 @@ def test_a_form_that_cannot_be_is_not_switched_on(admin: TestClient, wrong: dict
 
 
 def test_who_sends_too_much_waits(client: TestClient, engine: Engine) -> None:
-    from workspace import settings as workspace
-
     put_form(engine, **ASKED)
     with engine.db.write() as session:
         workspace.put(session, "double_opt_in", {"asks_a_network": 2}, "test", engine.clock.now())

@@ -1,6 +1,6 @@
 """Forms that people make on a page; sign-up forms become forms and keep their addresses
 
-Revision 0055, after 0054.
+Revision 0056, after 0055.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0055"
-down_revision = "0054"
+revision = "0056"
+down_revision = "0055"
 branch_labels = None
 depends_on = None
 
