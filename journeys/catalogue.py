@@ -272,7 +272,12 @@ EVENTS: Mapping[str, Mapping[str, Type]] = {
     "Signed In": {"username": "string"},
     "Trial Started": {"trial_start_date": "datetime", "trial_end_date": "datetime", "trial_plan_name": "string"},
     "Trial Ended": {"trial_start_date": "datetime", "trial_end_date": "datetime", "trial_plan_name": "string"},
-    "Form Submitted": {"form": "string", "form_id": "string"},
+    "Form Submitted": {
+        **dict.fromkeys(("form", "form_id", "page", "language"), "string"),
+        **dict.fromkeys(("answers", "hidden"), "object"),
+        "version": "number",
+        "boxes": "list",
+    },
     **_OWN,
 }
 

@@ -32,6 +32,7 @@ from models.contact import Contact, ContactPhone, Duplicate, Identity, Merge, Me
 from models.coupon import RESERVED_COUPON, Coupon, CouponPool
 from models.device import Device
 from models.event import Event, Unrouted
+from models.form import Form, FormDay, FormSubmission, FormVersion
 from models.in_app import InAppMessage
 from models.inbound import InboundMail, MailboxReading, UnreadMail
 from models.intake import IntakeProblem
@@ -92,6 +93,10 @@ __all__ = [
     "Duplicate",
     "EarlyReport",
     "Event",
+    "Form",
+    "FormDay",
+    "FormSubmission",
+    "FormVersion",
     "Freshness",
     "Hit",
     "Identity",

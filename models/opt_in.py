@@ -47,6 +47,10 @@ class OptIn(SQLModel, table=True):
     """What else was filled in; it is the contact's once the address has confirmed."""
     topics: dict[str, Any] = json_field()
     """Key of each topic that was offered -> whether it was chosen; empty where none was, or none were offered."""
+    further: list[Any] = json_field(list)
+    """What else the same answer consents to on this channel: `{purpose, wording}` of each."""
+    proof: dict[str, Any] = json_field()
+    """What proves it besides, such as the form's version."""
     state: str = Field(default="waiting", max_length=16)
     sent: int = 0
     next_at: datetime | None = None

@@ -80,6 +80,9 @@ ACTS: Final[Mapping[str, Roles]] = {
     "list.export": SELLERS,  # personal data in bulk, as files; for the others the pages are enough
     "segment.read": ANYONE,  # members and growth, and how many a rule would find
     "segment.change": EDITORS,  # make, change, delete, and who is on a list kept by hand
+    "form.read": ANYONE,  # what forms ask, and how much came in
+    "form.read_submissions": WORKERS,  # what people filled in
+    "form.change": EDITORS,  # make, change, switch on and off, archive
     "task.read": ANYONE,
     "task.work": SELLERS,
 }

@@ -603,12 +603,6 @@ def _can_confirm(session: Session, key: str) -> bool:
     return version is not None and all("confirm_url" in one.get("fields", ()) for one in version.compiled.values())
 
 
-def _form_key(text: str) -> str:
-    if not re.fullmatch("[a-z0-9][a-z0-9-]*", text):
-        raise ValueError("Expected a key such as footer: lower case letters, digits and -.")
-    return text
-
-
 class Complaints(Setting):
     """What else follows when somebody reports a message as spam; its address gets nothing more on that channel in any case."""
 
@@ -650,61 +644,8 @@ class Retention(Setting):
     """What a run remembered, counted from its end; its row stays."""
     events: Span = Field(timedelta(days=760), ge=timedelta(days=90), le=timedelta(days=3_660))
     """What contacts did. Conditions and segments no longer know of it."""
-
-
-class SignupForm(BaseModel):
-    """A form by which people ask for messages; its page is `/subscribe/KEY`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: Annotated[str, AfterValidator(_form_key)] = Field(min_length=1, max_length=32)
-    purpose: Annotated[str, AfterValidator(_purpose)] = Field("marketing", min_length=1, max_length=64)
-    english_title: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
-    german_title: Annotated[str, AfterValidator(_one_line)] = Field("", max_length=120)
-    english_wording: str = Field("", max_length=500)
-    """What people agree to; kept with their consent."""
-    german_wording: str = Field("", max_length=500)
-    names: bool = False
-    """Ask for first and last name, too."""
-    topics: bool = False
-    """Offer the topics of the workspace."""
-
-    @model_validator(mode="after")
-    def _says_what_for(self) -> SignupForm:
-        if not (self.english_wording or self.german_wording):
-            raise ValueError("Write what people agree to, in at least one language.")
-        return self
-
-    def title(self, language: str) -> str:
-        return (self.german_title or self.english_title) if language == "de" else (self.english_title or self.german_title)
-
-    def wording(self, language: str) -> str:
-        return (self.german_wording or self.english_wording) if language == "de" else (self.english_wording or self.german_wording)
-
-
-class SignupForms(Setting):
-    """The workspace's sign-up forms."""
-
-    forms: tuple[SignupForm, ...] = Field((), max_length=50)
-
-    @field_validator("forms")
-    @classmethod
-    def _each_once(cls, forms: tuple[SignupForm, ...]) -> tuple[SignupForm, ...]:
-        if len({one.key for one in forms}) < len(forms):
-            raise ValueError("Each name can appear only once.")
-        return forms
-
-    def find(self, key: str) -> SignupForm | None:
-        return next((one for one in self.forms if one.key == key), None)
-
-    def problems(self, session: Session) -> list[Issue]:
-        known = load(session, Purposes).offers()
-        text = "There is no consent purpose “{key}”: add it under “Consent purposes” first."
-        return [
-            Issue(code="setting", text=text, values={"key": one.purpose}, field=f"forms.{place}.purpose")
-            for place, one in enumerate(self.forms)
-            if one.purpose not in known
-        ]
+    submissions: Span = Field(timedelta(days=760), ge=timedelta(days=30), le=timedelta(days=3_660))
+    """What was filled in in forms; the fields of the contact, the consents and the events stay as long as those do."""
 
 
 SETTINGS: dict[str, type[Setting]] = {
@@ -725,7 +666,6 @@ SETTINGS: dict[str, type[Setting]] = {
     "notices": Notices,
     "appearance": Appearance,
     "double_opt_in": DoubleOptIn,
-    "signup_forms": SignupForms,
     "retention": Retention,
     "complaints": Complaints,
     "sending_limits": SendingLimits,

@@ -7,14 +7,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from api.auth.access import Actor, needs
 from api.http.errors import CHANGE
 from api.http.json_body import JsonRoute
 from api.public.doors import happened
-from api.public.signup import check_rates
+from api.public.limits import check_rates
 from api.server import TheServer
 from crm.consent import double_opt_in
+from crm.forms import forms
 from journeys.errors import Invalid, NotFound
 from locales import SUPPORTED
 from workspace import settings
@@ -31,7 +33,7 @@ class NewOptIn(BaseModel):
     )
 
     email: str = Field(min_length=3, max_length=320)
-    form: str | None = Field(None, max_length=32, description="The key of a sign-up form of the workspace.")
+    form: str | None = Field(None, max_length=64, description="The key of a live form with a box for e-mails; its first such box is meant.")
     purpose: str | None = Field(None, max_length=64, pattern=settings.CONSENT_NAME.pattern)
     wording: str | None = Field(None, min_length=1, max_length=4_000, description="What the person agreed to, as it was shown.")
     language: str = Field("", max_length=35, description="Of the person; of the mail and of the page behind it.")
@@ -62,7 +64,7 @@ def ask_to_opt_in(new: NewOptIn, server: TheServer, actor: Annotated[Actor, need
     none, and the answer does not say so."""
     check_rates(server, actor.id, new.ip or actor.id)
     with server.engine.db.read() as session:
-        purpose, wording, source, language = _about(settings.load(session, settings.SignupForms), new, server, actor)
+        purpose, wording, source, language = _about(session, new, server, actor)
         topics = _chosen(settings.load(session, settings.Topics), new.topics or ())
     fields = {"first_name": new.first_name, "last_name": new.last_name}
     asked = double_opt_in.Request(new.email, purpose, wording, language, source, new.page, new.ip, fields, topics)
@@ -78,15 +80,16 @@ def _chosen(known: settings.Topics, keys: Sequence[str]) -> dict[str, bool]:
     return {key: key in keys for key in offered} if keys else {}
 
 
-def _about(forms: settings.SignupForms, new: NewOptIn, server: Any, actor: Actor) -> tuple[str, str, str, str]:
+def _about(session: Session, new: NewOptIn, server: Any, actor: Actor) -> tuple[str, str, str, str]:
     """(purpose, wording, source, language)"""
     said = new.language.replace("_", "-").split("-")[0].lower()
     language = said if said in SUPPORTED else server.settings.language
     if new.form is not None:
-        form = forms.find(new.form)
-        if form is None:
+        found = forms.shown(session, new.form)
+        boxes = [box for box in found[1].boxes if box.by_mail] if found is not None else []
+        if not boxes:
             raise NotFound("There is no sign-up form with this key.")
-        return new.purpose or form.purpose, new.wording or form.wording(language), f"form:{form.key}", language
+        return new.purpose or boxes[0].purpose, new.wording or boxes[0].wording.said(language), f"form:{new.form}", language
     if not new.purpose or not new.wording:
         raise Invalid("Name a sign-up form, or a purpose and the wording that was shown.")
     return new.purpose, new.wording, f"api:{actor.id}"[:200], language

@@ -22,6 +22,7 @@ EXEMPT: Mapping[str, str] = {
     "/p/": "Preferences are changed out of a mail, in whatever browser shows it; the signed token in the address is all it needs.",
     "/confirm/": "A double opt-in is confirmed out of a mail, in whatever browser shows it; the signed token in the address is all it needs.",
     "/subscribe/": "Sign-up forms stand on the customer's own sites; no cookie is read, and the address itself has to confirm.",
+    "/f/": "Forms stand on the customer's own sites; no cookie is read, and what is sent in is worth what a stranger's word is.",
 }
 """What an address starts with -> why others than our own pages may ask it to change something."""
 ADMIN = "/api/v1/"

@@ -31,6 +31,7 @@ TAGS = [
     {"name": "runs", "description": "Contacts on their way: list, timeline, resume, skip, end, enrol."},
     {"name": "contacts", "description": "People: profile, consents, suppression, timeline, export, erasure."},
     {"name": "segments", "description": "People by a rule, always right, and lists kept by hand."},
+    {"name": "forms", "description": "What people fill in on pages, and what came in."},
     {"name": "imports", "description": "People from files: send, choose how a file is read, preview, dry run, import."},
     {"name": "templates", "description": "Messages: edit, preview, versions, test send."},
     {"name": "messages", "description": "What was sent, to whom, and what became of it."},

@@ -4,7 +4,8 @@ No login, no cookie, no script: what a token in the address says is all that is 
 """
 
 from api.public.endpoints import router as public_router
+from api.public.forms import router as form_router
 from api.public.pictures import router as picture_router
 from api.public.signup import router as signup_router
 
-__all__ = ["picture_router", "public_router", "signup_router"]
+__all__ = ["form_router", "picture_router", "public_router", "signup_router"]

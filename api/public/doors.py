@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -23,6 +23,7 @@ from models import Event
 PER_TOKEN = Rate("public-token", per_second=1, burst=60)
 MAX_FORM_BYTES = 16_384
 MAX_FIELDS = 200
+MAX_ANSWER_BYTES = 65_536
 
 
 async def _form(request: Request) -> frozenset[tuple[str, str]]:
@@ -32,6 +33,20 @@ async def _form(request: Request) -> frozenset[tuple[str, str]]:
     async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES) as form:
         return frozenset((name, value) for name, value in form.multi_items() if isinstance(value, str))
 
+
+async def _answers(request: Request) -> Mapping[str, Sequence[str]]:
+    """The fields of a form that people made, in their order; larger than the others, since people write letters into them."""
+    if len(await request.body()) > MAX_ANSWER_BYTES:
+        raise HTTPException(413)
+    found: dict[str, list[str]] = {}
+    async with request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_ANSWER_BYTES) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                found.setdefault(name, []).append(value)
+    return found
+
+
+Answers = Annotated[Mapping[str, Sequence[str]], Depends(_answers)]
 
 Form = Annotated[frozenset[tuple[str, str]], Depends(_form)]
 

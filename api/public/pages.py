@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,22 @@ def _sheet(text: str) -> tuple[Markup, str]:
     return Markup(text), b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def page(name: str, language: str, brand: Brand, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page from `pages/<name>.html`; `_` translates inside it. Of pictures only the brand's own can be shown."""
+def page(
+    name: str, language: str, brand: Brand, status: int = 200, *, leads_to: str = "", framed_by: Sequence[str] = (), **values: Any
+) -> HTMLResponse:
+    """A page from `pages/<name>.html`; `_` translates inside it. Of pictures only the brand's own can be shown.
+
+    `leads_to`: the origin to which its form may lead in the end. `framed_by`: origins that may show it in a frame; nobody else may.
+    """
     sheets = [style(), *([_sheet(brand.colours)] if brand.colours else [])]
     translate: Callable[[str], str] = translator(language)
     texts = [text for text, _ in sheets]
     body = _environment.get_template(f"{name}.html").render(_=translate, language=language, styles=texts, brand=brand, **values)
     allowed = " ".join(f"'sha256-{digest}'" for _, digest in sheets)
     pictures = " img-src data:;" if brand.logo else ""
-    policy = f"default-src 'none'; style-src {allowed};{pictures} form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    action = f"'self' {leads_to}".rstrip()
+    ancestors = " ".join(framed_by) or "'none'"
+    policy = f"default-src 'none'; style-src {allowed};{pictures} form-action {action}; base-uri 'none'; frame-ancestors {ancestors}"
     return HTMLResponse(body, status, headers(policy))
 
 

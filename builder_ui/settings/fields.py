@@ -285,18 +285,6 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "double_opt_in.mails_a_day": ("Maximum e-mails to one address a day", "However often it is entered."),
     "double_opt_in.asks_a_network": ("Maximum sign-ups an hour from one network", ""),
     "double_opt_in.asks_a_form": ("Maximum sign-ups an hour through one form", ""),
-    "signup_forms.forms": ("Form", ""),
-    "signup_forms.forms.key": ("Key", "Part of the form's address, such as footer. Leave empty to remove this form."),
-    "signup_forms.forms.purpose": ("Consent purpose", "Key of a purpose of the page “Consent purposes”."),
-    "signup_forms.forms.english_title": ("Title in English", ""),
-    "signup_forms.forms.german_title": ("Title in German", ""),
-    "signup_forms.forms.english_wording": ("What people agree to in English", "Kept with their consent."),
-    "signup_forms.forms.german_wording": ("What people agree to in German", ""),
-    "signup_forms.forms.names": ("Ask for first and last name", ""),
-    "signup_forms.forms.topics": (
-        "Offer the topics",
-        "People may tick what they want to hear about; whoever ticks none hears about everything.",
-    ),
     "complaints.everywhere": (
         "No more marketing on any channel",
         "A complaint about an e-mail also stops text messages and all others: it counts as an objection.",
@@ -314,6 +302,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "retention.bodies": ("Texts of messages", "At least 30 days. To whom a message went stays."),
     "retention.hits": ("Single opens and clicks", "At least 30 days. That a message was opened stays."),
     "retention.refusals": ("Refused entries into journeys", "At least 30 days."),
+    "retention.submissions": ("Submissions of forms", "At least 30 days. Fields, consents and events stay."),
     "retention.runs": ("What ended runs remember", "At least 90 days. Where they were and how they ended stays."),
     "retention.events": (
         "Events",

@@ -68,6 +68,7 @@ COUNTS = {
     "runs": "ended runs emptied",
     "events": "events deleted",
     "opt_ins": "old sign-ups deleted",
+    "submissions": "submissions of forms deleted",
     "unconfirmed": "contacts deleted who never confirmed",
     "asked": "checked",
     "left": "left",

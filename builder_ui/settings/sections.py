@@ -24,7 +24,6 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/purposes", "Consent purposes", "setting.read"),
     ("/ui/settings/workspace/consent_expiry", "Expiry of consents", "setting.read"),
     ("/ui/settings/workspace/topics", "Topics", "setting.read"),
-    ("/ui/settings/workspace/signup_forms", "Sign-up forms", "setting.read"),
     ("/ui/settings/workspace/double_opt_in", "Double opt-in", "setting.read"),
     ("/ui/settings/workspace/score_groups", "Scores", "setting.read"),
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),

@@ -8,7 +8,7 @@ from builder_ui.kit import components, forms
 from builder_ui.kit.actor_names import member_names, places
 from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
-from builder_ui.settings import logo, signup_forms, topics
+from builder_ui.settings import logo, topics
 from builder_ui.settings.fields import controls
 from builder_ui.settings.sections import SECTIONS, framed, panel
 from engine.versions.uses import uses_of_removed
@@ -29,7 +29,6 @@ LEADS = {
     "purposes": "What contacts say yes or no to. Journeys can only use the purposes listed here. Existing consents are kept, whatever the list says.",
     "consent_expiry": "How long a consent counts without a sign of interest: a message that the contact opened or clicked, an order, or a new yes. Nothing expires until you add a purpose. The law names no period: a German court held 18 months without use to be too long, the highest one knows no fixed limit. 24 months (730 days) are common.",
     "topics": "What your messages are about, such as product news or events. Contacts choose among them on the preference page; templates and steps name one.",
-    "signup_forms": "Forms by which people sign up. Each is a page of its own, and can be put into your website.",
     "double_opt_in": "Whoever signs up gets an e-mail with a link, and is a subscriber once it is confirmed.",
     "complaints": "What follows when somebody reports a message as spam. The address gets nothing more on that channel in any case.",
     "sending_limits": "From how many bounces and complaints on a provider account sends less marketing, or none. Other messages still leave.",
@@ -42,7 +41,7 @@ LEADS = {
 
 
 ANYWAY = "anyway"
-AT_ONCE = frozenset({"access", "seed_list", "appearance", "notices", "signup_forms", "retention", "complaints", "sending_limits"})
+AT_ONCE = frozenset({"access", "seed_list", "appearance", "notices", "retention", "complaints", "sending_limits"})
 """What says nothing about messages to contacts, and so does not wait for the next one."""
 
 
@@ -74,7 +73,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         LEADS[data.name],
         form(context, data, acts),
         others(context, data, acts),
-        *(one.panel_of(context, data.setting) for one in (logo, signup_forms, topics)),
+        *(one.panel_of(context, data.setting) for one in (logo, topics)),
     )
 
 

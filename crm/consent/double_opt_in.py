@@ -56,6 +56,22 @@ class Request:
     fields: Mapping[str, str] = field(default_factory=dict)
     topics: Mapping[str, bool] = field(default_factory=dict)
     """Key of each topic that was offered -> whether it was chosen."""
+    further: Sequence[tuple[str, str]] = ()
+    """(purpose, wording) of what else the same answer consents to."""
+    proof: Mapping[str, object] = field(default_factory=dict)
+    """What proves it besides."""
+    touch: touches.Touch | None = None
+    """How somebody came who is new; None: as `source` and `page` say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`opt_in_id`: None where the address has got too many mails. `made`: nobody was known by it before. `events` are not routed yet."""
+
+    contact: Contact
+    made: bool
+    opt_in_id: str | None = None
+    events: Sequence[Event] = ()
 
 
 def ask(session: Session, asked: Request, now: datetime) -> list[Event]:
@@ -64,41 +80,58 @@ def ask(session: Session, asked: Request, now: datetime) -> list[Event]:
     Raises:
         Invalid: this is no address.
     """
+    return [*request(session, asked, now).events]
+
+
+def request(session: Session, asked: Request, now: datetime) -> Asked:
+    """As `ask`, and says whom it is about: for whoever keeps more of what was filled in. What it says may reach nobody outside.
+
+    Raises: as `ask`."""
     address = identifiers.normalise("email", asked.address)
     if isinstance(address, identifiers.Refused):
         raise Invalid("Expected an e-mail address.")
-    contact, made = _contact(session, address, now)
+    contact, made = holder(session, address, now)
     if made:
         touches.record(session, contact.id, _touch(asked, now), now, is_new=True)
     if not _may_be_mailed(session, address, now):
-        return []
+        return Asked(contact, made)
     row = _row(session, asked, address, contact, made, now)
     for older in session.scalars(select(OptIn).where(OptIn.address == address, OptIn.state == "waiting")):
         older.next_at = None
         session.add(older)
     session.add(row)
     session.flush()
-    said = record_consent(
-        session,
-        contact,
-        CHANNEL,
-        row.purpose,
-        "pending",
-        now,
-        evidence=Evidence.UNAUTHENTICATED,
-        source=row.source,
-        wording=row.wording,
-        proof=_asked(row),
-    )
-    return [said] if said else []
+    said = [
+        record_consent(
+            session,
+            contact,
+            CHANNEL,
+            purpose,
+            "pending",
+            now,
+            evidence=Evidence.UNAUTHENTICATED,
+            source=row.source,
+            wording=wording,
+            proof=_asked(row, wording),
+        )
+        for purpose, wording in _asked_for(row)
+    ]
+    return Asked(contact, made, row.id, [event for event in said if event is not None])
 
 
 def _touch(asked: Request, now: datetime) -> touches.Touch:
+    if asked.touch is not None:
+        return asked.touch
     by_form = asked.source.startswith("form:")
     return touches.of_form(asked.source, now, page=asked.page) if by_form else touches.made_by(asked.source, now)
 
 
-def _contact(session: Session, address: str, now: datetime) -> tuple[Contact, bool]:
+def _asked_for(row: OptIn) -> list[tuple[str, str]]:
+    """(purpose, wording) of everything that the answer consents to."""
+    return [(row.purpose, row.wording), *((str(one["purpose"]), str(one["wording"])) for one in row.further)]
+
+
+def holder(session: Session, address: str, now: datetime) -> tuple[Contact, bool]:
     """Who has the address today, and whether nobody had. Whoever asks is a stranger, and vouches for nobody."""
     name = ("email", address)
     known = identity.find(session, name)
@@ -145,6 +178,8 @@ def _row(session: Session, asked: Request, address: str, contact: Contact, made:
         ip=shorten_ip(asked.ip),
         fields={name: value for name, value in fields.items() if value},
         topics=dict(asked.topics) if any(asked.topics.values()) else {},
+        further=[{"purpose": purpose, "wording": clean_text(wording)[:4_000]} for purpose, wording in asked.further],
+        proof=dict(asked.proof),
         next_at=now,
         asked_at=now,
         expires_at=now + expires,
@@ -160,16 +195,22 @@ def _may_be_mailed(session: Session, address: str, now: datetime) -> bool:
     return today < most and unanswered < MOST_UNANSWERED
 
 
-def _asked(row: OptIn) -> dict[str, object]:
+def _asked(row: OptIn, wording: str) -> dict[str, object]:
     """What proves the first of the two steps."""
     return {
+        **row.proof,
         "opt_in": row.id,
         "asked_at": row.asked_at.isoformat(),
         "asked_ip": row.ip,
         "page": row.page,
         "language": row.language,
-        "wording_version": sha256(row.wording.encode()).hexdigest()[:16],
+        "wording_version": wording_version(wording),
     }
+
+
+def wording_version(wording: str) -> str:
+    """A digest of what was shown."""
+    return sha256(wording.encode()).hexdigest()[:16]
 
 
 State = Literal["waiting", "confirmed", "ended", "expired"]
@@ -206,7 +247,8 @@ def confirm(session: Session, opt_in_id: str, now: datetime, *, ip: str, message
     contact = lock_contact(session, row.contact_id)
     if not _is_theirs(contact, row.address):
         return Answer("expired")
-    events = [_granted(session, contact, row, now, ip, message_id), *_choose(session, contact, row, now), _fill(session, contact, row, now)]
+    events = [_granted(session, contact, row, said, now, ip, message_id) for said in _asked_for(row)]
+    events += [*_choose(session, contact, row, now), _fill(session, contact, row, now)]
     properties = {"channel": CHANNEL, "purpose": row.purpose, "form": row.source.removeprefix("form:"), "language": row.language}
     events.append(append_event(session, contact.id, "system", CONFIRMED, properties, now, message_id=f"{CONFIRMED}:{row.id}"))
     contact.vouched = True
@@ -216,18 +258,21 @@ def confirm(session: Session, opt_in_id: str, now: datetime, *, ip: str, message
     return Answer("confirmed", [event for event in events if event is not None])
 
 
-def _granted(session: Session, contact: Contact, row: OptIn, now: datetime, ip: str, message_id: str) -> Event | None:
-    proof = {**_asked(row), "method": "double opt-in", "message_id": message_id, "confirmed_at": now.isoformat(), "ip": ip}
+def _granted(
+    session: Session, contact: Contact, row: OptIn, said: tuple[str, str], now: datetime, ip: str, message_id: str
+) -> Event | None:
+    purpose, wording = said
+    proof = {**_asked(row, wording), "method": "double opt-in", "message_id": message_id, "confirmed_at": now.isoformat(), "ip": ip}
     return record_consent(
         session,
         contact,
         CHANNEL,
-        row.purpose,
+        purpose,
         "granted",
         now,
         evidence=Evidence.DATED,
         source=row.source,
-        wording=row.wording,
+        wording=wording,
         proof=proof,
         mailbox=row.address,
     )

@@ -27,6 +27,7 @@ from models import (
     Consent,
     Contact,
     Event,
+    FormSubmission,
     Hit,
     Identity,
     InAppMessage,
@@ -259,6 +260,21 @@ def _needed(session: Session, rows: Sequence[Any]) -> set[int]:
     return kept | {row.id for row in rows if row.contact_id in busy}
 
 
+def _old_submissions(session: Session, now: datetime, limit: int) -> Sequence[str]:
+    """Of forms: those that wait for a mailbox for as long as such a request is kept, and the others for as long as the workspace keeps them."""
+    waited = now - settings.load(session, settings.DoubleOptIn).purge
+    rows, at = select(FormSubmission.id), col(FormSubmission.submitted_at)
+    waiting = session.scalars(rows.where(FormSubmission.state == "waiting", at < waited).order_by(at).limit(limit)).all()
+    old = session.scalars(rows.where(at < _before(session, "submissions", now)).order_by(at, col(FormSubmission.id)).limit(limit)).all()
+    return [*dict.fromkeys([*waiting, *old])][:limit]
+
+
+def _submissions(session: Session, _position: str, now: datetime, _keys: Sequence[bytes]) -> Purged:
+    ids = _old_submissions(session, now, MANY)
+    session.execute(delete(FormSubmission).where(col(FormSubmission.id).in_(ids)))
+    return Purged({"submissions": len(ids)} if ids else {}, "" if len(ids) == MANY else None)
+
+
 def _deleting(model: type[SQLModel], column: str, kind: str) -> Purge:
     """A kind whose rows nothing else needs."""
 
@@ -309,6 +325,7 @@ def _is_event_due(session: Session, now: datetime) -> bool:
 
 PURGES: Sequence[Purge] = (
     Purge("opt_ins", lambda session, now: bool(_old_opt_ins(session, now, 1)), _opt_ins),
+    Purge("submissions", lambda session, now: bool(_old_submissions(session, now, 1)), _submissions),
     Purge("bodies", lambda session, now: bool(_old_bodies(session, now, 1)), _bodies),
     _deleting(Hit, "hit_at", "hits"),
     _deleting(Refusal, "refused_at", "refusals"),

@@ -29,6 +29,8 @@ from models import (
     CouponPool,
     Device,
     Event,
+    Form,
+    FormSubmission,
     Hit,
     InAppMessage,
     Link,
@@ -84,6 +86,10 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(Trail(run_id=run.id, step=1, seq=0, version_id=run.version_id, at=now, what="decided", detail={"was": SECRET}))
     asked = {"purpose": "marketing", "language": "de", "source": "form:f", "asked_at": now, "expires_at": now}
     session.add(OptIn(contact_id=id, address=f"{SECRET}@example.org", fields={"first_name": SECRET}, **asked))
+    session.add(Form(id=1, key="f", name="F", created_at=now, updated_at=now))
+    session.flush()
+    filled = {"address": f"{SECRET}@example.org", "values": {"note": SECRET}, "page": SECRET, "source": {"referrer": SECRET}}
+    session.add(FormSubmission(form_id=1, contact_id=id, nonce="n", version=1, language="de", submitted_at=now, **filled))
     session.add(Refusal(journey_id="j1", contact_id=id, reason="filter", detail={"was": SECRET}, refused_at=now))
     session.add(
         Message(id="m1", once_key="k", contact_id=id, channel="email", planned_at=now, subject=SECRET, answer={"to": SECRET}, status="sent")

@@ -30,6 +30,8 @@ from models import (
     ContactPhone,
     Database,
     Device,
+    Form,
+    FormSubmission,
     Hit,
     Import,
     InAppMessage,
@@ -100,6 +102,9 @@ TABLES = {
             "notice",
             "notice_delivery",
             "segment",
+            "form",
+            "form_version",
+            "form_day",
             "task_notice",
             "chat_post",
         ),
@@ -241,6 +246,9 @@ def make_person(session: Any, now: datetime) -> str:
     session.add(
         OptIn(contact_id=id, address="a@example.org", purpose="marketing", language="de", source="form:f", asked_at=now, expires_at=now)
     )
+    session.add(Form(id=1, key="f", name="F", created_at=now, updated_at=now))
+    session.flush()
+    session.add(FormSubmission(form_id=1, contact_id=id, nonce="n", version=1, language="de", submitted_at=now))
     session.add(Refusal(journey_id="j1", contact_id=id, reason="filter", refused_at=now))
     session.add(Message(id="0" * 32, once_key="k", contact_id=id, channel="email", planned_at=now, status="sent"))
     session.flush()

@@ -40,17 +40,14 @@ from journeys.nodes import Palette
 from models import Body, Consent, ConsentState, Contact, Database, Event, Job, Message, OptIn, Run
 from settings import Settings
 from tests.api.conftest import Woken
+from tests.made_forms import put_form, signing_up
 from workspace import settings as workspace
 
 KEYS = (b"k" * 32,)
 ANNA = "anna@example.org"
-FORM = {
-    "key": "footer",
-    "german_title": "Newsletter",
-    "german_wording": "Ja, ich möchte den Newsletter.",
-    "english_wording": "Yes, send me the newsletter.",
-    "names": True,
-}
+WORDING = {"de": "Ja, ich möchte den Newsletter.", "en": "Yes, send me the newsletter."}
+FORM = signing_up(title="Newsletter", names=True, **WORDING)
+WITH_TOPICS = signing_up(title="Newsletter", names=True, topics=True, **WORDING)
 YES = {"email": ANNA, "agree": "yes", "language": "de"}
 
 
@@ -158,7 +155,7 @@ def effects(engine: Engine, settings: Settings, post: Post) -> Effects:
 
 @pytest.fixture(autouse=True)
 def form(engine: Engine) -> None:
-    put(engine, "signup_forms", {"forms": [FORM]})
+    put_form(engine, **FORM)
 
 
 def put(engine: Engine, name: str, value: dict[str, Any]) -> None:
@@ -213,7 +210,7 @@ def test_from_the_form_to_a_proved_consent(client: TestClient, engine: Engine, e
     assert "Sie sind angemeldet" in done.text
     assert state(engine) == "granted"
     [line] = [one for one in rows(engine, Consent) if one.state == "granted"]
-    assert (line.wording, line.source, line.said_at) == (FORM["german_wording"], "form:footer", clock.at)
+    assert (line.wording, line.source, line.said_at) == (WORDING["de"], "form:footer", clock.at)
     proof = line.proof
     assert [datetime.fromisoformat(proof[name]) for name in ("asked_at", "confirmed_at")] == [asked_at, clock.at]
     assert proof["message_id"] == mail.message_id
@@ -234,7 +231,7 @@ def test_topics_that_are_offered_are_chosen_by_the_mailbox(
         {"topics": [{"key": "news"}, {"key": "events", "german": "Anlässe"}, {"key": "tips"}, {"key": "old", "archived": True}]},
     )
     assert "topic." not in client.get("/subscribe/footer").text, "the form does not offer them"
-    put(engine, "signup_forms", {"forms": [{**FORM, "topics": True}]})
+    put_form(engine, **WITH_TOPICS)
     page = client.get("/subscribe/footer?language=de").text
     assert 'name="topic.events" value="yes">\n<span>Anlässe</span>' in page
     assert ("topic.old" in page, "checked" in page) == (False, False)
@@ -256,7 +253,7 @@ def test_a_topic_that_the_form_did_not_show_is_not_declined(
     client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment
 ) -> None:
     put(engine, "topics", {"topics": [{"key": "news"}, {"key": "events"}]})
-    put(engine, "signup_forms", {"forms": [{**FORM, "topics": True}]})
+    put_form(engine, **WITH_TOPICS)
     assert 'name="shown" value="topic.events"' in client.get("/subscribe/footer").text
     put(engine, "topics", {"topics": [{"key": "news"}, {"key": "events"}, {"key": "tips"}]})
     client.post("/subscribe/footer", data={**YES, "topic.news": "yes", "shown": ["topic.news", "topic.events"]})
@@ -267,7 +264,7 @@ def test_a_topic_that_the_form_did_not_show_is_not_declined(
 
 def test_who_ticks_no_topic_hears_about_everything(client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment) -> None:
     put(engine, "topics", {"topics": [{"key": "news"}, {"key": "events"}]})
-    put(engine, "signup_forms", {"forms": [{**FORM, "topics": True}]})
+    put_form(engine, **WITH_TOPICS)
     client.post("/subscribe/footer", data=YES)
     look(effects, clock)
     client.post(link(post), data={"confirm": "yes"})
@@ -285,7 +282,7 @@ def test_a_link_works_once_and_not_for_ever(client: TestClient, engine: Engine, 
     clock.at += timedelta(days=8)
     late = client.post(link(post), data={"confirm": "yes"})
     assert "Dieser Link ist nicht mehr gültig" in late.text
-    assert 'href="/subscribe/footer"' in late.text
+    assert 'href="/f/footer"' in late.text
     assert state(engine) == "pending"
     client.post("/subscribe/footer", data=YES)
     look(effects, clock)
@@ -310,7 +307,7 @@ def test_a_withdrawal_after_the_confirmation_is_not_undone_by_the_old_link(
     clock.at += timedelta(minutes=1)
     for page in (client.post(link(post), data={"confirm": "yes"}), client.get(link(post))):
         assert "<h1>Sie sind nicht angemeldet</h1>" in page.text
-        assert 'href="/subscribe/footer"' in page.text
+        assert 'href="/f/footer"' in page.text
     assert state(engine) == "withdrawn"
 
 
@@ -362,7 +359,7 @@ def test_a_network_and_a_form_ask_so_often_an_hour(client: TestClient, engine: E
     told = [client.post("/subscribe/footer", data={**YES, "email": f"a{n}@example.org"}).status_code for n in range(4)]
     assert told == [200, 200, 200, 429]
     put(engine, "double_opt_in", {"asks_a_network": 2})
-    put(engine, "signup_forms", {"forms": [{**FORM, "key": "other"}]})
+    put_form(engine, "other", **FORM)
     told = [client.post("/subscribe/other", data={**YES, "email": f"b{n}@example.org"}).status_code for n in range(3)]
     assert told == [200, 200, 429]
     assert len(rows(engine, OptIn)) == 5
@@ -683,7 +680,7 @@ def test_where_the_own_mail_fails_later_the_built_in_one_asks(
 
 def test_a_form_asks_for_a_purpose_that_is_listed(engine: Engine) -> None:
     with pytest.raises(Invalid):
-        put(engine, "signup_forms", {"forms": [{**FORM, "purpose": "spam"}]})
+        put_form(engine, **{**FORM, "boxes": [{**FORM["boxes"][0], "purpose": "spam"}]})
 
 
 # The interface
@@ -698,7 +695,7 @@ def test_the_interface_asks_with_a_form_or_with_its_own_words(
     assert admin.post("/api/v1/opt-ins", json=own).status_code == 202
     with engine.db.read() as session:
         first, second = session.scalars(select(OptIn).order_by(OptIn.address)).all()  # type: ignore[arg-type]
-    assert (first.language, first.ip, first.wording) == ("de", "203.0.113.0", FORM["german_wording"])
+    assert (first.language, first.ip, first.wording) == ("de", "203.0.113.0", WORDING["de"])
     assert (second.purpose, second.wording, second.page) == ("newsletter", "Yes please.", "https://shop.example/")
     for wrong in ({"email": ANNA}, {"email": "x", "form": "footer"}, {"email": ANNA, "purpose": "newsletter"}):
         assert admin.post("/api/v1/opt-ins", json=wrong).status_code == 422
@@ -730,7 +727,7 @@ def test_who_never_confirmed_is_forgotten(client: TestClient, engine: Engine, ef
     clock.at += timedelta(days=2)
     job = purge(engine)
     assert job is not None
-    assert (job.state, job.counts) == ("done", {"opt_ins": 3, "unconfirmed": 1})
+    assert (job.state, job.counts) == ("done", {"opt_ins": 3, "unconfirmed": 1, "submissions": 1})
     assert rows(engine, OptIn) == []
     with engine.db.read() as session:
         assert identity.find(session, ("email", ANNA)) is None
