@@ -46,6 +46,7 @@ from commands.providers import accounts_of, legacy_queues
 from commands.servers import NO_ADDRESS, PortInUse, free_port
 from commands.tracing import tracing_of
 from engine import stamp
+from engine.companies.roller import Roller
 from engine.engine import Engine, NewJourney
 from engine.enrolment.routing import routed
 from engine.jobs.kinds import KINDS
@@ -121,6 +122,7 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
             tasks = [
                 asyncio.create_task(keeper.run()),
                 asyncio.create_task(Evaluator(engine, temporal).run()),
+                asyncio.create_task(Roller(engine, temporal).run()),
                 asyncio.create_task(presence.run()),
                 asyncio.create_task(Takeover(engine, temporal).run()),
             ]

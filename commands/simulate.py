@@ -261,6 +261,7 @@ def _script_of(session: Session, contact_id: str, now: datetime) -> dict[str, An
 
     facts = SqlFacts(session, contact_id, as_of=now)
     fields = {name: facts.value(name) for name in CONTACT_COLUMNS} | dict(facts.contact["attributes"])
+    fields["company"] = dict(facts.company) or (None if isinstance(fields.get("company"), dict) else fields.get("company"))
     consents = session.execute(
         select(ConsentState.channel, ConsentState.purpose, ConsentState.state).where(ConsentState.contact_id == contact_id)  # type: ignore[call-overload]
     )

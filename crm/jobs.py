@@ -30,6 +30,8 @@ UNSTOPPABLE: Mapping[str, str] = {
     "migrate_back": _WHOLE,
     "segment_fill": "A segment is filled to the end, because half of its members would mislead. Change its rule, or delete it.",
     "segment_empty": "A deleted segment goes as a whole.",
+    "company_empty": "A deleted company goes as a whole.",
+    "company_move": "A company is merged to the end: half of its members would be elsewhere.",
     "erase_rest": "An erasure cannot be stopped halfway: what mentions the person would remain.",
 }
 

@@ -144,6 +144,20 @@ CONTACT_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("last_seen_at", "datetime", "date last seen"),
 )
 
+COMPANY_FIELDS: tuple[FieldSpec, ...] = (
+    FieldSpec("company.id", "string", "id of the company"),
+    FieldSpec("company.name", "string", "name of the company"),
+    FieldSpec("company.domain", "string", "domain of the company"),
+    FieldSpec("company.owner", "string", "owner of the company"),
+    FieldSpec("company.created_at", "datetime", "date the company was created"),
+    FieldSpec("company.members", "number", "contacts of the company"),
+    FieldSpec("company.revenue", "number", "revenue of the company"),
+    FieldSpec("company.currency", "string", "currency of the company's revenue"),
+    FieldSpec("company.score", "number", "score of the company"),
+    FieldSpec("company.last_activity_at", "datetime", "last activity of the company"),
+)
+"""Of the company that a contact belongs to: rules and templates read them, nobody writes them to a contact."""
+
 USUAL_TITLES: Mapping[str, str] = {
     "birthday": "birthday",
     "city": "city",
@@ -162,7 +176,7 @@ USUAL_TITLES: Mapping[str, str] = {
 """Fields that many contacts have beside the built-in ones: what people call them where a workspace has no title of its own.
 Source: the reserved traits of Segment's identify call, in this product's spelling."""
 
-FIELD_TITLES: Mapping[str, str] = {**USUAL_TITLES, **{spec.name: spec.title for spec in CONTACT_FIELDS}}
+FIELD_TITLES: Mapping[str, str] = {**USUAL_TITLES, **{spec.name: spec.title for spec in (*CONTACT_FIELDS, *COMPANY_FIELDS)}}
 """Name of a field -> an English text for translation."""
 
 FIELD_ALIASES: Mapping[str, str] = {
@@ -208,6 +222,8 @@ _TOUCH: Mapping[str, Type] = dict.fromkeys(
 )
 """`touch`: which has changed, `first`, `last` or `both`; what follows is how that one came. `source` to `content` are the UTM parameters."""
 _TASK: Mapping[str, Type] = dict.fromkeys(("task_id", "run_id", "node", "owner"), "string")
+_COMPANY: Mapping[str, Type] = {**dict.fromkeys(("company_id", "name"), "string"), "fields": "list"}
+"""`fields`: what rules ask of it that is different now, such as `company.plan`."""
 _RUN: Mapping[str, Type] = {**dict.fromkeys(("journey", "run_id"), "string"), "version": "number"}
 
 _OWN: Mapping[str, Mapping[str, Type]] = {
@@ -231,6 +247,9 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Task Overdue": {**_TASK, "escalated_to": "string"},
     "Segment Entered": dict.fromkeys(("segment", "name"), "string"),
     "Segment Left": dict.fromkeys(("segment", "name"), "string"),
+    "Company Joined": {**_COMPANY, "domain": "string"},
+    "Company Left": {**_COMPANY, "domain": "string"},
+    "Company Changed": _COMPANY,
     "Journey Entered": _RUN,
     "Journey Ended": {**_RUN, "reason": "string"},
     "Journey Start Delayed": {"journey": "string", "run_id": "string", "data": "object"},
@@ -342,5 +361,6 @@ ALIASES: Mapping[str, str] = {
 @cache
 def _built_in() -> Catalogue:
     return Catalogue(
-        {spec.name: spec for spec in CONTACT_FIELDS}, {name: EventSpec(name, dict(properties)) for name, properties in EVENTS.items()}
+        {spec.name: spec for spec in (*CONTACT_FIELDS, *COMPANY_FIELDS)},
+        {name: EventSpec(name, dict(properties)) for name, properties in EVENTS.items()},
     )

@@ -11,6 +11,9 @@ LEAD_SOURCE_CHANGED = "Lead Source Changed"
 """The first or the last touch of somebody is another."""
 LEAD_SOURCE = "lead_source"
 """The topic of it."""
+COMPANY_JOINED, COMPANY_LEFT, COMPANY_CHANGED = "Company Joined", "Company Left", "Company Changed"
+"""A contact belongs to a company, no longer does, or the company it belongs to has changed; `fields` name what of it, as in rules (`company.name`)."""
+OF_COMPANY = frozenset({COMPANY_JOINED, COMPANY_LEFT, COMPANY_CHANGED})
 MOST_FIELDS = 200
 """*Contact Changed* names at most so many; of so many, not all are known."""
 
@@ -43,5 +46,7 @@ def _derived(name: str, properties: Mapping[str, Any]) -> Iterable[str]:
         yield "consent"
     elif name == LEAD_SOURCE_CHANGED:
         yield LEAD_SOURCE
+    elif name in OF_COMPANY:
+        yield from (f"field:{field}" for field in properties.get("fields", ()))
     elif name in (ENTERED, LEFT):
         yield of_segment(str(properties.get("segment")))

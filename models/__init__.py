@@ -27,6 +27,7 @@ from models.admin import (
 )
 from models.chat import ChatPost
 from models.columns import id_at, new_id
+from models.company import Company, CompanyDelta, CompanyMark, CompanyMember, CompanyName, CompanySpread
 from models.consent import Consent, ConsentState, MailboxConsent, Suppression
 from models.contact import Contact, ContactPhone, Duplicate, Identity, Merge, MergeMoved, Score, ScoreChange, Tag
 from models.coupon import RESERVED_COUPON, Coupon, CouponPool
@@ -57,7 +58,21 @@ from models.opt_in import DUE_OPT_IN, OptIn
 from models.picture import Picture, PictureFile
 from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
-from models.run import STUCK_RUN, UNMET, Inbox, MigratedRun, Migration, Refusal, Run, Subscription, Tally, TallyDay, TallyDelta, Trail
+from models.run import (
+    OF_COMPANIES,
+    STUCK_RUN,
+    UNMET,
+    Inbox,
+    MigratedRun,
+    Migration,
+    Refusal,
+    Run,
+    Subscription,
+    Tally,
+    TallyDay,
+    TallyDelta,
+    Trail,
+)
 from models.segment import Segment, SegmentDay, SegmentFlip, SegmentMark, SegmentMember
 from models.sending import SendingDay, SendingDelta, SendingLevel, SendingPlan, SendingPlanDay
 from models.session import PATIENT, Database, Limits, lock
@@ -66,6 +81,7 @@ from models.team import Member, Rotation, Task, TaskChange, TaskNotice
 __all__ = [
     "DUE_OPT_IN",
     "LEFT",
+    "OF_COMPANIES",
     "OPEN_MESSAGE",
     "PATIENT",
     "RESERVED_COUPON",
@@ -81,6 +97,12 @@ __all__ = [
     "CatalogueField",
     "ChannelAccount",
     "ChatPost",
+    "Company",
+    "CompanyDelta",
+    "CompanyMark",
+    "CompanyMember",
+    "CompanyName",
+    "CompanySpread",
     "Consent",
     "ConsentState",
     "Contact",

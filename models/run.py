@@ -99,6 +99,10 @@ class Inbox(SQLModel, table=True):
     consumed: bool = False
 
 
+OF_COMPANIES = "topic >= 'field:company.' AND topic < 'field:company/'"
+"""Which runs wait for a field of a company."""
+
+
 class Subscription(SQLModel, table=True):
     """A run listens for a topic of its contact: `event:<name>`, `field:<name>`, `tag:<tag>`, `score:<group>` or `consent`.
     `why` is exit or goal (for the run's life, goals beyond it) or wait (until the next step)."""
@@ -106,6 +110,7 @@ class Subscription(SQLModel, table=True):
     __tablename__ = "subscription"
     __table_args__ = (
         Index("ix_subscription_contact", "contact_id", "topic"),
+        Index("ix_subscription_company", "topic", "contact_id", sqlite_where=text(OF_COMPANIES), postgresql_where=text(OF_COMPANIES)),
         Index("ix_subscription_until", "until", sqlite_where=text("until IS NOT NULL"), postgresql_where=text("until IS NOT NULL")),
     )
 

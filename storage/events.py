@@ -18,7 +18,7 @@ from journeys.catalogue import SYSTEM_EVENTS
 from journeys.errors import Invalid, TooLarge
 from journeys.spelling import one_line
 from models import Event, new_id
-from storage import segment_marks
+from storage import company_marks, segment_marks
 from storage.json_values import clean_object, clean_text
 from storage.sql import insert_new, on
 
@@ -78,7 +78,7 @@ def append_event(
     event = Event(contact_id=contact_id, **row)
     session.add(event)
     session.flush()
-    segment_marks.mark_events(session, [{**row, "contact_id": contact_id}])
+    _mark(session, [{**row, "contact_id": contact_id}])
     return event
 
 
@@ -137,8 +137,14 @@ def insert_events(session: Session, rows: Sequence[Row]) -> list[int | None]:
     statement = insert_new(session, Event, ("source", "message_id"), returning=("id", "source", "message_id"))
     new = {(source, message_id): id for id, source, message_id in on(session).execute(statement, rows)}
     ids = [new.pop((row["source"], row["message_id"]), None) for row in rows]
-    segment_marks.mark_events(session, [row for row, id in zip(rows, ids, strict=True) if id is not None])
+    _mark(session, [row for row, id in zip(rows, ids, strict=True) if id is not None])
     return ids
+
+
+def _mark(session: Session, rows: Sequence[Row]) -> None:
+    """Whoever keeps something up to date about the contacts of new events has to look again."""
+    segment_marks.mark_events(session, rows)
+    company_marks.mark_events(session, rows)
 
 
 def _known_type(type: str) -> str:

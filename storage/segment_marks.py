@@ -109,6 +109,11 @@ def silently(session: Session) -> Iterator[None]:
         session.info[_SILENT] = before
 
 
+def is_silent(session: Session) -> bool:
+    """Whether we are inside `silently`."""
+    return bool(session.info.get(_SILENT, False))
+
+
 def mark_events(session: Session, rows: Collection[Mapping[str, Any]]) -> None:
     """Marks the contacts of events that are stored in this transaction, each with the topics that segments hang on. Rows are those of the table."""
     hanging = known(session).by_topic
@@ -161,7 +166,7 @@ class _Wanted:
 
     def write(self, session: Session) -> None:
         """In the order of contacts, so that two transactions never wait for each other."""
-        all_silent = session.info.get(_SILENT, False)
+        all_silent = is_silent(session)
         rows = [
             {"contact_id": contact_id, "topic": topic, "marked_at": first, "newest_at": last, "silent": silent or all_silent, "hops": hops}
             for (contact_id, topic), (first, last, silent, hops) in sorted(self._rows.items())

@@ -656,9 +656,10 @@ def test_the_version_is_in_the_changelog_or_still_open() -> None:
     assert f"## {PROJECT['project']['version']}" in text or "## Unreleased" in text
 
 
-def test_decisions_are_numbered_without_gaps_and_are_short() -> None:
+def test_decisions_are_numbered_once_and_are_short() -> None:
     files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-    assert [file.name[:3] for file in files] == [f"{number:03}" for number in range(len(files))]
+    numbers = [file.name[:3] for file in files]
+    assert len(set(numbers)) == len(numbers), "several people write records at once, so numbers are given out and may come late"
     for file in files:
         assert file.read_text().startswith(f"# {file.name[:3]}: "), f"{file.name} begins with “# {file.name[:3]}: ”"
         assert len(file.read_text().splitlines()) <= 60, file.name

@@ -103,6 +103,8 @@ WRITERS: Mapping[str, tuple[str, ...]] = {
     "Task Finished": ("crm/sales/tasks.py:finish",),
     "Task Overdue": ("crm/sales/tasks.py:_escalate",),
     **dict.fromkeys(("Segment Entered", "Segment Left"), ("crm/segments/evaluation.py:tell",)),
+    **dict.fromkeys(("Company Joined", "Company Left"), ("crm/companies/members.py:_properties",)),
+    "Company Changed": ("crm/companies/members.py:tell_change",),
     "Journey Start Delayed": ("engine/enrolment/routing.py:_delayed",),
 }  # fmt: skip
 """Event -> the functions that write what it says. Those that say different things of several events are called (`told`)."""

@@ -18,6 +18,7 @@ REAL = {
 BOTH = {
     "activities.sending.coupon_codes", "api.admin.imports", "api.admin.workspace", "api.app", "api.in_app.endpoints", "api.in_app.visitor", "api.public.forms", "builder_ui.contacts.import_forms", "builder_ui.kit.components", "builder_ui.kit.context",
     "builder_ui.settings.users", "commands.providers", "engine.clock", "engine.engine", "engine.jobs.worker", "engine.keeper", "engine.segments.evaluator", "worker", "workspace.audit",
+    "engine.companies.roller",
 }  # fmt: skip
 """They serve both: each call says which."""
 WALL = {

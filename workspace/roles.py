@@ -83,6 +83,9 @@ ACTS: Final[Mapping[str, Roles]] = {
     "form.read": ANYONE,  # what forms ask, and how much came in
     "form.read_submissions": WORKERS,  # what people filled in
     "form.change": EDITORS,  # make, change, switch on and off, archive
+    "company.read": ANYONE,
+    "company.change": SELLERS,  # make, fields, owner, and who belongs to it
+    "company.remove": EDITORS,  # merge and delete, which nobody takes back
     "task.read": ANYONE,
     "task.work": SELLERS,
 }

@@ -31,7 +31,7 @@ from journeys.channels import CHANNELS, DEFAULT, SENDABLE, AnySendable, Sendable
 from journeys.channels import TOPIC as OF_TOPICS
 from journeys.errors import Invalid, Issue, NotFound
 from models import ConsentState, Template, TemplateVersion, WorkspaceSetting
-from storage import identifiers
+from storage import company_marks, identifiers
 from storage.freshness import bump, freshness, is_changing
 from workspace import logo
 from workspace.audit import record
@@ -97,6 +97,9 @@ class Setting(BaseModel):
     def problems(self, session: Session) -> list[Issue]:
         """What it names and the workspace does not have."""
         return []
+
+    def stored(self, session: Session) -> None:
+        """What the transaction that stores it has to tell others."""
 
     def audited(self) -> dict[str, Any]:
         """What the audit trail keeps of it."""
@@ -414,6 +417,28 @@ class ConsentExpiry(Setting):
         ]
 
 
+def _mail_domain(text: str) -> str:
+    found = identifiers.normalise("email", f"info@{text.strip().removeprefix('@')}")
+    if isinstance(found, identifiers.Refused):
+        raise ValueError("Expected a domain such as example.com.")
+    return found.rpartition("@")[2]
+
+
+class Companies(Setting):
+    """How companies come about, and the currency that their revenue is told in."""
+
+    by_domain: bool = False
+    """A contact with an e-mail address belongs to the company of its domain, made if need be; free-mail domains are none
+    (`crm.companies.free_mailers`)."""
+    free_mailers: tuple[Annotated[str, AfterValidator(_mail_domain)], ...] = Field((), max_length=500)
+    """Further domains that say nothing about a company."""
+    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$")
+    """ISO 4217."""
+
+    def stored(self, session: Session) -> None:
+        company_marks.switch(session, self.by_domain)
+
+
 class ScoreGroups(NameList):
     """What points are collected for, each by itself."""
 
@@ -662,6 +687,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "topics": Topics,
     "consent_expiry": ConsentExpiry,
     "score_groups": ScoreGroups,
+    "companies": Companies,
     "access": Access,
     "notices": Notices,
     "appearance": Appearance,
@@ -734,6 +760,7 @@ def put(session: Session, name: str, value: object, by: str, now: datetime) -> S
     row = session.get(WorkspaceSetting, name) or WorkspaceSetting(name=name, updated_at=now)
     row.value, row.updated_at, row.updated_by = data, now, by[:120]
     session.add(row)
+    setting.stored(session)
     record(session, by, "setting.put", f"setting:{name}", {"before": before.audited(), "after": setting.audited()})
     bump(session, TOPIC)
     session.flush()

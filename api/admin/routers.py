@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from api.admin import (
     accounts,
     catalogue,
+    companies,
     contacts,
     coupons,
     duplicates,
@@ -45,6 +46,7 @@ def admin_routers() -> Sequence[APIRouter]:
             runs,
             events,
             contacts,
+            companies,
             segments,
             forms,
             duplicates,

@@ -30,6 +30,7 @@ TAGS = [
     {"name": "journeys", "description": "Documents, checks, versions, and what is live."},
     {"name": "runs", "description": "Contacts on their way: list, timeline, resume, skip, end, enrol."},
     {"name": "contacts", "description": "People: profile, consents, suppression, timeline, export, erasure."},
+    {"name": "companies", "description": "What contacts belong to, and what its members add up to."},
     {"name": "segments", "description": "People by a rule, always right, and lists kept by hand."},
     {"name": "forms", "description": "What people fill in on pages, and what came in."},
     {"name": "imports", "description": "People from files: send, choose how a file is read, preview, dry run, import."},

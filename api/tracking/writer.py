@@ -29,6 +29,7 @@ from api.http.errors import BUSY, FULL, READ_ONLY, UNFORESEEN, Unavailable, is_b
 from api.tracking.calls import TrackingCall
 from api.tracking.trust import MAX_LISTED, left_out, write_fields
 from crm.catalogue import Learner
+from crm.companies import group
 from crm.consent.consent import Evidence, record_consent
 from crm.people import devices, touches
 from crm.people.coercion import COERCED, Types, fit_event, types_of
@@ -41,7 +42,7 @@ from engine.temporal.wakeups import Wakeups
 from journeys.errors import Invalid, where
 from journeys.topics import LEAD_SOURCE_CHANGED
 from models import Contact, Event, new_id
-from storage import segment_marks
+from storage import company_marks, segment_marks
 from storage.events import Row, event_row, insert_events
 from storage.identifiers import Name
 from storage.sql import savepoint, table
@@ -313,6 +314,7 @@ def store(
     for entry in taken:
         entry.fit(types)
         entry.derived = [*entry.contact.events, *_write_profile(session, entry, now)]
+    _join_companies(session, taken, now)
     came = _note_touches(session, taken, now)
     ids = insert_events(session, [*(entry.row() for entry in taken), *(row for _, row in came)])
     for entry, event_id in zip(taken, ids, strict=False):
@@ -459,6 +461,22 @@ def _write_profile(session: Session, entry: _ResolvedCall, now: datetime) -> lis
     return [event for event in changes if event is not None]
 
 
+def _join_companies(session: Session, taken: Sequence[_ResolvedCall], now: datetime) -> None:
+    """What group calls say of companies, after all contacts: they are locked first."""
+    calls = [entry for entry in taken if entry.call.type == "group"]
+    for source in sorted({entry.call.row["source"] for entry in calls}):
+        theirs = [entry for entry in calls if entry.call.row["source"] == source]
+        for entry, joined in zip(theirs, group.join(session, [_group_call(one) for one in theirs], now, source), strict=True):
+            entry.derived += joined.events
+            entry.refused |= joined.refused
+
+
+def _group_call(entry: _ResolvedCall) -> group.Call:
+    call, row = entry.call, entry.call.row
+    group_id = row["properties"]["group_id"]
+    return group.Call(entry.contact.contact_id, str(group_id), call.traits, trusted=call.trusted, silent=row["backfill"], hops=row["hops"])
+
+
 def _note_device(session: Session, call: TrackingCall, contact_id: str, now: datetime) -> dict[str, str]:
     """An app's token goes to the contact; why it does not. A key in an app can be read by anybody, who would then get that contact's messages:
     with one an app registers by itself, and with a contact token. Apps send their token with every call, so a known one costs one look."""
@@ -601,6 +619,7 @@ def _note_seen(session: Session, taken: Sequence[_ResolvedCall], now: datetime) 
         session.execute(_FIRST_ZONE, zones)
     if locales:
         session.execute(_FIRST_LOCALE, locales)
+    company_marks.mark_seen(session, seen, now)
     for ids, name in ((seen, "last_seen_at"), ([one["of"] for one in zones], "timezone"), ([one["of"] for one in locales], "locale")):
         segment_marks.mark(session, ids, (f"field:{name}",), now)
 

@@ -34,6 +34,8 @@ KINDS = {
     "purge": "Delete what is no longer needed",
     "segment_fill": "Fill a segment",
     "segment_empty": "Delete the members of a segment",
+    "company_empty": "Remove the contacts of a deleted company",
+    "company_move": "Move the contacts of a merged company",
 }
 """What is done, by kind of job; tagging and imports have two sorts each."""
 STATES = {

@@ -34,7 +34,7 @@ from crm.people.visitors import NEEDS_SERVER
 from crm.people.visitors import plan_call as plan_visitor
 from journeys.errors import Conflict, Invalid
 from models import Contact, ContactPhone, Duplicate, Event, Identity, lock, new_id
-from storage import segment_marks
+from storage import company_marks, segment_marks
 from storage.identifiers import Name, Refused, normalise_all
 from storage.sql import table, upsert
 
@@ -100,7 +100,9 @@ def resolve_batch(
 def _told(session: Session, found: list[ResolvedContact | None], history: Container[int], now: datetime) -> list[ResolvedContact | None]:
     new = {number: one.contact_id for number, one in enumerate(found) if one is not None and one.created}
     for silent in (False, True):
-        segment_marks.mark_new(session, [id for number, id in new.items() if (number in history) is silent], now, silent=silent)
+        ids = [id for number, id in new.items() if (number in history) is silent]
+        segment_marks.mark_new(session, ids, now, silent=silent)
+        company_marks.mark_new(session, ids, now, silent=silent)
     return found
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
+from crm.companies import members as company_members
 from crm.consent import mailbox
 from crm.consent.consent import put_state, stricter
 from crm.people import devices, duplicates, touches
@@ -140,10 +141,12 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     fields = _merge_fields(winner, loser, now)
     came = _merge_touches(session, winner.id, loser.id)
     lists = members.hand_over(session, winner.id, loser.id, now)
+    company, joined = company_members.hand_over(session, winner.id, loser.id, now)
     line.kept = kept | {
         "moved": True,
         "lists": lists,
         "touches": [touches.as_json(one) for one in came],
+        "company": company,
         "ended": ended,
         "merged_states": _rows(_states(session, winner.id)),
         "given": kept["given"]
@@ -163,6 +166,7 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     settle_shared(session, winner.id)
     devices.settle(session, (winner, loser), now)
     segment_marks.mark_for_all(session, [winner.id], now)
+    done.events += joined
     done.events += _events(session, winner.id, fields, tags, scores, consents, now)
     if (change := touches.changed(came[0], came[2])) is not None:
         done.events.append(append_event(session, winner.id, "system", LEAD_SOURCE_CHANGED, touches.told(change), now, source="merge"))

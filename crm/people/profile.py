@@ -20,7 +20,7 @@ from crm.people.addresses import claim
 from crm.people.coercion import fit_fields
 from journeys import postal
 from journeys.errors import Invalid, TooLarge
-from journeys.rules.fields import CONTACT_COLUMNS, path_of
+from journeys.rules.fields import COMPANY, CONTACT_COLUMNS, path_of
 from journeys.spelling import identifier, one_line
 from journeys.topics import MOST_FIELDS
 from models import Contact, Event, Tag
@@ -363,7 +363,7 @@ def _storable(name: str, value: object, region: str | None) -> Any:
         return None
     if name in COLUMNS:
         return COLUMNS[name](value, region)
-    if name in CONTACT_COLUMNS:
+    if name in CONTACT_COLUMNS or name.startswith(COMPANY):
         raise _Refused("read_only")
     try:
         return clean(value)

@@ -17,6 +17,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.companies import members as company_members
 from crm.consent import mailbox
 from crm.consent.consent import put_state, stricter
 from crm.people import devices, duplicates, touches
@@ -115,6 +116,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
         settle_shared(session, contact.id)
     devices.settle(session, (winner, loser), now)
     members.hand_back(session, winner.id, loser.id, kept.get("lists", {}), now)
+    done.events += company_members.hand_back(session, winner.id, loser.id, kept.get("company", {}), now)
     segment_marks.mark_for_all(session, (winner.id, loser.id), now)
     duplicates.keep_apart(session, winner.id, loser.id, by, now)
     record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left})

@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, delete, or_, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
+from crm.companies import members as company_members
 from crm.consent import mailbox
 from crm.coupons import reservations
 from crm.people import duplicates
@@ -144,6 +145,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
     for model in DELETED:
         session.execute(delete(model).where(_of(model).in_(ids)))
     members.forget(session, ids, now)
+    company_members.forget(session, ids)
     for id in ids:
         _blank_events(session, id)
     _blank_messages(session, ids)

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel, col, select
 from journeys.errors import NotFound
 from models import (
     Body,
+    CompanyMember,
     Consent,
     ConsentState,
     Contact,
@@ -64,6 +65,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("coupons", Coupon),
     ("segments", SegmentMember),
     ("lead_sources", LeadSource),
+    ("companies", CompanyMember),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

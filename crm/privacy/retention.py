@@ -45,7 +45,7 @@ from models import (
     Trail,
     Unrouted,
 )
-from storage import segment_marks
+from storage import company_marks, segment_marks
 from storage.locks import lock_contact
 from storage.sql import table
 from workspace import settings
@@ -238,6 +238,8 @@ def _events(session: Session, position: str, now: datetime, _keys: Sequence[byte
     events = table(Event)
     session.execute(delete(events).where(events.c.id.in_(gone), events.c.routed == true()))
     _ask_segments(session, [row for row in rows if row.id in set(gone)], now)
+    paid = {row.contact_id for row in rows if row.id in set(gone) and row.name in company_marks.ORDERS}
+    company_marks.mark_members(session, paid, now, silent=True)
     return Purged({"events": len(gone)} if gone else {}, str(rows[-1].id) if len(rows) == MANY else None)
 
 

@@ -19,8 +19,8 @@ from crm.rules.sql_facts import Later, touches_of
 from crm.rules.terms.event import conditions
 from journeys.rules import EventTerm, dates
 from journeys.rules.facts import Calendar, Occurrences
-from journeys.rules.fields import CONTACT_COLUMNS, OF_RUN, path_of, read
-from models import ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
+from journeys.rules.fields import COMPANY, CONTACT_COLUMNS, OF_RUN, path_of, read
+from models import Company, CompanyMember, ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
 from storage.sql import on, table
 
 _ids: BindParameter[Sequence[str]] = bindparam("contacts", expanding=True)
@@ -33,6 +33,11 @@ _all_states = select(*(_states.c[name] for name in ("contact_id", "channel", "pu
 )
 _all_scores = select(_scores.c.contact_id, _scores.c.score_group, _scores.c.value).where(_scores.c.contact_id.in_(_ids))
 _all_touches = select(table(LeadSource)).where(table(LeadSource).c.contact_id.in_(_ids))
+_all_companies = (
+    select(table(CompanyMember).c.contact_id, table(Company).c.told)
+    .join_from(table(CompanyMember), table(Company), table(Company).c.id == table(CompanyMember).c.company_id)
+    .where(table(CompanyMember).c.contact_id.in_(_ids))
+)
 _all_members = (
     select(_members.c.contact_id, _segments.c.key)
     .join_from(_members, _segments, _segments.c.id == _members.c.segment_id)
@@ -59,6 +64,11 @@ class Crowd:
     @cached_property
     def tags(self) -> frozenset[tuple[str, str]]:
         return frozenset((contact_id, tag) for contact_id, tag in self._execute(_all_tags))
+
+    @cached_property
+    def companies(self) -> Mapping[str, Mapping[str, Any]]:
+        """By contact, what is read as `company.…`; who has none is not in it."""
+        return dict(self._execute(_all_companies).all())
 
     @cached_property
     def consents(self) -> Mapping[tuple[str, str, str], tuple[str, datetime]]:
@@ -108,6 +118,8 @@ class CrowdFacts:
     def value(self, name: str) -> Any:
         if name.startswith(OF_RUN):
             return None
+        if name.startswith(COMPANY):
+            return read(self.crowd.companies.get(self.contact_id), path_of(name)[1:])
         row = self.crowd.rows[self.contact_id]
         return dates.normalise(row[name]) if name in CONTACT_COLUMNS else read(row["attributes"], path_of(name))
 

@@ -22,9 +22,9 @@ from crm.rules.terms.event import conditions
 from journeys.errors import NotFound
 from journeys.rules import EventTerm, dates
 from journeys.rules.facts import Calendar, Occurrences
-from journeys.rules.fields import CONTACT_COLUMNS, TRIGGER, path_of, read
+from journeys.rules.fields import COMPANY, CONTACT_COLUMNS, TRIGGER, path_of, read
 from journeys.values import RunInfo
-from models import ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
+from models import Company, CompanyMember, ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
 from storage.json_sql import Kind, Text, place
 from storage.sql import on, table
 from workspace.calendar import Calendars
@@ -41,6 +41,11 @@ _segments = (
     select(table(Segment).c.key)
     .join_from(_members, table(Segment), table(Segment).c.id == _members.c.segment_id)
     .where(_members.c.contact_id == _one)
+)
+_company = (
+    select(table(Company).c.told)
+    .join_from(table(CompanyMember), table(Company), table(Company).c.id == table(CompanyMember).c.company_id)
+    .where(table(CompanyMember).c.contact_id == _one)
 )
 _states = table(ConsentState)
 _consents = select(_states.c.channel, _states.c.purpose, _states.c.state, _states.c.said_at).where(_states.c.contact_id == _one)
@@ -84,6 +89,12 @@ class SqlFacts:
             raise NotFound("There is no such contact.", contact_id=self.contact_id)
         return dict(row)
 
+    @cached_property
+    def company(self) -> Mapping[str, Any]:
+        """What is read as `company.…`; empty for whoever has none."""
+        found: Mapping[str, Any] | None = self._execute(_company).scalar()
+        return found or {}
+
     @property
     def email(self) -> str | None:
         return self._column("email")
@@ -117,6 +128,8 @@ class SqlFacts:
             return dates.normalise(self.contact[name])
         if name.startswith(TRIGGER):
             return None if self.run is None else read(self.run.trigger, path_of(name)[1:])
+        if name.startswith(COMPANY):
+            return read(self.company, path_of(name)[1:])
         return read(self.contact["attributes"], path_of(name))
 
     def has_tag(self, tag: str) -> bool:

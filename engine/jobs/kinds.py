@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.companies import companies
 from crm.imports import uploads
 from crm.jobs import RULE, WANTED
 from crm.people.contacts import contact_filter
@@ -134,6 +135,12 @@ def _empty_page(engine: Engine, session: Session, job: Job, now: datetime) -> Pa
     return Page(Wakeups(), done.cursor or job.cursor, done.counts, finished=done.cursor is None)
 
 
+def _company_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    done = companies.empty_page(session, job.input["company"], job.input.get("to"), now)
+    wakeups = route(engine, session, done.events, now, careful=True)
+    return Page(wakeups, job.cursor, {"moved": done.moved} if done.moved else {}, done.finished)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`page` does the next page in the transaction that moves the job. `prepare`: what is costly and needs no lock, before that transaction."""
@@ -162,4 +169,6 @@ KINDS: Mapping[str, Kind] = {
     retention.JOB: Kind(_purge_page),
     segments.FILL: Kind(_fill_page),
     segments.EMPTY: Kind(_empty_page),
+    companies.EMPTY: Kind(_company_page),
+    companies.MOVE: Kind(_company_page),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from journeys.rules.closures import matches
 from journeys.rules.dates import normalise_deep
 from journeys.rules.facts import Calendar, Occurrences
-from journeys.rules.fields import TRIGGER, path_of, read
+from journeys.rules.fields import COMPANY, TRIGGER, path_of, read
 
 if TYPE_CHECKING:
     from journeys.rules.terms.event import EventTerm
@@ -35,7 +35,7 @@ class Happened(Protocol):
 class DictFacts:
     """`Facts` over dicts, in the same meaning as the database.
 
-    `fields` holds columns and attributes side by side; values are normalised (`journeys.rules.dates`) here, `events` are taken as they
+    `fields` holds columns and attributes side by side, and `company` what is read as `company.…` (None: it stands among the fields); values are normalised (`journeys.rules.dates`) here, `events` are taken as they
     are stored. `consents` maps (channel, purpose) -> state, `consents_said_at` when that was said, `touches` first and last -> what it says, `rotations` pool -> owners in order, the next one first. Without
     `run_started_at` and `run_id` there is no run, so `since_entry` and `own_run` find nothing.
     """
@@ -55,6 +55,7 @@ class DictFacts:
         segments: Iterable[str] = (),
         consents_said_at: Mapping[tuple[str, str], datetime] | None = None,
         touches: Mapping[str, Mapping[str, Any]] | None = None,
+        company: Mapping[str, Any] | None = None,
     ) -> None:
         self.fields: dict[str, Any] = normalise_deep(fields)
         self.tags = set(tags)
@@ -67,6 +68,7 @@ class DictFacts:
         self.segments = set(segments)
         self.consents_said_at = dict(consents_said_at or {})
         self.touches = {which: {**NOTHING_SAID, **touch} for which, touch in (touches or {}).items()}
+        self.company: dict[str, Any] | None = None if company is None else normalise_deep(company)
         self._calendar = calendar or Calendar()
         self._events: dict[str, list[Happened]] = {}
         for event in events:
@@ -81,6 +83,8 @@ class DictFacts:
             return self.fields.get(name)
         if name.startswith(TRIGGER):
             return read(self.trigger, path_of(name)[1:])
+        if name.startswith(COMPANY) and self.company is not None:
+            return read(self.company, path_of(name)[1:])
         return read(self.fields, path_of(name))
 
     def has_tag(self, tag: str) -> bool:

@@ -11,6 +11,9 @@ from journeys.results import STEPS
 TRIGGER = "trigger."
 """Prefix of fields that read the properties of the event that started the run."""
 
+COMPANY = "company."
+"""Prefix of fields of the company that a contact belongs to."""
+
 OF_RUN = (TRIGGER, STEPS)
 """Prefixes of fields that exist in a run alone."""
 
@@ -47,5 +50,5 @@ def read(data: Any, path: tuple[str, ...]) -> Any:
 
 
 def topic_of(name: str) -> str:
-    """The topic that a change of this field is announced under: its first key."""
-    return f"field:{path_of(name)[0]}"
+    """The topic that a change of this field is announced under: its first key; of a company's field with the prefix."""
+    return f"field:{'.'.join(path_of(name)[: 2 if name.startswith(COMPANY) else 1])}"

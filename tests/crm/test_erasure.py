@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 
+from crm.companies import companies
 from crm.consent import consent, mailbox
 from crm.people import contacts, identity, profile, scores, timeline, touches
 from crm.people.merge import MOVED, merge
@@ -105,6 +106,7 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(CouponPool(key="p", name="P", created_at=now))
     segments.create(session, "Guests", None, "m1", now)
     segments.put_in(session, "guests", [id], "m1", now)
+    companies.assign(session, id, companies.create(session, "Acme", "m1", now).id, "m1", now)
     session.flush()
     session.add(Coupon(pool_key="p", code="CODE", state="sent", contact_id=id))
     session.add(InAppMessage(idempotency_key="k", message_id="m1", contact_id=id, parts={"title": SECRET}, created_at=now, expires_at=now))
@@ -241,8 +243,16 @@ def test_a_mark_of_somebody_else_is_refused(session: Session, person: str, mark:
 def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> None:
     """Whoever adds a table must say what becomes of it."""
     naming = {name for name, made in SQLModel.metadata.tables.items() if "contact_id" in made.columns}
-    asked = {"segment_mark", "segment_flip"}
-    moved = {table(model).name for model in MOVED} | {"tag", "score", "consent_state", "mailbox_consent", "segment_member", "lead_source"}
+    asked = {"segment_mark", "segment_flip", "company_mark"}
+    moved = {table(model).name for model in MOVED} | {
+        "tag",
+        "score",
+        "consent_state",
+        "mailbox_consent",
+        "segment_member",
+        "company_member",
+        "lead_source",
+    }
     blanked = {table(model).name for model in DELETED} | {
         "event",
         "consent",
@@ -255,6 +265,7 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
         "link",
         "coupon",
         "segment_member",
+        "company_member",
     }
     exported = {table(model).name for _, model in PARTS} | {"subscription"}
     assert naming - asked == moved == blanked == exported, (

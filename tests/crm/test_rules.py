@@ -20,6 +20,8 @@ from journeys.errors import Invalid, NotFound
 from journeys.rules import DictFacts, explain, holds, needs_run, normalise_deep, parse_rule
 from journeys.values import Received, RunInfo
 from models import (
+    Company,
+    CompanyMember,
     ConsentState,
     Contact,
     Database,
@@ -43,6 +45,7 @@ people = st.fixed_dictionaries(
     {
         "columns": strategies.columns(),
         "attributes": strategies.attributes,
+        "company": strategies.companies,
         "events": st.lists(strategies.events(), max_size=4),
         "tags": st.sampled_from([(), ("vip",), ("VIP", "vip")]),
         "segments": st.sampled_from([(), ("vip",), ("news", "vip")]),
@@ -99,6 +102,7 @@ def _facts(person: dict[str, Any], run: RunInfo | None) -> DictFacts:
         segments=person.get("segments", ()),
         consents_said_at={key: AS_OF - person.get("said", timedelta(0)) for key in person["consents"]},
         touches=_touches(person),
+        company=person.get("company") or {},
     )
 
 
@@ -111,6 +115,11 @@ def _touches(person: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _store(session: Session, id: str, person: dict[str, Any]) -> str:
     session.add(Contact(id=id, **person["columns"], attributes=normalise_deep(person["attributes"]), updated_at=AS_OF))
     session.flush()
+    if (company := person.get("company")) is not None:
+        row = Company(name=id, sort_name=id, told=normalise_deep(company), created_at=AS_OF, updated_at=AS_OF)
+        session.add(row)
+        session.flush()
+        session.add(CompanyMember(contact_id=id, company_id=row.id, since=AS_OF, source="api"))
     for key in person.get("segments", ()):
         session.add(SegmentMember(segment_id=_segment(session, key), contact_id=id, since=AS_OF))
     session.add_all(Tag(contact_id=id, tag=tag, added_at=AS_OF) for tag in person["tags"])
@@ -169,6 +178,7 @@ def ada(db: Database) -> Callable[[dict[str, Any]], bool]:
         "tags": ("vip",),
         "consents": {("email", "marketing"): "granted"},
         "scores": {"fit": 20.0},
+        "company": {"name": "Acme", "members": 12, "plan": None, "last_activity_at": AS_OF - timedelta(days=3)},
     }
     with db.write() as session:
         _store(session, "ada", person)
@@ -217,6 +227,14 @@ def ada(db: Database) -> Callable[[dict[str, Any]], bool]:
         ("email", "endsWith", "@example.org", True),
         ("email", "contains", "ADA", False),
         ("owner", "null", None, True),
+        ("company.name", "=", "Acme", True),
+        ("company.name", "notNull", None, True),
+        ("company.members", ">=", 12, True),
+        ("company.plan", "null", None, True),
+        ("company.plan", "!=", "pro", True),
+        ("company.last_activity_at", "withinLast", "P4D", True),
+        ("company.last_activity_at", "withinLast", "P2D", False),
+        ("company", "null", None, True),
         ("created_at", "before", "-P29D", True),
         ("created_at", "withinLast", "P30D", False),
         ("created_at", "withinLast", "P31D", True),

@@ -141,6 +141,9 @@ TABLES = {
     "duplicate": "ids; its rows go",
     **dict.fromkeys(("segment_member", "segment_mark", "segment_flip"), "ids; the rows go"),
     "segment_day": "counts",
+    **dict.fromkeys(("company", "company_name"), "what the workspace and its senders say of companies; no contact stands in it"),
+    **dict.fromkeys(("company_member", "company_mark"), "ids and counts; the rows go"),
+    **dict.fromkeys(("company_delta", "company_spread"), "counts, names of fields and ids of companies"),
     "coupon": "codes of the workspace; the ids of whoever has one go",
     **dict.fromkeys(("link", "upload_part"), "the test makes rows of its own, some of which have to stay"),
 }

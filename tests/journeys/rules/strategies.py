@@ -36,6 +36,7 @@ spans = st.sampled_from(["P3D", "PT1H", "P1D", "-P3D", "PT0S", "P40D", "P1M", "P
 
 PATHS = ["plan", "age", "interests", "address", "address.city", "address.geo.lat", "since", "address.0", "interests.0", "größe"]
 COLUMNS = ["email", "first_name", "lifecycle_stage", "owner", "created_at", "last_seen_at"]
+COMPANY = ["company.name", "company.members", "company.plan", "company.revenue", "company.last_activity_at", "company.address.city"]
 OPERATORS = [
     "=", "!=", "<", "<=", ">", ">=", "contains", "doesNotContain", "beginsWith", "endsWith", "in", "notIn", "between", "null", "notNull",
     "before", "after", "withinLast", "withinNext",
@@ -47,6 +48,13 @@ values: st.SearchStrategy[Any] = st.recursive(
     max_leaves=5,
 )
 attributes = st.dictionaries(st.sampled_from(["plan", "age", "interests", "address", "since", "größe", "city"]), values, max_size=5)
+
+
+companies = st.none() | st.fixed_dictionaries(
+    {"name": texts, "members": st.integers(0, 3), "revenue": numbers},
+    optional={"plan": values, "last_activity_at": instants, "address": values},
+)
+"""What is read as `company.…`; None: the contact has none."""
 
 
 @st.composite
@@ -192,7 +200,7 @@ run_terms = st.one_of(
 
 def rules(*, in_run: bool) -> st.SearchStrategy[Rule]:
     """Rules on contacts, parsed; `in_run` adds terms that ask about a run."""
-    term = field_terms(PATHS) | field_terms(COLUMNS) | event_terms | message_terms | other_terms
+    term = field_terms(PATHS) | field_terms(COLUMNS) | field_terms(COMPANY) | event_terms | message_terms | other_terms
     if in_run:
         term |= run_terms
     return st.recursive(term, groups, max_leaves=5).map(parse_rule)
