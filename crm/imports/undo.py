@@ -19,6 +19,7 @@ from sqlalchemy import Table, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col
 
+from crm.companies import members as company_members
 from crm.consent import mailbox
 from crm.consent.consent import STRICTNESS
 from crm.imports import uploads
@@ -69,8 +70,8 @@ OWN: Mapping[str, Any] = {
     model.__tablename__: table(model) for model in (Consent, ConsentState, ContactPhone, Event, Identity, ImportChange, LeadSource, Tag)
 }
 """Tables whose rows about a contact go with it; the first two and the events only if they are the import's."""
-_DERIVED = frozenset({"duplicate", "segment_flip", "segment_mark", "segment_member"})
-_TELLING = ("Consent Changed", "Lead Source Changed", "Segment Entered", "Segment Left")
+_DERIVED = frozenset({"company_mark", "company_member", "duplicate", "segment_flip", "segment_mark", "segment_member"})
+_TELLING = ("Company Joined", "Company Left", "Consent Changed", "Lead Source Changed", "Segment Entered", "Segment Left")
 """Our own events that tell of what an import did, beside those whose source it is."""
 
 
@@ -226,6 +227,7 @@ class _Undoing:
         found |= set(on(self.session).execute(others).scalars())
         said = on(self.session).execute(select(consents.c.contact_id, consents.c.proof).where(consents.c.contact_id.in_(ids)))
         found |= {id for id, proof in said if (proof or {}).get("import") != self.import_id}
+        found |= {id for id, row in company_members.of(self.session, ids).items() if row.source != "domain"}
         for column in _columns_of_others():
             found |= set(on(self.session).execute(select(column).where(column.in_(ids)).distinct()).scalars())
         return found
@@ -238,6 +240,7 @@ class _Undoing:
             mailbox.hide(session, self.keys, id)
             duplicates.forget(session, id)
         members.forget(session, ids, self.now)
+        company_members.forget(session, ids)
         session.flush()
         theirs = select(events.c.id).where(events.c.contact_id.in_(ids))
         on(session).execute(delete(table(Unrouted)).where(table(Unrouted).c.event_id.in_(theirs)))
