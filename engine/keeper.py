@@ -17,7 +17,7 @@ from sqlalchemy import Row, delete, false, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from crm.imports import uploads
+from crm.imports import undo, uploads
 from crm.privacy import retention
 from crm.sales import tasks
 from engine.engine import Engine
@@ -191,6 +191,11 @@ class Keeper:
         if files:
             with self.engine.db.write() as session:
                 uploads.forget_old(session, real, now)
+        with self.engine.db.read() as session:
+            undoable = undo.are_old(session, now)
+        if undoable:
+            with self.engine.db.write() as session:
+                undo.forget_old(session, now)
         with self.engine.db.read() as session:
             past = session.execute(
                 select(subscriptions.c.run_id, subscriptions.c.topic)

@@ -34,6 +34,7 @@ from models.coupon import RESERVED_COUPON, Coupon, CouponPool
 from models.device import Device
 from models.event import Event, Unrouted
 from models.form import Form, FormDay, FormSubmission, FormVersion
+from models.import_change import ImportChange
 from models.in_app import InAppMessage
 from models.inbound import InboundMail, MailboxReading, UnreadMail
 from models.intake import IntakeProblem
@@ -123,6 +124,7 @@ __all__ = [
     "Hit",
     "Identity",
     "Import",
+    "ImportChange",
     "InAppMessage",
     "InboundMail",
     "Inbox",

@@ -23,7 +23,7 @@ from api.http.json_body import JsonRoute, StrictRoute
 from api.http.paging import Id, Limit
 from api.jobs import JobRow
 from api.server import TheServer
-from crm.imports import imports, uploads
+from crm.imports import imports, undo, uploads
 from crm.imports.imports import RowError, Shown
 from crm.imports.reading import Reading
 from crm.imports.subjects import SUBJECTS
@@ -93,7 +93,7 @@ class Choices(BaseModel):
 
 
 class ImportRow(BaseModel):
-    """An import and how far it is. `state`: draft, checking, checked, running, done, cancelled or failed."""
+    """An import and how far it is. `state`: draft, checking, checked, running, done, cancelled, failed or undone."""
 
     id: str
     file_name: str
@@ -151,6 +151,21 @@ class RowShown(BaseModel):
     line: int
     refused: str
     cells: list[CellShown]
+
+
+class KeptContact(BaseModel):
+    """A contact of which an undo leaves something, and why."""
+
+    contact_id: str
+    reason: str = Field(description=f"One of {', '.join(undo.KEPT)}.")
+
+
+class UndoState(BaseModel):
+    """An import's undo. `kept`: at most 1,000."""
+
+    can_undo: bool
+    job: JobRow | None
+    kept: list[KeptContact]
 
 
 def _row(row: Import) -> dict[str, Any]:
@@ -286,6 +301,34 @@ def check(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.impo
 def run(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> JobRow:
     """Imports a file that was checked, as a job."""
     return _work(server, id, actor, dry=False)
+
+
+@router.post("/imports/{id}/undo/check", status_code=202, summary="Dry run of an undo", responses=CHANGE)
+def check_undo(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> JobRow:
+    """Counts what undoing the import would remove and set back, and what would stay and why, as a job; nothing is changed."""
+    return _undo(server, id, actor, dry=True)
+
+
+@router.post("/imports/{id}/undo", status_code=202, summary="Undo an import", responses=CHANGE)
+def undo_import(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> JobRow:
+    """Within 30 days: removes what the import made and sets back what it changed, unless it was changed since, as a job. Withdrawals, suppressed
+    addresses and merges stay. Its counts: removed, set_back, unchanged, and why something stays (see `GET /imports/{id}/undo`)."""
+    return _undo(server, id, actor, dry=False)
+
+
+@router.get("/imports/{id}/undo", summary="What an undo leaves", responses=ONE)
+def undo_of_import(id: Id, server: TheServer, actor: Annotated[Actor, needs("contact.import")]) -> UndoState:
+    """Whether the import can be undone, the newest undo or dry run of one, and of which contacts something stays."""
+    with server.engine.db.read() as session:
+        row, job = imports.get_import(session, id), undo.newest(session, id)
+        kept = [KeptContact(contact_id=contact_id, reason=reason) for contact_id, reason in undo.kept_of(session, id, 1_000)]
+        can = undo.can_undo(session, row, server.engine.clock.now())
+        return UndoState(can_undo=can, job=JobRow.model_validate(job) if job else None, kept=kept)
+
+
+def _undo(server: TheServer, id: str, actor: Actor, *, dry: bool) -> JobRow:
+    with server.engine.db.write() as session:
+        return JobRow.model_validate(undo.begin(session, id, actor.id, actor.role, server.engine.clock.now(), dry=dry))
 
 
 @router.get("/imports/{id}/problems.csv", summary="Rows with problems", responses=ONE, response_class=StreamingResponse)

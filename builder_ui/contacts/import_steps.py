@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from builder_ui.contacts import reading_form
+from builder_ui.contacts import import_undo, reading_form
 from builder_ui.contacts.import_words import reasons
 from builder_ui.contacts.imports import PROBLEMS, state
 from builder_ui.contacts.reading_form import ASKED
@@ -36,7 +36,7 @@ from models import Import, Job
 
 SHOWN_ERRORS = 20
 STEPS = ("Upload", "Columns", "Dry run", "Import", "Result")
-STEP_OF = {"draft": 1, "checking": 2, "checked": 2, "running": 3, "done": 4, "cancelled": 4, "failed": 4}
+STEP_OF = {"draft": 1, "checking": 2, "checked": 2, "running": 3, "done": 4, "cancelled": 4, "failed": 4, "undone": 4}
 NAMES = {
     "email": "E-mail",
     "phone": "Phone",
@@ -77,14 +77,15 @@ class Data:
     """(key, name) of the lists kept by hand."""
     issues: list[Issue] = field(default_factory=list)
     preview: list[Shown] = field(default_factory=list)
+    undo: import_undo.Undo = import_undo.NONE
 
 
 def load(context: PageContext) -> Data:
     with context.engine.db.read() as session:
         row = get_import(session, context.arguments["id"])
-        job, there = newest_job(session, f"import:{row.id}"), uploads.has_file(session, row)
+        job, there = newest_job(session, f"import:{row.id}", "import"), uploads.has_file(session, row)
         if row.state not in ("draft", "checked") or not there:
-            return Data(row, job, there, waits(session, job))
+            return Data(row, job, there, waits(session, job), undo=import_undo.load(context, session, row))
         known = load_catalogue(session).fields
         lists = [(one.key, one.name) for one in segments.listed(session) if one.kind == "static"]
     fixed = {*NAMES, *FIELDS}
@@ -105,7 +106,7 @@ def load(context: PageContext) -> Data:
 def stamp(context: PageContext) -> object:
     with context.engine.db.read() as session:
         row = get_import(session, context.arguments["id"])
-        return row.state, row.cursor, uploads.has_file(session, row), has_worker(session)
+        return row.state, row.cursor, uploads.has_file(session, row), has_worker(session), import_undo.stamp(session, row)
 
 
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
@@ -405,12 +406,14 @@ def outcome(context: PageContext, data: Data, acts: Acts) -> Element:
         reading_form.left_out(context, row),
         errors(context, data) if row.errors else None,
         html.div({"className": "actions apart"}, *ways_on(context, data, acts)),
+        import_undo.section(context, row, data.undo, acts),
     )
 
 
 SAID = {
     "checked": "This is what would happen. Nothing has been stored yet.",
     "done": "The file is imported.",
+    "undone": "The import was undone.",
     "cancelled": "The import was stopped. Rows imported until then were kept.",
     "failed": "The import failed before it finished. Rows imported until then were kept.",
 }
@@ -502,7 +505,7 @@ def running(import_id: str) -> Do:
 def cancelling(import_id: str) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session:
-            job = newest_job(session, f"import:{import_id}")
+            job = newest_job(session, f"import:{import_id}", "import")
             if job is not None:
                 cancel_job(session, job.id, context.by, context.app.now())
 

@@ -20,6 +20,7 @@ STATES = {
     "done": ("Imported", "good", "check"),
     "cancelled": ("Cancelled", "quiet", "ban"),
     "failed": ("Failed", "bad", "alert"),
+    "undone": ("Undone", "quiet", "history"),
 }
 PROBLEMS = {
     **UNUSABLE,

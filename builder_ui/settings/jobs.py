@@ -13,6 +13,7 @@ from builder_ui.kit.job_ends import ended_early, no_worker, waits
 from builder_ui.kit.labels import REFUSALS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.settings.sections import framed
+from crm.imports import undo
 from crm.jobs import UNSTOPPABLE, cancel_job, list_jobs
 from crm.segments import segments
 from engine.presence import has_worker
@@ -28,6 +29,8 @@ KINDS = {
     "migrate_back": "Move contacts of “{journey}” back",
     "resume_stuck": "Try the stuck runs of “{journey}” again",
     "import": "Import contacts from a file",
+    "import_undo": "Undo an import",
+    "try_undo": "Try to undo an import",
     "decide_restored": "Decide on what may have been sent before a restore",
     "look_ahead": "Count what would happen in “{journey}”",
     "erase_rest": "Search files and notes for an erased contact",
@@ -57,6 +60,14 @@ COUNTS = {
     "resumed": "try again",
     "decided": "decided",
     "kept": "left to be decided one by one",
+    "removed": "removed",
+    "set_back": "set back",
+    "erased": "erased since",
+    "merged": "merged since",
+    "used": "used since",
+    "changed_since": "changed since",
+    "no": "withdrawals that stay",
+    "joined": "merges that stay",
     "ok": "without errors",
     "failed": "with errors",
     "looked_through": "file parts searched",
@@ -136,14 +147,14 @@ def called(t: Translator, data: Data, job: Job) -> str:
     if job.kind == "bulk_tag":
         return t(KINDS["tag" if job.input["added"] else "untag"], tag=job.input["tag"])
     if job.input.get("dry"):
-        return t(KINDS["check"])
+        return t(KINDS["try_undo" if job.kind == undo.JOB else "check"])
     name = data.journeys.get(job.subject, ("", t("a deleted journey")))[1]
     return t(KINDS[job.kind], journey=name) if job.kind in KINDS else job.kind
 
 
 def leads_to(data: Data, job: Job) -> str:
     """Where more is to be seen; empty if nowhere."""
-    if job.kind == "import":
+    if job.kind in ("import", undo.JOB):
         return f"/ui/contacts/import/{job.input['import_id']}"
     if job.kind == segments.FILL:
         return f"/ui/segments/{job.subject.removeprefix('segment:')}"

@@ -8,7 +8,7 @@ fields and tags is one event `Contact Changed`, not one for each tag.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +21,7 @@ from sqlmodel import col
 
 from crm.consent import mailbox, suppression
 from crm.consent.consent import Evidence, Standing, check, does_apply
+from crm.imports import changes
 from crm.imports.columns import Person, Said
 from crm.people import profile, touches
 from crm.people.addresses import claim
@@ -30,6 +31,7 @@ from journeys.errors import Conflict, TooLarge
 from models import Consent, ConsentState, Contact, Event, Tag, new_id
 from storage import segment_marks
 from storage.events import event_row
+from storage.identifiers import Name
 from storage.json_values import clean_text
 from storage.locks import lock_contacts
 from storage.sql import on, table, upsert
@@ -52,6 +54,8 @@ class WriteMode:
     region: str | None = None
     wake: bool = False
     keys: Sequence[bytes] = field(default=(), repr=False)
+    import_id: str = ""
+    """Under which what changes is kept, so that it can be undone; empty: it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,10 @@ class Written:
     contact_ids: frozenset[str] = frozenset()
 
 
+def _plain(standing: Standing | None) -> list[Any] | None:
+    return [standing.state, standing.said_at.isoformat(), standing.dated] if standing else None
+
+
 def write_people(session: Session, people: Sequence[Person], now: datetime, manner: WriteMode) -> Written:
     """Writes every person or raises at the first that cannot be written; then the caller rolls back.
 
@@ -77,6 +85,8 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
     """
     history = () if manner.wake else range(len(people))
     names = [person.names for person in people]
+    free = {name for one in names for name in one}
+    free -= changes.held(session, free) if manner.import_id else free
     with nullcontext() if manner.wake else segment_marks.silently(session):  # also of contacts that a row of the file merges
         resolved = [found for found in resolve_batch(session, names, now, manner.region, history=history) if found]
     made = [found.contact_id for found in resolved if found.created]
@@ -90,7 +100,11 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
             before = batch.said_so_far
             batch.refused += [(index, name, reason) for name, reason in batch.add(locked[found.contact_id], person).items()]
             changed += found.contact_id not in made and (bool(found.merged) or batch.said_so_far != before)
+            if found.merged:
+                batch.whats[found.contact_id].merged = True
         batch.write()
+    if manner.import_id:
+        changes.keep(session, manner.import_id, made, batch.done(made, free), now)
     touches.record_all(session, [(contact_id, touches.made_by(manner.source, now)) for contact_id in made], made)
     touches.mark_new(session, made, now, silent=not manner.wake)
     merged = [event.id for found in resolved for event in found.events]
@@ -123,6 +137,8 @@ class _Batch:
         self.new_events: list[dict[str, Any]] = []
         self.claims: dict[str, dict[str, str]] = {}
         self.said_again: list[str] = []
+        self.whats: dict[str, changes.What] = defaultdict(changes.What)
+        self.before = {id: changes.look(contact) for id, contact in contacts.items()}
 
     def _said(self) -> set[tuple[Any, ...]]:
         """The statements there are, so that the same one is not logged twice."""
@@ -140,6 +156,7 @@ class _Batch:
         properties, refused = self._fields(contact, person.fields)
         new = self._tags(contact.id, (*person.tags, *self.manner.tags))
         if new:
+            self.whats[contact.id].tags += new
             properties = {"fields": [], **properties, "tags_added": new}
         if properties:
             contact.updated_at = self.now
@@ -170,6 +187,7 @@ class _Batch:
         named = dict(person.names).get(ADDRESSED.get(channel, ""))
         address = named or address_of(contact, channel)
         if address:
+            self.whats[contact.id].suppressed = True
             suppression.suppress(self.session, self.manner.keys, channel, address, "import", self.now, self.manner.source)
 
     def _tags(self, contact_id: str, wanted: Iterable[str]) -> list[str]:
@@ -211,7 +229,9 @@ class _Batch:
         )
         if not applies:
             return
-        self.states[key] = self.new_states[key] = Standing(said.state, said_at, dated)
+        now_stands = self.states[key] = self.new_states[key] = Standing(said.state, said_at, dated)
+        known = self.whats[contact_id].consents.get(f"{said.channel} {said.purpose}", [_plain(present)])
+        self.whats[contact_id].consents[f"{said.channel} {said.purpose}"] = [known[0], _plain(now_stands)]
         if dated or (present.state if present else None) != said.state == "withdrawn":
             self.words += mailbox.words(self.contacts[contact_id], said.channel, said.purpose, said.state, said_at)
         if present is None or present.state != said.state:
@@ -225,6 +245,16 @@ class _Batch:
             "system", name, properties, received_at=self.now, source=source, message_id=new_id(), routed=not wakes, backfill=not wakes
         )
         self.new_events.append({"contact_id": contact_id, **row})
+
+    def done(self, made: Collection[str], free: Collection[Name]) -> dict[str, changes.What]:
+        """What changed of each contact; of new ones only what stays when they go. `free`: names of the rows that nobody had."""
+        names = changes.new_names(self.session, [id for id in self.contacts if id not in made], free, self.now)
+        for id, contact in self.contacts.items():
+            if id not in made and (fields := changes.differences(self.before[id], changes.look(contact))):
+                self.whats[id].fields = fields
+            if id in names:
+                self.whats[id].names = names[id]
+        return {id: what for id, what in self.whats.items() if what.to_json()}
 
     def write(self) -> None:
         """Everything that changed, one statement a table."""

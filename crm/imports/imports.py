@@ -8,7 +8,7 @@ wakes no journey unless asked. Unlike the rest of this room it opens its own tra
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.catalogue import learn, load_catalogue
-from crm.imports import recipes
+from crm.imports import changes, recipes
 from crm.imports.bulk import WriteMode, write_people
 from crm.imports.cells import region_of
 from crm.imports.columns import Cell, Columns, Person, ReadColumns, RowProblem, column_types, guess
@@ -291,6 +291,14 @@ def count_errors(report: ImportReport, errors: Sequence[RowError]) -> None:
     report.errors += sorted(errors, key=lambda error: error.line)[: max(0, MAX_ERRORS - len(report.errors))]
 
 
+def on_list(session: Session, import_id: str, options: Options, contact_ids: Collection[str], now: datetime) -> list[str]:
+    """Puts contacts on the list of an import, and keeps whom it put there; those are returned."""
+    segment, new = put_on(session, options.segment, contact_ids, now, wake=options.wake)
+    if not options.dry_run:
+        changes.keep(session, import_id, (), {id: changes.What(lists=[segment.id]) for id in new}, now)
+    return new
+
+
 class Importer:
     """Reads the rows of one file and writes them inside transactions of its caller; knows neither where the file is nor how far it got."""
 
@@ -335,7 +343,7 @@ class Importer:
             with savepoint(session):
                 done = write_people(session, [person for _, person in people], now, self._manner(report))
                 if self.options.segment:
-                    put_on(session, self.options.segment, done.contact_ids, now, wake=self.options.wake)
+                    on_list(session, report.id, self.options, done.contact_ids, now)
         except PfadwerkError as problem:
             if len(people) == 1:
                 return [RowError(line=people[0][0].number, reason=problem.code)]
@@ -353,7 +361,14 @@ class Importer:
         source, options = f"import:{self.file_name}", self.options
         proof, region = {"import": report.id}, options.reading.region
         return WriteMode(
-            f"import:{report.id}", options.source or clean_text(source)[:200], proof, options.tags, region, options.wake, options.keys
+            f"import:{report.id}",
+            options.source or clean_text(source)[:200],
+            proof,
+            options.tags,
+            region,
+            options.wake,
+            options.keys,
+            "" if options.dry_run else report.id,
         )
 
     def _learn(self, session: Session, people: Sequence[Person], now: datetime) -> None:

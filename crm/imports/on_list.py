@@ -12,6 +12,7 @@ from journeys.errors import Conflict, NotFound
 from journeys.topics import ENTERED, of_segment
 from storage import segment_marks
 from storage.events import append_event
+from storage.segment_marks import KnownSegment
 
 
 def refuse_other(session: Session, key: str) -> None:
@@ -24,14 +25,14 @@ def refuse_other(session: Session, key: str) -> None:
         raise Conflict("The rule of this segment decides who is in it.")
 
 
-def put_on(session: Session, key: str, contact_ids: Collection[str], now: datetime, *, wake: bool) -> list[str]:
-    """Returns those who were not on it before. The caller holds their locks. Raises: as `refuse_other`."""
+def put_on(session: Session, key: str, contact_ids: Collection[str], now: datetime, *, wake: bool) -> tuple[KnownSegment, list[str]]:
+    """Returns the list and those who were not on it before. The caller holds their locks. Raises: as `refuse_other`."""
     refuse_other(session, key)
     segment = segment_marks.known(session).by_key[key]
     new = members.add(session, segment.id, contact_ids, now)
     if not wake:
         segment_marks.mark(session, new, (of_segment(key),), now, silent=True)
-        return new
+        return segment, new
     for id in sorted(new):
         append_event(session, id, "system", ENTERED, {"segment": key, "name": segment.name}, now)
-    return new
+    return segment, new

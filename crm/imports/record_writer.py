@@ -15,11 +15,12 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from crm.imports import changes
 from crm.imports.columns import RowProblem
 from crm.imports.csv_file import Line
 from crm.imports.imports import ImportReport, Options, RowError, count_errors
 from crm.imports.record_columns import Record, RecordColumns
-from crm.people.identity import find_many, resolve_batch
+from crm.people.identity import ResolvedContact, find_many, resolve_batch
 from journeys.errors import PfadwerkError
 from models import Contact, Event
 from storage import segment_marks
@@ -115,8 +116,15 @@ class RecordWriter:
         with nullcontext() if wake else segment_marks.silently(session):
             found = resolve_batch(session, names, now, region, history=() if wake else range(len(names)))
         session.flush()
+        made = {one.contact_id for one in found if one and one.created}
+        changes.keep(session, report.id, made, _merged(found), now)
         report.created += sum(one.created for one in found if one)
         merged = [event.id for one in found if one for event in one.events]
         if merged and not wake:
             session.execute(update(Event).where(col(Event.id).in_(merged)).values(backfill=True, routed=True))
         return [one.contact_id if one else None for one in found]
+
+
+def _merged(found: Sequence[ResolvedContact | None]) -> dict[str, changes.What]:
+    """Merges are kept to be told; nobody takes them back with the import."""
+    return {one.contact_id: changes.What(merged=True) for one in found if one and one.merged}

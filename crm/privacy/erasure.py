@@ -37,6 +37,7 @@ from models import (
     FormSubmission,
     Hit,
     Identity,
+    ImportChange,
     InAppMessage,
     LeadSource,
     Merge,
@@ -85,6 +86,7 @@ DELETED: tuple[type[SQLModel], ...] = (
     Device,
     ContactPhone,
     LeadSource,
+    ImportChange,
 )
 
 

@@ -22,6 +22,7 @@ from models import (
     FormSubmission,
     Hit,
     Identity,
+    ImportChange,
     InAppMessage,
     LeadSource,
     Link,
@@ -66,6 +67,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("segments", SegmentMember),
     ("lead_sources", LeadSource),
     ("companies", CompanyMember),
+    ("imports", ImportChange),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

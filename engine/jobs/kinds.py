@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from crm.companies import companies
-from crm.imports import uploads
+from crm.imports import undo, uploads
 from crm.jobs import RULE, WANTED
 from crm.people.contacts import contact_filter
 from crm.privacy import erasure_rest, retention
@@ -114,6 +114,12 @@ def _import_page(engine: Engine, session: Session, job: Job, now: datetime) -> P
     return Page(Wakeups(), str(done.cursor), done.counts, done.finished)
 
 
+def _undo_import_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    wanted = job.input
+    done = undo.page(session, wanted["import_id"], job.cursor, job.created_by, now, engine.address_keys, dry=wanted["dry"])
+    return Page(Wakeups(), done.cursor, done.counts, done.finished)
+
+
 def _erase_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
     done = erasure_rest.page(session, job, now, engine.address_keys)
     return Page(Wakeups(), done.cursor, done.counts, done.finished)
@@ -164,6 +170,7 @@ KINDS: Mapping[str, Kind] = {
     "migrate_back": Kind(_migrate_back_page),
     "resume_stuck": Kind(_resume_page),
     "import": Kind(_import_page, _prepare_import),
+    undo.JOB: Kind(_undo_import_page),
     perhaps.JOB: Kind(_restored_page),
     "erase_rest": Kind(_erase_page, _prepare_erasure),
     retention.JOB: Kind(_purge_page),

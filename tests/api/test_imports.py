@@ -143,3 +143,21 @@ def test_a_list_is_filled_by_upload(admin: TestClient, engine: Engine) -> None:
     other = send(admin).json()["id"]
     assert admin.put(f"{BASE}/{other}/choices", json={"subject": "planets"}).status_code == 422
     assert admin.put(f"{BASE}/{other}/choices", json={"segment": "nobody"}).status_code == 404
+
+
+def test_an_import_is_undone_after_a_dry_run(admin: TestClient, engine: Engine) -> None:
+    table = b"email,plan\nida@example.org,pro\nbo@example.org,free\n"
+    path = f"{BASE}/{send(admin, table, 'people.csv').json()['id']}"
+    assert admin.post(f"{path}/undo").status_code == 409, "nothing was imported yet"
+    for act in ("check", "run", "undo/check"):
+        job = admin.post(f"{path}/{act}").json()
+        for _ in range(10):
+            do_page(engine, job["id"])
+    state = admin.get(f"{path}/undo").json()
+    assert (state["can_undo"], state["job"]["state"], state["job"]["counts"], state["kept"]) == (True, "done", {"removed": 2}, [])
+    job = admin.post(f"{path}/undo").json()
+    assert admin.post(f"{path}/undo").status_code == 409, "one at a time"
+    do_page(engine, job["id"])
+    with engine.db.read() as session:
+        assert session.scalars(select(Contact.id).where(Contact.email != None)).all() == []  # noqa: E711  # SQL
+    assert (admin.get(path).json()["state"], admin.get(f"{path}/undo").json()["can_undo"]) == ("undone", False)

@@ -20,7 +20,7 @@ from activities.templates.layouts import layouts
 from builder_ui import exports, tour
 from builder_ui.app.host import MENU, THEMES
 from builder_ui.builder import canvas_texts, metrics
-from builder_ui.contacts import edit, filters, import_steps, reading_form
+from builder_ui.contacts import edit, filters, import_steps, import_undo, reading_form
 from builder_ui.contacts import imports as contact_imports
 from builder_ui.contacts import list as contacts
 from builder_ui.contacts.panels import PANELS, who
@@ -39,7 +39,7 @@ from builder_ui.settings import account, account_form, fields, jobs, keys, setti
 from builder_ui.settings.sections import SECTIONS
 from builder_ui.templates import approved, blocks, head, looks, makers, words
 from builder_ui.templates import source as written
-from crm.imports import imports, reading, recipes
+from crm.imports import imports, reading, recipes, undo
 from crm.imports.subjects import SUBJECTS
 from journeys.channels import CHANNELS
 from journeys.nodes import BUILT_IN, Palette
@@ -157,7 +157,7 @@ def tables() -> Iterator[str]:
         yield from table.values()
     for subject in SUBJECTS.values():
         yield from (subject.label, subject.help, *subject.target_names.values())
-    for table in (imports.REASONS, reading.OPEN, reading.BOTH):
+    for table in (imports.REASONS, reading.OPEN, reading.BOTH, undo.KEPT, import_undo.COUNTS):
         yield from table.values()
     yield from (recipe.meaning for recipe in recipes.recipes().values())
     yield from import_steps.STEPS

@@ -33,6 +33,8 @@ from models import (
     Form,
     FormSubmission,
     Hit,
+    Import,
+    ImportChange,
     InAppMessage,
     Link,
     Merge,
@@ -102,6 +104,9 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(Device(contact_id=id, kind="web", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
+    session.add(Import(id="i1", file_name="x.csv", created_at=now))
+    session.flush()
+    session.add(ImportChange(import_id="i1", contact_id=id, what={"fields": {"first_name": [SECRET, "x"]}}, at=now))
     touches.record(session, id, touches.Touch("campaign", now, utm_source=SECRET), now)
     session.add(CouponPool(key="p", name="P", created_at=now))
     segments.create(session, "Guests", None, "m1", now)
@@ -253,6 +258,7 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
         "company_member",
         "lead_source",
     }
+    moved |= {"import_change"}  # stays with whom the import changed: an undo tells that they were merged
     blanked = {table(model).name for model in DELETED} | {
         "event",
         "consent",

@@ -34,6 +34,7 @@ from models import (
     FormSubmission,
     Hit,
     Import,
+    ImportChange,
     InAppMessage,
     Job,
     Journey,
@@ -224,6 +225,9 @@ def make_person(session: Any, now: datetime) -> str:
     )
     append_event(session, id, "track", "Order Completed", {"name": MARKER}, now)
     task = tasks.create(session, CreateTask(id="t1", title="Call"), contact_id=id, now=now)
+    session.add(Import(id="i1", file_name="x.csv", created_at=now))
+    session.flush()
+    session.add(ImportChange(import_id="i1", contact_id=id, what={"tags": ["x"]}, at=now))
     session.add(Journey(id="j1", key="welcome", name="Welcome", state="live", created_at=now, updated_at=now))
     session.flush()
     session.add(Version(id="v1", journey_id="j1", number=1, digest="v1", document={}, published_at=now))

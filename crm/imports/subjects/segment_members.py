@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from crm.imports import on_list
 from crm.imports.imports import ImportReport, Options, RowError
+from crm.imports.imports import on_list as put_on_list
 from crm.imports.reading import Reading
 from crm.imports.record_columns import RecordColumns, guess_record
 from crm.imports.record_writer import About, RecordWriter
@@ -41,6 +42,5 @@ class SegmentMembers:
 class _Writer(RecordWriter):
     def put(self, session: Session, rows: Sequence[About], now: datetime, report: ImportReport) -> list[RowError]:
         ids = {one.contact.id for one in rows}
-        new = on_list.put_on(session, self.options.segment, ids, now, wake=self.options.wake)
-        report.changed += len(new)
+        report.changed += len(put_on_list(session, report.id, self.options, ids, now))
         return []
