@@ -17,8 +17,7 @@ from crm import changes
 from crm.rules.sql_facts import SqlFacts
 from journeys.changes import StartJourney
 from journeys.errors import PfadwerkError
-from journeys.nodes.node import Node
-from journeys.scoring import Notify, Threshold
+from journeys.scoring import Notify, Step, Threshold
 from journeys.values import Context, Leave, RunInfo
 from models import Event, new_id
 from storage.segment_marks import KnownModel
@@ -70,7 +69,7 @@ def perform(session: Session, model: KnownModel, threshold: Threshold, contact_i
 
 
 def _one(
-    session: Session, model: KnownModel, threshold: Threshold, number: int, action: Node, contact_id: str, now: datetime, hops: int
+    session: Session, model: KnownModel, threshold: Threshold, number: int, action: Step, contact_id: str, now: datetime, hops: int
 ) -> tuple[list[Event], list[Start]]:
     by = f"score:{model.key}"
     once = f"{by}:{new_id()}"  # this crossing is booked once; whatever is made for it has its name

@@ -17,9 +17,7 @@ from crm.rules.askable import askable
 from crm.scoring import booked
 from crm.segments.circles import MODEL, circle
 from crm.segments.segments import hangs_on
-from journeys.catalogue import closest
-from journeys.check import unknown
-from journeys.contact_rules import Askable, checked
+from journeys.contact_rules import Askable, checked, missing
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.keys import key_of
 from journeys.reading import issues_of
@@ -237,7 +235,7 @@ def _unasked(session: Session, read: Definition) -> Iterator[Issue]:
     groups = dict(offers.names)["score"]
     for place, group in read.named_groups():
         if group not in groups:
-            yield unknown("score", group, closest(group, groups), None, place)
+            yield missing("score", group, groups, place)
     names = _names(session, offers)
     for n, threshold in enumerate(read.thresholds):
         for m, action in enumerate(threshold.actions):
@@ -245,7 +243,7 @@ def _unasked(session: Session, read: Definition) -> Iterator[Issue]:
             yield from (_placed(one, place) for one in action.problems(""))
             for path, noun, name in action.references():
                 if noun in names and name not in names[noun]:
-                    yield unknown(noun, name, closest(name, names[noun]), None, f"{place}.{path}")
+                    yield missing(noun, name, names[noun], f"{place}.{path}")
 
 
 def _wrong_rule(rule: Any, event: str | None, where: Any, offers: Askable, place: str) -> Iterator[Issue]:
@@ -330,9 +328,7 @@ def _locked(session: Session, key: str) -> ScoreModel:
 
 def _problems(row: ScoreModel) -> Iterator[Issue]:
     if not KEY.fullmatch(row.key):
-        yield Issue(
-            code="key", text="Expected a key of lower-case letters, digits, - and _, at most {limit}.", values={"limit": 48}, field="key"
-        )
+        yield Issue(code="key", text="Expected a key of lower-case letters, digits, - and _, at most 48.", field="key")
     if not 0 < len(row.name) <= 120:
         yield Issue(code="name", text="Expected a name of 1 to 120 characters.", field="name")
     if len(row.description) > 500:

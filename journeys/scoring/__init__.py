@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from journeys.scoring.model import MAX_RULES, Action, Decay, Definition, Grading, Notify, PeriodCap, ScoringRule, Threshold
+from journeys.scoring.model import MAX_RULES, Action, Decay, Definition, Grading, Notify, PeriodCap, ScoringRule, Step, Threshold
 from journeys.scoring.points import earned, next_change
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Notify",
     "PeriodCap",
     "ScoringRule",
+    "Step",
     "Threshold",
     "earned",
     "next_change",

@@ -119,6 +119,8 @@ def _action(data: Any) -> Any:
     return ACTIONS[data["kind"]].model_validate({name: value for name, value in data.items() if name != "kind"})
 
 
+Step = Node
+"""A step of a journey that acts at once: what an action is."""
 Action = Annotated[SerializeAsAny[Node], BeforeValidator(_action)]
 
 

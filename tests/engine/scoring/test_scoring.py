@@ -257,12 +257,10 @@ def test_scores_and_segments_that_ask_for_each_other_are_judged_in_order_and_nev
     assert [one["segment"] for one in told(world, "Segment Entered")] == ["lookers"], "nobody is in the cold one for a moment"
     with world.db.write() as session, pytest.raises(Invalid, match="circle"):
         segments.change(session, "lookers", "test", world.now, rule={"score": "fit", "value": 1})
-    with world.db.write() as session, pytest.raises(Invalid, match="circle"):
-        rule = {"id": "c", "group": "fit", "points": 1, "rule": {"segment": "cold"}}
-        models.change(session, "leads", "test", world.now, definition={"rules": [rule]})
-    with world.db.write() as session, pytest.raises(Invalid, match="its own scoring model"):
-        rule = {"id": "c", "group": "fit", "points": 1, "rule": {"score": "fit", "value": 1}}
-        models.change(session, "leads", "test", world.now, definition={"rules": [rule]})
+    for asked, why in (({"segment": "cold"}, "circle"), ({"score": "fit", "value": 1}, "its own scoring model")):
+        wrong = {"rules": [{"id": "c", "group": "fit", "points": 1, "rule": asked}]}
+        with world.db.write() as session, pytest.raises(Invalid, match=why):
+            models.change(session, "leads", "test", world.now, definition=wrong)
 
 
 def test_what_cannot_be_is_refused_with_its_place(world: Any) -> None:
@@ -278,9 +276,9 @@ def test_what_cannot_be_is_refused_with_its_place(world: Any) -> None:
     places = [issue.field for issue in refused.value.issues]
     assert {"rules.0.rule.field", "rules.0.group", "thresholds.0.actions.0.pool"} <= set(places)
     assert any(str(place).startswith("rules.1.where") for place in places)
+    untitled = {"thresholds": [{**WARM, "actions": [{"kind": "create_task", "title": ""}]}]}
     with world.db.write() as session, pytest.raises(Invalid) as refused:
-        actions = [{"kind": "create_task", "title": ""}]
-        models.create(session, "Leads", {"thresholds": [{**WARM, "actions": actions}]}, "test", world.now)
+        models.create(session, "Leads", untitled, "test", world.now)
     assert refused.value.issues[0].field == "thresholds.0.actions.0.title"
     model(world, VIEWS, grading={})
     with world.db.write() as session, pytest.raises(Invalid, match="gives the grade already"):
