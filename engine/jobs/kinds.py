@@ -148,6 +148,8 @@ def _company_page(engine: Engine, session: Session, job: Job, now: datetime) -> 
     done = companies.empty_page(session, job.input["company"], job.input.get("to"), now)
     wakeups = route(engine, session, done.events, now, careful=True)
     return Page(wakeups, job.cursor, {"moved": done.moved} if done.moved else {}, done.finished)
+
+
 def _score_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
     cursor, done = scoring.score_page(session, job, now)
     counts = {"scored": done.contacts, "booked": done.booked, "crossed": done.crossed}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.admin.scoring import EXAMPLE
+from crm.catalogue import declare_field
 from crm.scoring import models
 from engine.jobs.worker import work_through
 from engine.segments.evaluator import settle
@@ -70,8 +71,10 @@ def test_the_documented_example_is_a_model_and_what_is_wrong_has_its_place(admin
     wrong = admin.post(
         MODELS, json={"name": "x", "definition": {"rules": [{"id": "a", "group": "fit", "points": "many", "rule": {"tag": "x"}}]}}
     )
-    assert (wrong.status_code, wrong.json()["error"]["issues"][0]["field"]) == (422, "rules.0.points")
-    admin.patch(f"/api/v1/contacts/{ann}", json={"fields": {"country": "CH"}})
+    assert (wrong.status_code, wrong.json()["error"]["details"]["issues"][0]["field"]) == (422, "rules.0.points")
+    with engine.db.write() as session:
+        declare_field(session, "country", "string", engine.clock.now())
+    assert admin.patch(f"/api/v1/contacts/{ann}", json={"fields": {"country": "CH"}}).status_code == 200
     assert admin.post(MODELS, json={"name": "Example", "definition": EXAMPLE}).status_code == 201
     worked(engine, "example")
     settle(engine)

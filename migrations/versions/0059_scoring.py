@@ -1,6 +1,6 @@
 """Scoring models, what their rules have given, thresholds that are reached, and grades
 
-Revision 0057, after 0056. What scores are stays as it is: no rule has given any of it.
+Revision 0059, after 0058. What scores are stays as it is: no rule has given any of it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0057"
-down_revision = "0056"
+revision = "0059"
+down_revision = "0058"
 branch_labels = None
 depends_on = None
 
