@@ -32,6 +32,8 @@ UNSTOPPABLE: Mapping[str, str] = {
     "segment_empty": "A deleted segment goes as a whole.",
     "company_empty": "A deleted company goes as a whole.",
     "company_move": "A company is merged to the end: half of its members would be elsewhere.",
+    "score_fill": "Everybody is scored to the end, because half of the scores would mislead. Change the scoring model, or switch it off.",
+    "score_empty": "What a scoring model gave is taken back as a whole.",
     "erase_rest": "An erasure cannot be stopped halfway: what mentions the person would remain.",
 }
 

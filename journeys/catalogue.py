@@ -140,6 +140,7 @@ CONTACT_FIELDS: tuple[FieldSpec, ...] = (
     ),
     FieldSpec("owner", "string", "owner"),
     FieldSpec("push_devices", "string", "devices for push messages", values=("web", "android", "ios")),
+    FieldSpec("grade", "string", "grade", values=tuple(letter + number for letter in "ABCD" for number in "1234")),
     FieldSpec("created_at", "datetime", "date created"),
     FieldSpec("last_seen_at", "datetime", "date last seen"),
 )
@@ -240,6 +241,12 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Device Added": dict.fromkeys(("kind", "app"), "string"),
     "Device Removed": dict.fromkeys(("kind", "reason"), "string"),
     "Score Changed": {"group": "string", "before": "number", "after": "number"},
+    "Score Threshold Reached": {
+        **dict.fromkeys(("model", "threshold", "name", "group"), "string"),
+        "value": "number",
+        "done": "list",
+        "failed": "list",
+    },
     "Consent Changed": {"channel": "string", "purpose": "string", "state": "string"},
     "Lead Source Changed": _TOUCH,
     "Subscription Confirmed": dict.fromkeys(("channel", "purpose", "form", "language"), "string"),

@@ -39,6 +39,11 @@ def checked(data: Any, askable: Askable | None, path: str = "") -> tuple[Rule | 
     return rule, [*_strays(data, path), *(_unasked(rule, askable, path) if askable is not None else ())]
 
 
+def missing(noun: str, name: str, names: Collection[str], place: str) -> Issue:
+    """That there is no such thing as `name`; the nearest of `names` was probably meant."""
+    return unknown(noun, name, closest(name, names), None, place)
+
+
 def _placed(issue: Issue, path: str) -> Issue:
     return issue.model_copy(update={"field": ".".join(part for part in (path, issue.field) if part) or None})
 
@@ -55,7 +60,7 @@ def _unasked(rule: Rule, askable: Askable, path: str) -> Iterator[Issue]:
     names: Mapping[str, Collection[str]] = dict(askable.names)
     for place, noun, name in names_in_rule(rule, path):
         if noun in names and name not in names[noun]:
-            yield unknown(noun, name, closest(name, names[noun]), None, place)
+            yield missing(noun, name, names[noun], place)
 
 
 @cache

@@ -74,6 +74,7 @@ from models.run import (
     TallyDelta,
     Trail,
 )
+from models.scoring import GradeDay, ScoreBooked, ScoreFlip, ScoreModel, ScoreReached
 from models.segment import Segment, SegmentDay, SegmentFlip, SegmentMark, SegmentMember
 from models.sending import SendingDay, SendingDelta, SendingLevel, SendingPlan, SendingPlanDay
 from models.session import PATIENT, Database, Limits, lock
@@ -121,6 +122,7 @@ __all__ = [
     "FormSubmission",
     "FormVersion",
     "Freshness",
+    "GradeDay",
     "Hit",
     "Identity",
     "Import",
@@ -165,7 +167,11 @@ __all__ = [
     "Rotation",
     "Run",
     "Score",
+    "ScoreBooked",
     "ScoreChange",
+    "ScoreFlip",
+    "ScoreModel",
+    "ScoreReached",
     "SecondFactor",
     "Secret",
     "Segment",

@@ -19,6 +19,7 @@ class Contact(SQLModel, table=True):
         Index("ix_contact_email", "email", "id"),
         Index("ix_contact_phone", "phone", "id"),
         Index("ix_contact_timezone", "timezone", "id"),
+        Index("ix_contact_grade", "grade", "id"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
@@ -36,6 +37,8 @@ class Contact(SQLModel, table=True):
     owner: str | None = Field(default=None, max_length=32, index=True)
     push_devices: str | None = Field(default=None, max_length=32)
     """Which kinds of devices push messages reach, by name: `android web`; None: none. Kept by `crm.people.devices`."""
+    grade: str | None = Field(default=None, max_length=2)
+    """A1 to D4, kept by `crm.scoring.booking`; None: no points yet, or nothing gives grades."""
     attributes: dict[str, Any] = json_field()
     """Every other field, flat or nested, by name."""
     created_at: datetime
@@ -156,4 +159,10 @@ class ScoreChange(SQLModel, table=True):
     points: float
     value: float
     reason: str = Field(default="", max_length=200)
+    why: str = Field(default="", max_length=16, sa_column_kwargs={"server_default": ""})
+    """What made a rule give or take points: happened, faded, holds, ended, changed (the model), capped; empty: by hand or by a step."""
+    model_id: int | None = Field(default=None, sa_type=BigId)
+    """Of `score_model`, which may be gone since; None: by hand or by a step."""
+    rule: str = Field(default="", max_length=40, sa_column_kwargs={"server_default": ""})
+    """The rule's id in that model."""
     changed_at: datetime

@@ -27,9 +27,9 @@ class Notice(SQLModel, table=True):
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
     topic: str = Field(max_length=24)
-    """stuck_runs, account_stopped or test"""
+    """stuck_runs, account_stopped, coupons_low, score_reached or test"""
     about: str = Field(default="", max_length=130)
-    """A journey's id, or an account as in `stopped_account`."""
+    """A journey's id, an account as in `stopped_account`, or the threshold of a scoring model (`leads:mql`)."""
     runs: int = 0
     """How many got stuck."""
     detail: dict[str, Any] = json_field()

@@ -1,7 +1,7 @@
-"""Marks: which contacts have to be asked again whether they are in a segment, written by the transaction that changed something.
+"""Marks: which contacts have to be asked again whether they are in a segment, or scored anew, written by the transaction that changed something.
 
-Each process keeps in memory which segments hang on which topic and compares one number a transaction (`storage.freshness`), so that an event
-that concerns no segment costs a look into a dict. Who evaluates marks is `crm.segments.evaluation`.
+Each process keeps in memory which segments and scoring models hang on which topic and compares one number a transaction (`storage.freshness`), so that an event
+that concerns none of them costs a look into a dict. Who evaluates marks is `crm.segments.evaluation`.
 
 The holder of a contact's lock marks it; whoever evaluates takes the lock first, so no change falls between. A mark that is there already is
 touched all the same: on PostgreSQL this keeps it from being taken away before the change it stands for is committed.
@@ -22,12 +22,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from journeys.topics import is_whole, of_segment, topics_of
-from models import Segment, SegmentMark
+from models import ScoreModel, Segment, SegmentMark
 from storage.freshness import bump, freshness, is_changing
 from storage.sql import on, table
 
 SEGMENTS = "segments"
-"""The number that grows with every change of a segment."""
+"""The number that grows with every change of a segment or a scoring model."""
 NEW = "contact"
 """The topic under which somebody new is told: segments hang on it that may take in whoever has done nothing."""
 ANYTHING = "*"
@@ -37,7 +37,11 @@ _SILENT = "segments marked silently"
 
 segments = table(Segment)
 marks = table(SegmentMark)
+models = table(ScoreModel)
 
+_scoring = select(*(models.c[name] for name in ("id", "key", "definition", "topics", "gives", "version", "state", "announce"))).where(
+    models.c.state.in_(("on", "scoring"))
+)
 _all = select(*(segments.c[name] for name in ("id", "key", "name", "kind", "rule", "topics", "version", "state"))).where(
     segments.c.state != EMPTYING
 )
@@ -59,19 +63,43 @@ class KnownSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A scoring model that gives points, as it was when it was read. `gives`: the topics of what it changes. `is_open`: changes are told."""
+
+    id: int
+    key: str
+    definition: Mapping[str, Any]
+    topics: frozenset[str]
+    gives: frozenset[str]
+    version: int
+    is_open: bool
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
-    """All segments at one freshness number; of the topics only those that live segments hang on."""
+    """All segments and scoring models at one freshness number; of the topics only those that live segments (`by_topic`) or models
+    (`models_by_topic`) hang on. `topics`: all of these."""
 
     number: int = -1
     by_id: Mapping[int, KnownSegment] = field(default_factory=dict)
     by_key: Mapping[str, KnownSegment] = field(default_factory=dict)
     by_topic: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    models: Mapping[int, KnownModel] = field(default_factory=dict)
+    models_by_topic: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    topics: frozenset[str] = frozenset()
 
     def hanging_on(self, topics: Collection[str]) -> set[int]:
         """The ids of the segments that a change under any of the topics concerns."""
         if ANYTHING in topics:
             return set(self.live())
         return {id for topic in topics for id in self.by_topic.get(topic, ())}
+
+    def scored_on(self, topics: Collection[str]) -> set[int]:
+        """The ids of the scoring models that a change under any of the topics concerns."""
+        if ANYTHING in topics:
+            return set(self.models)
+        return {id for topic in topics for id in self.models_by_topic.get(topic, ())}
 
     def live(self) -> list[int]:
         """The ids of those that a rule decides."""
@@ -116,13 +144,13 @@ def is_silent(session: Session) -> bool:
 
 def mark_events(session: Session, rows: Collection[Mapping[str, Any]]) -> None:
     """Marks the contacts of events that are stored in this transaction, each with the topics that segments hang on. Rows are those of the table."""
-    hanging = known(session).by_topic
+    hanging = known(session).topics
     if not hanging:
         return
     wanted = _Wanted()
     for row in rows:
         said = (row["type"], row["name"], row["properties"])
-        for topic in topics_of(*said) & hanging.keys() if is_whole(*said) else {ANYTHING}:
+        for topic in topics_of(*said) & hanging if is_whole(*said) else {ANYTHING}:
             wanted.add(row["contact_id"], topic, row["received_at"], row["backfill"], row["hops"])
     wanted.write(session)
 
@@ -131,12 +159,12 @@ def mark(
     session: Session, contact_ids: Iterable[str], topics: Collection[str], now: datetime, *, silent: bool = False, hops: int = 0
 ) -> None:
     """Marks contacts with those of the topics that segments hang on. `silent`: nobody is told of what comes of it."""
-    _mark(session, contact_ids, known(session).by_topic.keys() & set(topics), now, silent, hops)
+    _mark(session, contact_ids, known(session).topics & set(topics), now, silent, hops)
 
 
 def mark_for_all(session: Session, contact_ids: Iterable[str], now: datetime, *, silent: bool = False) -> None:
     """Marks contacts for every live segment: after a merge, anything may be different."""
-    _mark(session, contact_ids, {ANYTHING} if known(session).by_topic else (), now, silent, 0)
+    _mark(session, contact_ids, {ANYTHING} if known(session).topics else (), now, silent, 0)
 
 
 def mark_new(session: Session, contact_ids: Iterable[str], now: datetime, *, silent: bool = False) -> None:
@@ -201,31 +229,73 @@ def forget(session: Session, contact_ids: Collection[str]) -> None:
 def _load(session: Session, number: int) -> Known:
     session.flush()
     rows = {row.key: row for row in on(session).execute(_all.order_by(segments.c.id)).all()}
-    ranks = _ranks({key: [topic for topic in row.topics if topic.startswith(of_segment(""))] for key, row in rows.items()})
+    scoring = on(session).execute(_scoring.order_by(models.c.id)).all()
+    gives = {row.id: frozenset(row.gives) for row in scoring}
+    ranks = _ranks(
+        {
+            **{of_segment(key): ({of_segment(key)}, set(row.topics)) for key, row in rows.items()},
+            **{f"model:{row.id}": (gives[row.id], asks_of(row.topics, gives[row.id])) for row in scoring},
+        }
+    )
     found = [
-        KnownSegment(row.id, key, row.name, row.kind, row.rule, frozenset(row.topics), row.version, row.state, ranks[key])
+        KnownSegment(row.id, key, row.name, row.kind, row.rule, frozenset(row.topics), row.version, row.state, ranks[of_segment(key)])
         for key, row in rows.items()
     ]
+    given = [
+        KnownModel(
+            row.id,
+            row.key,
+            row.definition,
+            frozenset(row.topics),
+            gives[row.id],
+            row.version,
+            row.state == "on" or row.announce,
+            ranks[f"model:{row.id}"],
+        )
+        for row in scoring
+    ]
+    by_topic = _hanging((one.id, one.topics) for one in found if one.rule is not None)
+    models_by_topic = _hanging((one.id, one.topics) for one in given)
+    return Known(
+        number,
+        {one.id: one for one in found},
+        {one.key: one for one in found},
+        by_topic,
+        {one.id: one for one in given},
+        models_by_topic,
+        frozenset((*by_topic, *models_by_topic)),
+    )
+
+
+def asks_of(topics: Iterable[str], gives: Collection[str]) -> set[str]:
+    """What of its topics a model waits for: all but what it changes itself, of which it asks for thresholds and grades when that is done."""
+    return set(topics).difference(gives)
+
+
+def _hanging(asked: Iterable[tuple[int, Iterable[str]]]) -> dict[str, tuple[int, ...]]:
     by_topic: dict[str, list[int]] = {}
-    for one in found:
-        for topic in one.topics if one.rule is not None else ():
-            by_topic.setdefault(topic, []).append(one.id)
-    hanging = {topic: tuple(ids) for topic, ids in by_topic.items()}
-    return Known(number, {one.id: one for one in found}, {one.key: one for one in found}, hanging)
+    for id, topics in asked:
+        for topic in topics:
+            by_topic.setdefault(topic, []).append(id)
+    return {topic: tuple(ids) for topic, ids in by_topic.items()}
 
 
-def _ranks(asks: Mapping[str, list[str]]) -> dict[str, int]:
-    """Key -> how deep its rule leads into others. There are no circles (`crm.segments.segments.read_rule`)."""
-    inner = {key: {one.removeprefix(of_segment("")) for one in topics} & asks.keys() for key, topics in asks.items()}
-    outer: dict[str, list[str]] = {key: [] for key in asks}
-    for key, asked in inner.items():
+def _ranks(nodes: Mapping[str, tuple[Collection[str], Collection[str]]]) -> dict[str, int]:
+    """Name -> how deep it leads into others; each is (topics it changes, topics it asks). There are no circles (`crm.segments.circles`)."""
+    givers: dict[str, list[str]] = {}
+    for name, (gives, _) in nodes.items():
+        for topic in gives:
+            givers.setdefault(topic, []).append(name)
+    inner = {name: {giver for topic in asks for giver in givers.get(topic, ())} for name, (_, asks) in nodes.items()}
+    outer: dict[str, list[str]] = {name: [] for name in nodes}
+    for name, asked in inner.items():
         for one in asked:
-            outer[one].append(key)
-    ranks, open = dict.fromkeys(asks, 0), {key: len(asked) for key, asked in inner.items()}
-    ready = [key for key, number in open.items() if number == 0]
-    for key in ready:  # it grows: a chain of hundreds would be too deep for functions that call themselves
-        for one in outer[key]:
-            ranks[one], open[one] = max(ranks[one], ranks[key] + 1), open[one] - 1
+            outer[one].append(name)
+    ranks, open = dict.fromkeys(nodes, 0), {name: len(asked) for name, asked in inner.items()}
+    ready = [name for name, number in open.items() if number == 0]
+    for name in ready:  # it grows: a chain of hundreds would be too deep for functions that call themselves
+        for one in outer[name]:
+            ranks[one], open[one] = max(ranks[one], ranks[name] + 1), open[one] - 1
             if open[one] == 0:
                 ready.append(one)
     return ranks

@@ -97,6 +97,7 @@ WRITERS: Mapping[str, tuple[str, ...]] = {
     "Device Added": ("crm/people/devices.py:register",),
     "Device Removed": ("crm/people/devices.py:_take_away",),
     "Score Changed": ("crm/people/scores.py:change_score",),
+    "Score Threshold Reached": ("crm/scoring/booking.py:_cross",),
     "Consent Changed": ("crm/consent/consent.py:record_consent",),
     "Lead Source Changed": ("crm/people/touches.py:told",),
     "Subscription Confirmed": ("crm/consent/double_opt_in.py:confirm",),

@@ -23,7 +23,7 @@ deliveries = table(NoticeDelivery)
 runs = table(Run)
 journeys = table(Journey)
 
-STUCK, STOPPED, COUPONS, TEST = "stuck_runs", "account_stopped", "coupons_low", "test"
+STUCK, STOPPED, COUPONS, SCORED, TEST = "stuck_runs", "account_stopped", "coupons_low", "score_reached", "test"
 SOON = timedelta(minutes=1)
 """Runs that get stuck of one cause come one after the other: so long after the first they are told of together."""
 KEPT = timedelta(days=30)
@@ -96,6 +96,15 @@ def account_stopped(session: Session, account: str, code: str, since: datetime, 
 def coupons_low(session: Session, pool: str, left: int, now: datetime) -> None:
     """Tells at once that a pool of coupon codes is running low."""
     _begin(session, COUPONS, pool, now, now, {"left": left})
+
+
+def score_reached(session: Session, model: str, threshold: str, name: str, now: datetime) -> None:
+    """Tells, together with who else does in the next minute, that somebody has reached a threshold of a scoring model."""
+    about = f"{model}:{threshold}"
+    _begin(session, SCORED, about, now, now + SOON, {"name": name, "count": 0})
+    mine = (GATHERING, notices.c.topic == SCORED, notices.c.about == about)
+    detail = session.execute(select(notices.c.detail).where(*mine).with_for_update()).scalar_one()
+    session.execute(update(notices).where(*mine).values(detail={**detail, "count": detail["count"] + 1}))
 
 
 def test(session: Session, by: str, member_id: str, now: datetime) -> None:

@@ -86,6 +86,8 @@ ACTS: Final[Mapping[str, Roles]] = {
     "company.read": ANYONE,
     "company.change": SELLERS,  # make, fields, owner, and who belongs to it
     "company.remove": EDITORS,  # merge and delete, which nobody takes back
+    "scoring.read": ANYONE,  # rules and points, grades, and what a model would come to
+    "scoring.change": EDITORS,  # make, change, switch and delete models
     "task.read": ANYONE,
     "task.work": SELLERS,
 }

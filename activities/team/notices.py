@@ -211,7 +211,13 @@ def _call(notifier: Notifier, delivery: Row[Any], now: datetime) -> None:
 # What is said
 
 
-TYPES = {notices.STUCK: "runs.stuck", notices.STOPPED: "account.stopped", notices.COUPONS: "coupons.low", notices.TEST: "test"}
+TYPES = {
+    notices.STUCK: "runs.stuck",
+    notices.STOPPED: "account.stopped",
+    notices.COUPONS: "coupons.low",
+    notices.SCORED: "score.reached",
+    notices.TEST: "test",
+}
 """Topic -> `type` in the webhook's body."""
 
 
@@ -226,6 +232,9 @@ def _body(session: Session, notice: Row[Any], public_url: str) -> dict[str, Any]
         data |= {"account": notice.about, "code": notice.detail["code"], "since": notice.detail["since"]}
     elif notice.topic == notices.COUPONS:
         data |= {"pool": notice.about, "left": notice.detail["left"]}
+    elif notice.topic == notices.SCORED:
+        model, _, threshold = notice.about.partition(":")
+        data |= {"model": model, "threshold": threshold, **notice.detail}
     return {"type": TYPES[notice.topic], "timestamp": notice.due_at.isoformat(), "data": data}
 
 
@@ -235,6 +244,8 @@ _PAGES = {notices.STOPPED: "/ui/settings/accounts", notices.COUPONS: "/ui/coupon
 def _path(session: Session, notice: Row[Any]) -> str:
     if notice.topic == notices.STUCK:
         return f"/ui/journeys/{_journey(session, notice.about)[0]}?tab=stuck"
+    if notice.topic == notices.SCORED:
+        return f"/ui/scoring/{notice.about.partition(':')[0]}"
     return _PAGES.get(notice.topic, "/ui/settings/notices")
 
 
@@ -263,6 +274,9 @@ COUPONS_SUBJECT = "The coupon pool “{pool}” is running low (codes left: {lef
 COUPONS_TEXT = (
     "Once no code is left, messages that show one are skipped, unless the pool has a text to show instead. Add codes here:\n\n{url}"
 )
+ONE_SCORED = "A contact has reached “{threshold}”"
+MANY_SCORED = "{count} contacts have reached “{threshold}”"
+SCORED_TEXT = "Their score has risen to this threshold of your scoring. Who they are is shown here:\n\n{url}"
 TEST_SUBJECT = "Notices from Pfadwerk work"
 TEST_TEXT = (
     "This is a test that someone on your team asked for. You will get a mail like this when something needs your attention.\n\n{url}"
@@ -284,6 +298,10 @@ def _words(session: Session, notice: Row[Any], translate: Translate, public_url:
     if notice.topic == notices.COUPONS:
         subject = translate(COUPONS_SUBJECT).format(pool=notice.about, left=notice.detail["left"])
         return subject, translate(COUPONS_TEXT).format(url=url)
+    if notice.topic == notices.SCORED:
+        count = notice.detail["count"]
+        subject = translate(ONE_SCORED if count == 1 else MANY_SCORED).format(count=count, threshold=notice.detail["name"])
+        return subject, translate(SCORED_TEXT).format(url=url)
     return translate(TEST_SUBJECT), translate(TEST_TEXT).format(url=url)
 
 

@@ -14,17 +14,19 @@ from models import Event
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The run that changes its contact. `hops` counts how many journeys' doings led to it, this one included."""
+    """The run that changes its contact, or, with None, what `by` names (`score:leads`). `hops` counts how many journeys' doings led to it, this one
+    included."""
 
-    run_id: str
+    run_id: str | None
     contact_id: str
     hops: int
     now: datetime
+    by: str = ""
 
     @property
     def source(self) -> str:
         """How events and the timeline name it."""
-        return f"journey:{self.run_id}"
+        return self.by or f"journey:{self.run_id}"
 
 
 Apply = Callable[[Session, Any, Cause], Iterable[Event | None]]

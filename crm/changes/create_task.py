@@ -11,6 +11,6 @@ from models import Event
 
 
 def apply(session: Session, change: CreateTask, cause: Cause) -> Iterable[Event | None]:
-    node = change.id.split(":")[1]
-    tasks.create(session, change, contact_id=cause.contact_id, run_id=cause.run_id, node=node, now=cause.now)
+    node = change.id.split(":")[1] if cause.run_id else ""
+    tasks.create(session, change, contact_id=cause.contact_id, run_id=cause.run_id, node=node, now=cause.now, by=cause.by or "system")
     return ()

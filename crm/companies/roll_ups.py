@@ -214,7 +214,7 @@ def has_other_currency(session: Session) -> bool:
 
 def waits_for(session: Session, topic: str) -> bool:
     """Whether a segment or a run hangs on a topic of companies (`field:company.revenue`)."""
-    if topic in segment_marks.known(session).by_topic:
+    if topic in segment_marks.known(session).topics:
         return True
     heard = select(subscriptions.c.run_id).where(text(OF_COMPANIES), subscriptions.c.topic == topic).limit(1)
     return on(session).execute(heard).scalar() is not None

@@ -28,6 +28,7 @@ from crm.people import devices, duplicates, touches
 from crm.people.addresses import settle_shared
 from crm.people.scores import MAX_SCORE
 from crm.people.touches import Standing
+from crm.scoring import booked, grades
 from crm.segments import members
 from journeys.errors import Conflict, NotFound
 from journeys.topics import LEAD_SOURCE_CHANGED, MOST_FIELDS
@@ -142,11 +143,14 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
     came = _merge_touches(session, winner.id, loser.id)
     lists = members.hand_over(session, winner.id, loser.id, now)
     company, joined = company_members.hand_over(session, winner.id, loser.id, now)
+    given = booked.hand_over(session, winner.id, loser.id)
+    grades.drop(session, loser, now)
     line.kept = kept | {
         "moved": True,
         "lists": lists,
         "touches": [touches.as_json(one) for one in came],
         "company": company,
+        "booked": given,
         "ended": ended,
         "merged_states": _rows(_states(session, winner.id)),
         "given": kept["given"]

@@ -25,6 +25,7 @@ from crm.people.addresses import claim, settle_shared
 from crm.people.merge import FIELDS, MOVED, verdict
 from crm.people.scores import MAX_SCORE
 from crm.people.touches import Change
+from crm.scoring import booked
 from crm.segments import members
 from journeys.errors import Conflict, NotFound
 from journeys.topics import LEAD_SOURCE_CHANGED
@@ -117,6 +118,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
     devices.settle(session, (winner, loser), now)
     members.hand_back(session, winner.id, loser.id, kept.get("lists", {}), now)
     done.events += company_members.hand_back(session, winner.id, loser.id, kept.get("company", {}), now)
+    booked.hand_back(session, winner.id, loser.id, kept.get("booked", []))
     segment_marks.mark_for_all(session, (winner.id, loser.id), now)
     duplicates.keep_apart(session, winner.id, loser.id, by, now)
     record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left})

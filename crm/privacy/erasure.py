@@ -24,6 +24,7 @@ from crm.coupons import reservations
 from crm.people import duplicates
 from crm.people.merge import FIELDS
 from crm.privacy import erasure_rest, traces
+from crm.scoring import booked, grades
 from crm.segments import members
 from models import (
     Body,
@@ -49,6 +50,7 @@ from models import (
     Refusal,
     Run,
     Score,
+    ScoreBooked,
     ScoreChange,
     Subscription,
     Tag,
@@ -68,8 +70,8 @@ log = logging.getLogger("pfadwerk.crm")
 COUNTED = ("total", "revenue", "value", "price", "quantity", "currency")
 """Properties of events that reports add up; numbers and currency codes, they name nobody."""
 SYSTEM_KEPT = (
-    "after", "before", "channel", "fields", "group", "journey", "machine", "message_class", "message_id", "node", "outcome", "purpose", "run_id", "segment", "state",
-    "task_id", "template",
+    "after", "before", "channel", "fields", "group", "journey", "machine", "message_class", "message_id", "model", "node", "outcome", "purpose", "run_id",
+    "segment", "state", "task_id", "template", "threshold",
 )  # fmt: skip
 """Properties of our own events that hold ids and names of settings."""
 _PAGE = 500
@@ -77,6 +79,7 @@ DELETED: tuple[type[SQLModel], ...] = (
     Identity,
     Tag,
     Score,
+    ScoreBooked,
     ScoreChange,
     ConsentState,
     Subscription,
@@ -148,6 +151,8 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
         session.execute(delete(model).where(_of(model).in_(ids)))
     members.forget(session, ids, now)
     company_members.forget(session, ids)
+    booked.forget(session, ids)
+    grades.count(session, contact.grade, None, now)
     for id in ids:
         _blank_events(session, id)
     _blank_messages(session, ids)
@@ -165,6 +170,7 @@ def erase(session: Session, contact_id: str, now: datetime, *, by: str, keys: Se
         "updated_at": now,
         "last_seen_at": None,
         "push_devices": None,
+        "grade": None,
     }
     session.execute(update(Contact).where(col(Contact.id).in_(ids)).values(**nothing))
     record(session, by, ERASED, f"contact:{contact.id}", {})

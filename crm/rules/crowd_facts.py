@@ -58,7 +58,7 @@ class Crowd:
         return CrowdFacts(self, contact_id)
 
     @cached_property
-    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+    def rows(self) -> dict[str, Mapping[str, Any]]:
         return {row["id"]: row for row in self._execute(_rows).mappings()}
 
     @cached_property
@@ -81,7 +81,8 @@ class Crowd:
         return {row["contact_id"]: touches_of(row) for row in self._execute(_all_touches).mappings()}
 
     @cached_property
-    def scores(self) -> Mapping[tuple[str, str], float]:
+    def scores(self) -> dict[tuple[str, str], float]:
+        """(contact, group) -> value; whoever changes one changes it here, too."""
         return {(contact_id, group): value for contact_id, group, value in self._execute(_all_scores)}
 
     @cached_property

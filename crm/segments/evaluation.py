@@ -1,10 +1,10 @@
-"""Asks contacts again whether they are in segments: those that are marked, those whose instant has come, or a page of a fill.
+"""Asks contacts again whether they are in segments, and scores them anew: those that are marked, those whose instant has come, or a page of a fill.
 
-One transaction does a page: it locks the contacts, takes their marks away, asks the rules, and writes members, the next instants and the events
-*Segment Entered* and *Segment Left*. So after a crash either all of it is there or the marks still are, and nobody enters twice. The events are
+One transaction does a page: it locks the contacts, takes their marks away, asks the rules, and writes members, points, the next instants and the events
+*Segment Entered*, *Segment Left*, *Score Changed* and *Score Threshold Reached*. So after a crash either all of it is there or the marks still are, and nobody enters twice. The events are
 returned to be routed in the same transaction.
 
-Segments that others ask for go first; who enters or leaves one is asked again for those that ask for it, in the same page, so that no rule is
+Segments and scores that others ask for go first; who enters or leaves one is asked again for those that ask for it, in the same page, so that no rule is
 judged by a membership that is about to change.
 """
 
@@ -22,16 +22,19 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from crm.rules.crowd_facts import Crowd
+from crm.scoring import booked, booking
+from crm.scoring.actions import Start
 from crm.segments import members
 from journeys.rules import Rule, can_flip, holds, next_flip, parse_rule
 from journeys.topics import ENTERED, LEFT, of_segment
-from models import Contact, Event, Job, Segment, SegmentFlip, SegmentMark, lock
+from models import Contact, Event, Job, ScoreFlip, Segment, SegmentFlip, SegmentMark, lock
 from storage import segment_marks
 from storage.events import append_event
-from storage.segment_marks import Known, KnownSegment
+from storage.segment_marks import Known, KnownModel, KnownSegment
 from storage.sql import on, table
 
 contacts, flips, marks, segments, jobs = table(Contact), table(SegmentFlip), table(SegmentMark), table(Segment), table(Job)
+score_flips = table(ScoreFlip)
 
 PAGE = 25
 """Contacts that are asked in one transaction."""
@@ -50,22 +53,31 @@ class Voice:
 
 
 Asked = dict[int, dict[str, Voice]]
-"""Segment id -> contact id -> how a change is told."""
+"""Id of a segment, or of a scoring model -> contact id -> how a change is told."""
 
 
 @dataclass(slots=True)
 class Done:
-    """What a page did: how many contacts were asked, what changed, and the events that are stored and have to be routed."""
+    """What a page did: how many contacts were asked, what changed, and the events that are stored and have to be routed; then what thresholds of
+    scoring models ask for (`booking.Scored`)."""
 
     contacts: int = 0
     entered: int = 0
     left: int = 0
+    booked: int = 0
+    crossed: int = 0
     events: list[Event] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    reached: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def waiting(session: Session, now: datetime, limit: int = PAGE) -> list[str]:
-    """The contacts that have waited longest to be asked: marked, or their instant has come. Read by two indexes, nearly always empty."""
-    since = ((marks.c.marked_at, marks.c.contact_id), (flips.c.at, flips.c.contact_id))
+    """The contacts that have waited longest to be asked: marked, or their instant has come. Read by three indexes, nearly always empty."""
+    since = (
+        (marks.c.marked_at, marks.c.contact_id),
+        (flips.c.at, flips.c.contact_id),
+        (score_flips.c.at, score_flips.c.contact_id),
+    )
     found = [
         (at, id)
         for columns in since
@@ -83,18 +95,26 @@ def oldest(session: Session) -> datetime | None:
 def ask_waiting(session: Session, contact_ids: Collection[str], now: datetime) -> Done:
     """Asks these contacts about everything they are marked for, and whose instant has come by `now`. Repeating it changes nothing."""
     ids = list(contact_ids)
-    living = _locked(session, ids)
+    living = locked(session, ids)
     asked: Asked = defaultdict(dict)
+    scored: Asked = defaultdict(dict)
     known = segment_marks.known(session)
     for row in _taken(session, ids, now):
-        for segment_id in known.hanging_on({row.topic}):
-            asked[segment_id][row.contact_id] = Voice(row.silent, row.hops).and_(asked[segment_id].get(row.contact_id))
-    due = delete(flips).where(flips.c.contact_id.in_(ids), flips.c.at <= now)
-    for contact_id, segment_id in on(session).execute(due.returning(flips.c.contact_id, flips.c.segment_id)).all():
-        asked[segment_id][contact_id] = Voice().and_(asked[segment_id].get(contact_id))
+        for wanted, concerned in ((asked, known.hanging_on({row.topic})), (scored, known.scored_on({row.topic}))):
+            for id in concerned:
+                wanted[id][row.contact_id] = Voice(row.silent, row.hops).and_(wanted[id].get(row.contact_id))
+    for wanted, rows, of in ((asked, flips, flips.c.segment_id), (scored, score_flips, score_flips.c.model_id)):
+        due = delete(rows).where(rows.c.contact_id.in_(ids), rows.c.at <= now)
+        for contact_id, id in on(session).execute(due.returning(rows.c.contact_id, of)).all():
+            wanted[id][contact_id] = Voice().and_(wanted[id].get(contact_id))
     if dead := set(ids).difference(living):
-        members.forget(session, dead, now)
-    return ask(session, asked, living, now)
+        _forget(session, dead, now)
+    return ask(session, asked, living, now, scored=scored)
+
+
+def _forget(session: Session, contact_ids: Collection[str], now: datetime) -> None:
+    members.forget(session, contact_ids, now)
+    booked.forget(session, contact_ids)
 
 
 def _taken(session: Session, ids: list[str], now: datetime) -> Sequence[Any]:
@@ -110,7 +130,8 @@ def _taken(session: Session, ids: list[str], now: datetime) -> Sequence[Any]:
 def postpone(session: Session, contact_id: str, until: datetime) -> None:
     """A contact that cannot be asked now does not hold up the others: it is asked again at `until`."""
     on(session).execute(update(marks).where(marks.c.contact_id == contact_id).values(marked_at=until, newest_at=until))
-    on(session).execute(update(flips).where(flips.c.contact_id == contact_id, flips.c.at < until).values(at=until))
+    for rows in (flips, score_flips):
+        on(session).execute(update(rows).where(rows.c.contact_id == contact_id, rows.c.at < until).values(at=until))
 
 
 AGAIN = timedelta(minutes=1)
@@ -119,30 +140,72 @@ AGAIN = timedelta(minutes=1)
 
 def ask_stretch(session: Session, segment_id: int, after_id: str, limit: int, now: datetime, voice: Voice) -> tuple[Done, str | None]:
     """Asks the next `limit` contacts after `after_id` about one segment; returns also the last of them, None at the end."""
+    ids, last = stretch(session, after_id, limit)
+    living = locked(session, ids)
+    return ask(session, {segment_id: dict.fromkeys(ids, voice)}, living, now, filled=segment_id), last
+
+
+def score_stretch(session: Session, model_id: int, after_id: str, limit: int, now: datetime, voice: Voice) -> tuple[Done, str | None]:
+    """Scores the next `limit` contacts after `after_id` by one model; returns also the last of them, None at the end."""
+    ids, last = stretch(session, after_id, limit)
+    living = locked(session, ids)
+    return ask(session, {}, living, now, scored={model_id: dict.fromkeys(living, voice)}, why="changed"), last
+
+
+def stretch(session: Session, after_id: str, limit: int) -> tuple[list[str], str | None]:
+    """The ids of the next contacts, and the last of them, None at the end."""
     statement = select(contacts.c.id).where(contacts.c.id > after_id).order_by(contacts.c.id).limit(limit)
     ids = list(on(session).execute(statement).scalars())
-    living = _locked(session, ids)
-    done = ask(session, {segment_id: dict.fromkeys(ids, voice)}, living, now, filled=segment_id)
-    return done, ids[-1] if len(ids) == limit else None
+    return ids, ids[-1] if len(ids) == limit else None
 
 
-def ask(session: Session, asked: Asked, living: Collection[str], now: datetime, filled: int | None = None) -> Done:
+def ask(
+    session: Session,
+    asked: Asked,
+    living: Collection[str],
+    now: datetime,
+    filled: int | None = None,
+    *,
+    scored: Asked | None = None,
+    why: str = "",
+) -> Done:
     """`living`: those of the contacts, locked, who are somebody; the others leave without a word. `filled`: the segment whose fill this is, in
-    which `asked` alone decides what is told; in any other that is being filled, its fill does, whoever comes first."""
-    known = segment_marks.known(session)
-    page = _Page(session, known, {id: dict(contacts) for id, contacts in asked.items()}, living, now, filled)
-    for segment in sorted(known.by_id.values(), key=lambda one: (one.rank, one.id)):
-        if segment.rule is not None and page.asked.get(segment.id):
-            page.ask(segment)
-    if dead := {id for contacts in asked.values() for id in contacts}.difference(living):
-        members.forget(session, dead, now)
-    page.done.contacts = len({id for contacts in asked.values() for id in contacts})
+    which `asked` alone decides what is told; in any other that is being filled, its fill does, whoever comes first. `scored`: who is scored anew by
+    which model; `why` is as in `booking.book`."""
+    known, scored = segment_marks.known(session), scored or {}
+    page = _Page(session, known, _copied(asked), _copied(scored), living, now, filled, why)
+    everything: list[KnownSegment | KnownModel] = [*known.by_id.values(), *known.models.values()]
+    for one in sorted(everything, key=lambda one: (one.rank, isinstance(one, KnownModel), one.id)):
+        if isinstance(one, KnownModel):
+            if page.scored.get(one.id):
+                page.score(one)
+        elif one.rule is not None and page.asked.get(one.id):
+            page.ask(one)
+    everybody = {id for wanted in (asked, scored) for contacts in wanted.values() for id in contacts}
+    if dead := everybody.difference(living):
+        _forget(session, dead, now)
+    page.done.contacts = len(everybody)
     return page.done
 
 
+def _copied(asked: Asked) -> Asked:
+    return {id: dict(contacts) for id, contacts in asked.items()}
+
+
 class _Page:
-    def __init__(self, session: Session, known: Known, asked: Asked, living: Collection[str], now: datetime, filled: int | None) -> None:
-        self.session, self.known, self.asked, self.now, self.filled = session, known, asked, now, filled
+    def __init__(
+        self,
+        session: Session,
+        known: Known,
+        asked: Asked,
+        scored: Asked,
+        living: Collection[str],
+        now: datetime,
+        filled: int | None,
+        why: str,
+    ) -> None:
+        self.session, self.known, self.asked, self.scored = session, known, asked, scored
+        self.now, self.filled, self.why = now, filled, why
         self.living = frozenset(living)
         self.crowd = Crowd(session, sorted(living), now)
         self.done = Done()
@@ -174,11 +237,31 @@ class _Page:
         for id in ids:
             asked = self.asked[segment.id][id]
             voice = Voice(is_closed if is_filling else asked.silent, asked.hops)
-            for other in self.known.by_topic.get(of_segment(segment.key), ()):
-                theirs = self.asked.setdefault(other, {})
-                theirs[id] = voice.and_(theirs.get(id))
+            self._pass_on(id, of_segment(segment.key), voice)
             if not voice.silent:
                 self.done.events.append(tell(self.session, segment, name, id, self.now, voice.hops))
+
+    def _pass_on(self, id: str, topic: str, voice: Voice) -> None:
+        """Who asks for what has just changed asks again; those are still to come in this page."""
+        for wanted, concerned in ((self.asked, self.known.by_topic), (self.scored, self.known.models_by_topic)):
+            for other in concerned.get(topic, ()):
+                theirs = wanted.setdefault(other, {})
+                theirs[id] = voice.and_(theirs.get(id))
+
+    def score(self, model: KnownModel) -> None:
+        """Books what is due; while a model scores everybody, what its job does decides what is told."""
+        voices = {id: voice for id, voice in self.scored[model.id].items() if id in self.living}
+        told = {id: voice.hops for id, voice in voices.items() if model.is_open and not voice.silent}
+        found = booking.book(self.session, model, sorted(voices), self.crowd, self.now, told, self.why)
+        for id, topic in sorted(found.changed):
+            self._pass_on(id, topic, Voice(id not in told, voices[id].hops))
+            if id not in told:  # no event marks it
+                segment_marks.mark(self.session, [id], (topic,), self.now, silent=True)
+        self.done.booked += found.rows
+        self.done.crossed += found.crossed
+        self.done.events += found.events
+        self.done.starts += found.starts
+        self.done.reached += found.reached
 
 
 def _announces(session: Session, segment_id: int) -> bool:
@@ -204,7 +287,7 @@ def _rule(text: bytes) -> Rule:
     return parse_rule(orjson.loads(text))
 
 
-def _locked(session: Session, contact_ids: Collection[str]) -> Mapping[str, None]:
+def locked(session: Session, contact_ids: Collection[str]) -> Mapping[str, None]:
     """Those who are somebody, locked in the order of their ids."""
     statement = select(contacts.c.id, contacts.c.merged_into, contacts.c.erased_at).where(contacts.c.id.in_(list(contact_ids)))
     rows = on(session).execute(lock(session, statement.order_by(contacts.c.id))).all()

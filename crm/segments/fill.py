@@ -46,17 +46,17 @@ def fill_page(session: Session, job: Job, now: datetime) -> Filled:
     if row is None or row.version != job.input["version"] or row.state != FILLING:
         return Filled(None)
     cursor = job.cursor
-    if not cursor.startswith(_FROM):
-        begun = _since_when(session, cursor)
+    if not cursor.startswith(FROM):
+        begun = since_when(session, cursor)
         if begun is not None:
             return Filled(begun)
-        cursor = _FROM
+        cursor = FROM
     voice = Voice(silent=not job.input["announce"])
-    done, last = ask_stretch(session, job.input["segment"], cursor.removeprefix(_FROM), PAGE, now, voice)
+    done, last = ask_stretch(session, job.input["segment"], cursor.removeprefix(FROM), PAGE, now, voice)
     if last is None:
         _finish(session, job)
     counts = {"asked": done.contacts, "entered": done.entered, "left": done.left}
-    return Filled(None if last is None else f"{_FROM}{last}", {name: number for name, number in counts.items() if number}, done.events)
+    return Filled(None if last is None else f"{FROM}{last}", {name: number for name, number in counts.items() if number}, done.events)
 
 
 def empty_page(session: Session, job: Job, now: datetime) -> Filled:
@@ -72,10 +72,10 @@ def empty_page(session: Session, job: Job, now: datetime) -> Filled:
     return Filled(None)
 
 
-_FROM, _WAIT = "from:", "wait:"
+FROM, WAIT = "from:", "wait:"
 
 
-def _since_when(session: Session, cursor: str) -> str | None:
+def since_when(session: Session, cursor: str) -> str | None:
     """The cursor to wait with, None once nothing is to be waited for.
 
     On PostgreSQL a transaction that began before the segment was there may still write, and knows nothing of it; the fill begins when those are
@@ -84,9 +84,9 @@ def _since_when(session: Session, cursor: str) -> str | None:
     if session.get_bind().dialect.name == "sqlite":
         return None
     real: datetime = on(session).execute(select(func.clock_timestamp())).scalar_one()
-    since = datetime.fromisoformat(cursor.removeprefix(_WAIT)) if cursor.startswith(_WAIT) else real
+    since = datetime.fromisoformat(cursor.removeprefix(WAIT)) if cursor.startswith(WAIT) else real
     if real - since < PATIENCE and on(session).execute(_OLDER, {"since": since}).scalar_one():
-        return f"{_WAIT}{since.isoformat()}"
+        return f"{WAIT}{since.isoformat()}"
     return None
 
 

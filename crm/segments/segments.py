@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlmodel import col
 from crm.jobs import add_job
 from crm.rules.askable import askable
 from crm.segments import members
+from crm.segments.circles import circle
 from crm.segments.evaluation import FILLING, tell
 from journeys.contact_rules import checked
 from journeys.errors import Conflict, Invalid, Issue, NotFound
@@ -260,33 +261,8 @@ _ANY = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 def _circle(session: Session, rule: Rule, key: str) -> Iterator[Issue]:
     """A segment that asks for itself, through however many others."""
-    known = segment_marks.known(session).by_key
-    way = _way(key, [*_asked(topics(rule))], {one.key: [*_asked(one.topics)] for one in known.values()}) if key else None
-    if way is not None:
-        circle = " → ".join([key, *way])
-        yield Issue(
-            code="segment_circle",
-            text="These segments would ask for each other in a circle: {circle}.",
-            values={"circle": circle},
-            field="rule",
-        )
-
-
-def _way(goal: str, asked: Sequence[str], asks: Mapping[str, Sequence[str]]) -> list[str] | None:
-    """The shortest from what is `asked` to the goal."""
-    before: dict[str, str] = dict.fromkeys(asked, "")
-    coming = [*asked]
-    for key in coming:  # it grows
-        if key == goal:
-            way = [key]
-            while before[way[0]]:
-                way.insert(0, before[way[0]])
-            return way
-        for one in asks.get(key, ()):
-            if one not in before:
-                before[one] = key
-                coming.append(one)
-    return None
+    if key:
+        yield from circle(session, of_segment(key), {of_segment(key)}, topics(rule), "rule")
 
 
 def _asked(topics: Iterable[str]) -> Iterator[str]:

@@ -241,7 +241,7 @@ def _start(engine: Engine, session: Session, asked: Asked, now: datetime) -> lis
     except Exception as error:
         if unrouted.is_lost(error):
             raise
-        log.error("run %s: a start of journey %s is tried again: %s", asked.by[-1], asked.journey, where(error))
+        log.error("run %s: a start of journey %s is tried again: %s", _doer(asked), asked.journey, where(error))
         unrouted.owe(session, _delayed(engine, session, asked, now), unrouted.START, unrouted.reason_of(error), now)
         return []
 
@@ -259,17 +259,22 @@ def _begin_asked(engine: Engine, session: Session, asked: Asked, now: datetime, 
     return [answer] if isinstance(answer, Begun) else []
 
 
+def _doer(asked: Asked) -> str:
+    """The run whose step asks; empty where a threshold of a score does."""
+    return asked.by[-1] if asked.by else ""
+
+
 def _delayed(engine: Engine, session: Session, asked: Asked, now: datetime) -> int:
     """Writes down what was asked for, as an event of the contact: it is merged, exported and erased with the others."""
     said = {
         "journey": asked.journey,
-        "run_id": asked.by[-1],
+        "run_id": _doer(asked),
         "data": asked.data,
         "occasion": asked.occasion,
         "caused_at": asked.caused_at.isoformat(),
     }
     heard = is_heard(engine, session, asked.contact_id, DELAYED)
-    source = f"journey:{asked.by[-1]}"
+    source = f"journey:{_doer(asked)}" if asked.by else "system"
     row = event_row("system", DELAYED, {}, received_at=now, source=source, message_id=new_id(), hops=asked.hops, routed=not heard)
     [event_id] = insert_events(
         session, [{**row, "contact_id": asked.contact_id, "properties": said}]

@@ -19,12 +19,15 @@ from crm.imports import undo, uploads
 from crm.jobs import RULE, WANTED
 from crm.people.contacts import contact_filter
 from crm.privacy import erasure_rest, retention
+from crm.scoring import jobs as scoring
+from crm.scoring import models
 from crm.segments import fill, segments
 from engine import perhaps
 from engine.engine import Engine
 from engine.enrolment import manual
 from engine.enrolment.routing import route
 from engine.runs import operations
+from engine.segments.evaluator import told
 from engine.temporal.wakeups import Wakeups
 from engine.versions import migrate
 from journeys.errors import Conflict, NotFound
@@ -147,6 +150,20 @@ def _company_page(engine: Engine, session: Session, job: Job, now: datetime) -> 
     return Page(wakeups, job.cursor, {"moved": done.moved} if done.moved else {}, done.finished)
 
 
+def _score_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    cursor, done = scoring.score_page(session, job, now)
+    counts = {"scored": done.contacts, "booked": done.booked, "crossed": done.crossed}
+    wakeups = told(engine, session, done, now)
+    return Page(
+        wakeups, job.cursor if cursor is None else cursor, {name: number for name, number in counts.items() if number}, cursor is None
+    )
+
+
+def _unscore_page(engine: Engine, session: Session, job: Job, now: datetime) -> Page:
+    cursor, number = scoring.empty_page(session, job, now)
+    return Page(Wakeups(), cursor or job.cursor, {"scored": number} if number else {}, finished=cursor is None)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`page` does the next page in the transaction that moves the job. `prepare`: what is costly and needs no lock, before that transaction."""
@@ -178,4 +195,6 @@ KINDS: Mapping[str, Kind] = {
     segments.EMPTY: Kind(_empty_page),
     companies.EMPTY: Kind(_company_page),
     companies.MOVE: Kind(_company_page),
+    models.SCORE: Kind(_score_page),
+    models.EMPTY: Kind(_unscore_page),
 }

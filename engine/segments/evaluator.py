@@ -1,4 +1,4 @@
-"""Keeps memberships live: a loop in each worker, of which one at a time evaluates what is marked and what has come due.
+"""Keeps memberships and scores live: a loop in each worker, of which one at a time evaluates what is marked and what has come due.
 
 It looks often and finds nothing nearly always, by two small indexes. A page of contacts is one transaction, in which the events of those who enter
 and leave are routed, too; a page done twice changes nothing.
@@ -13,14 +13,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
 
 from crm.segments import evaluation
 from engine.engine import Engine
 from engine.enrolment.routing import route
+from engine.enrolment.routing import settle as settle_starts
+from engine.runs.caused import Asked, Caused, Happened
 from engine.temporal.client import Temporal
 from engine.temporal.wakeups import Wakeups
 from journeys.errors import where
 from storage import leases
+from workspace import notices
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +91,19 @@ def evaluate(engine: Engine, contact_ids: Sequence[str]) -> Wakeups:
 def _ask(engine: Engine, contact_ids: Sequence[str]) -> Wakeups:
     with engine.db.write() as session:
         now = engine.clock.now()
-        done = evaluation.ask_waiting(session, contact_ids, now)
-        return route(engine, session, done.events, now, careful=True)
+        return told(engine, session, evaluation.ask_waiting(session, contact_ids, now), now)
+
+
+def told(engine: Engine, session: Session, done: evaluation.Done, now: datetime) -> Wakeups:
+    """Routes the events of a page, and does what thresholds ask for beyond our own tables: journeys begin, the team hears. What to wake after the
+    commit."""
+    wakeups = route(engine, session, done.events, now, careful=True)
+    asked: list[Happened | Asked] = [Asked(one.journey, one.contact_id, one.data, one.hops, one.occasion, now, ()) for one in done.starts]
+    if asked:
+        wakeups.add(settle_starts(engine, session, Caused(pending=asked), now))
+    for model, threshold, name in done.reached:
+        notices.score_reached(session, model, threshold, name, engine.clock.real_now())
+    return wakeups
 
 
 def settle(engine: Engine) -> Wakeups:

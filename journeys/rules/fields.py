@@ -28,6 +28,7 @@ CONTACT_COLUMNS: Mapping[str, Literal["string", "datetime"]] = {
     "lifecycle_stage": "string",
     "owner": "string",
     "push_devices": "string",
+    "grade": "string",
     "created_at": "datetime",
     "last_seen_at": "datetime",
 }

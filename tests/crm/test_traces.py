@@ -103,6 +103,7 @@ TABLES = {
             "notice",
             "notice_delivery",
             "segment",
+            "score_model",
             "form",
             "form_version",
             "form_day",
@@ -141,10 +142,11 @@ TABLES = {
     **dict.fromkeys(("restore", "restored_run", "restored_message"), "instants, ids and places in journeys"),
     "duplicate": "ids; its rows go",
     **dict.fromkeys(("segment_member", "segment_mark", "segment_flip"), "ids; the rows go"),
-    "segment_day": "counts",
     **dict.fromkeys(("company", "company_name"), "what the workspace and its senders say of companies; no contact stands in it"),
     **dict.fromkeys(("company_member", "company_mark"), "ids and counts; the rows go"),
     **dict.fromkeys(("company_delta", "company_spread"), "counts, names of fields and ids of companies"),
+    **dict.fromkeys(("score_booked", "score_reached", "score_flip"), "ids and points; the rows go"),
+    **dict.fromkeys(("segment_day", "grade_day"), "counts"),
     "coupon": "codes of the workspace; the ids of whoever has one go",
     **dict.fromkeys(("link", "upload_part"), "the test makes rows of its own, some of which have to stay"),
 }
@@ -153,7 +155,7 @@ CODES = "one of our own words: a state, a kind, a reason, a name of a step or of
 COLUMNS = {
     **dict.fromkeys(
         (
-            "contact.id", "contact.merged_into", "contact.owner", "contact.lifecycle_stage", "event.type", "event.name", "event.source",
+            "contact.id", "contact.merged_into", "contact.owner", "contact.lifecycle_stage", "contact.grade", "score_change.why", "score_change.rule", "event.type", "event.name", "event.source",
             "run.occasion", "run.status", "run.node", "run.reason", "run.instruction", "run.trace", "event.trace", "trail.what", "trail.node", "trail.outlet", "refusal.reason", "merge.reason", "subscription.topic", "subscription.why",
             "merge.undone_by", "message.once_key", "message.mailbox_key", "message.node", "message.channel", "message.purpose",
             "message.message_class", "message.topic", "message.cap_class", "message.template", "message.locale", "message.status", "message.reason",

@@ -1,0 +1,1 @@
+"""Scoring: models of rules that give points, what they have given whom, thresholds and grades."""
