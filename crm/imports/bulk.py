@@ -162,7 +162,7 @@ class _Batch:
             contact.updated_at = self.now
             self._tell(contact.id, "Contact Changed", properties, self.manner.source)
         for said in person.consents:
-            self._consent(contact.id, said)
+            self.say(contact.id, said)
         for channel in person.suppress:
             self._suppress(channel, contact, person)
         return refused
@@ -198,7 +198,8 @@ class _Batch:
         self.new_tags += [{"contact_id": contact_id, "tag": tag, "added_at": self.now} for tag in new]
         return new
 
-    def _consent(self, contact_id: str, said: Said) -> None:
+    def say(self, contact_id: str, said: Said, proof: Mapping[str, Any] | None = None) -> None:
+        """One statement; `proof` goes into it beside the import's own."""
         check(said.channel, said.purpose, said.state)
         key = (contact_id, said.channel, said.purpose)
         present = self.states.get(key)
@@ -213,7 +214,7 @@ class _Batch:
         if present is not None and statement in self.said:
             return
         self.said.add(statement)
-        proof = {**self.manner.proof, "dated": dated}
+        proof = {**self.manner.proof, **(proof or {}), "dated": dated}
         self.new_consents.append(
             {
                 "contact_id": contact_id,
@@ -280,3 +281,22 @@ class _Batch:
         withdrawn = {contact_id for (contact_id, _, _), standing in self.states.items() if standing.state == "withdrawn"}
         for contact_id in sorted(withdrawn & self.moved.keys()):
             mailbox.carry(session, self.moved[contact_id])
+
+
+def write_consents(session: Session, said: Sequence[tuple[Contact, Said, str]], now: datetime, manner: WriteMode) -> Written:
+    """Records statements of contacts that the caller holds, in their order, as a row of a contact's file would: (contact, statement, proof).
+
+    Raises:
+        PfadwerkError: a statement that cannot be stored.
+    """
+    with session.no_autoflush:
+        batch = _Batch(session, {contact.id: contact for contact, _, _ in said}, now, manner)
+        changed = 0
+        for contact, one, proof in said:
+            before = batch.said_so_far
+            batch.say(contact.id, one, {"file": clean_text(proof)[:2_000]} if proof else {})
+            changed += batch.said_so_far != before
+        batch.write()
+    if manner.import_id:
+        changes.keep(session, manner.import_id, (), batch.done((), ()), now)
+    return Written(0, batch.withheld, (), changed, frozenset(batch.contacts))

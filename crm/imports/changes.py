@@ -101,6 +101,8 @@ def held(session: Session, names: Collection[Name]) -> set[Name]:
 def new_names(session: Session, contact_ids: Iterable[str], names: Collection[Name], now: datetime) -> dict[str, list[list[str]]]:
     """Contact id -> which of the names, that nobody had before, it got at this instant."""
     found: dict[str, list[list[str]]] = {}
+    if not names:
+        return found
     wanted = select(identities.c.contact_id, identities.c.kind, identities.c.value).where(
         identities.c.contact_id.in_(list(contact_ids)), identities.c.created_at == now
     )

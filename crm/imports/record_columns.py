@@ -2,7 +2,7 @@
 
 A target is a name of a contact (`email`, `user_id`, `anonymous_id`, `external:<system>`, `contact_id`), a target of the subject, or
 `properties.<name>` where the subject has any, with its type behind it (`properties.total:number`). Unlike a contact's row (`crm.imports.columns`),
-a cell that cannot be read and is needed refuses the row.
+a cell of the subject's own that cannot be read refuses the row; only a property may be left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import crm.imports.cells as read_cell
 from crm.imports.cells import CellProblem, slug_of
-from crm.imports.columns import SYNONYMS, TYPES, Cell, RowProblem, split_type
+from crm.imports.columns import SYNONYMS, Cell, RowProblem, split_type
 from crm.imports.csv_cells import plain_of
 from crm.imports.csv_file import LINE_BREAK, MAX_CELL_CHARACTERS
 from crm.imports.reading import Reading, type_of
@@ -147,8 +147,10 @@ class RecordColumns:
         told = dict(problems)
         for column in self._columns:
             target = self._targets.get(column.target)
+            if target is not None and column.header in told:
+                raise RowProblem(told[column.header], column.header)  # half a statement could mean another
             if target is not None and target.required and column.index not in values:
-                raise RowProblem(told.get(column.header, "missing_value"), column.header)
+                raise RowProblem("missing_value", column.header)
         names = sorted({(c.target, values[c.index]) for c in self._names if c.index in values}, key=strength)
         contact_id = next((values[c.index] for c in self._columns if c.target == CONTACT_ID and c.index in values), "")
         if not names and not contact_id:
@@ -172,7 +174,7 @@ class RecordColumns:
         values: dict[int, Any] = {}
         problems: list[tuple[str, str]] = []
         for column in self._columns:
-            said = _plain(cells[column.index])
+            said = plain(cells[column.index])
             if not said:
                 continue
             try:
@@ -205,7 +207,8 @@ def _name(kind: str, said: str, region: str | None) -> str:
     return found
 
 
-def _plain(cell: str) -> str:
+def plain(cell: str) -> str:
+    """What a cell says, without the marks that spreadsheets and our own exports put around it."""
     found = clean_text(cell).replace(LINE_BREAK, "\n").strip()
     return plain_of(found) if found.startswith("'") else found
 
@@ -238,6 +241,3 @@ def _problems(columns: Sequence[_Column], targets: Mapping[str, Target], unknown
         yield Issue(code="missing_target", text="A column for {target} is needed.", values={"target": target})
     if sum(map(_is_free, columns)) > MOST_PROPERTIES:
         yield Issue(code="too_many", text="At most {limit} columns can become properties.", values={"limit": MOST_PROPERTIES})
-
-
-__all__ = ["CONTACT_ID", "PROPERTY", "TYPES", "Record", "RecordColumns", "Target", "guess_record", "moment", "number", "text"]

@@ -22,7 +22,7 @@ from sqlmodel import SQLModel, col
 from crm.companies import members as company_members
 from crm.consent import mailbox
 from crm.consent.consent import STRICTNESS
-from crm.imports import uploads
+from crm.imports import event_rows, uploads
 from crm.imports.changes import ATTRIBUTE, What, changes, look
 from crm.jobs import add_job, newest_job
 from crm.people import duplicates, phones
@@ -71,6 +71,7 @@ OWN: Mapping[str, Any] = {
 }
 """Tables whose rows about a contact go with it; the first two and the events only if they are the import's."""
 _DERIVED = frozenset({"company_mark", "company_member", "duplicate", "segment_flip", "segment_mark", "segment_member"})
+_MANY = 500
 _TELLING = ("Company Joined", "Company Left", "Consent Changed", "Lead Source Changed", "Segment Entered", "Segment Left")
 """Our own events that tell of what an import did, beside those whose source it is."""
 
@@ -223,7 +224,10 @@ class _Undoing:
             return set()
         ours = or_(events.c.source == self.source, (events.c.type == "system") & events.c.name.in_(_TELLING))
         others = select(changes.c.contact_id).where(changes.c.contact_id.in_(ids), changes.c.import_id != self.import_id)
-        found = set(on(self.session).execute(select(events.c.contact_id).where(events.c.contact_id.in_(ids), ~ours)).scalars())
+        imported = events.c.source == event_rows.SOURCE
+        found = set(on(self.session).execute(select(events.c.contact_id).where(events.c.contact_id.in_(ids), ~ours, ~imported)).scalars())
+        theirs = on(self.session).execute(select(events.c.contact_id, events.c.context).where(events.c.contact_id.in_(ids), imported))
+        found |= {id for id, context in theirs if context.get("import") != self.import_id}
         found |= set(on(self.session).execute(others).scalars())
         said = on(self.session).execute(select(consents.c.contact_id, consents.c.proof).where(consents.c.contact_id.in_(ids)))
         found |= {id for id, proof in said if (proof or {}).get("import") != self.import_id}
@@ -348,10 +352,13 @@ class _Undoing:
 
     def _events(self, contact: Contact) -> int:
         """Those of the file go; what tells of changes stays."""
-        theirs = (events.c.contact_id == contact.id, events.c.source == self.source, events.c.type != "system")
-        ids = select(events.c.id).where(*theirs)
-        on(self.session).execute(delete(table(Unrouted)).where(table(Unrouted).c.event_id.in_(ids)))
-        return len(on(self.session).execute(delete(events).where(*theirs).returning(events.c.id)).all())
+        theirs = select(events.c.id, events.c.context).where(events.c.contact_id == contact.id, events.c.source == event_rows.SOURCE)
+        ids = [id for id, context in on(self.session).execute(theirs) if context.get("import") == self.import_id]
+        for at in range(0, len(ids), _MANY):
+            some = ids[at : at + _MANY]
+            on(self.session).execute(delete(table(Unrouted)).where(table(Unrouted).c.event_id.in_(some)))
+            on(self.session).execute(delete(events).where(events.c.id.in_(some)))
+        return len(ids)
 
 
 def _columns_of_others() -> list[Any]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crm.imports.subjects.consents import Consents
 from crm.imports.subjects.contacts import Contacts
+from crm.imports.subjects.events import Events
+from crm.imports.subjects.orders import Orders
 from crm.imports.subjects.segment_members import SegmentMembers
 from crm.imports.subjects.subject import Subject
+from crm.imports.subjects.suppressions import Suppressions
 from journeys.errors import Invalid
 
-SUBJECTS: Mapping[str, Subject] = {one.key: one for one in (Contacts(), SegmentMembers())}
+SUBJECTS: Mapping[str, Subject] = {one.key: one for one in (Contacts(), Consents(), Suppressions(), Events(), Orders(), SegmentMembers())}
 """In the order of pages."""
 
 
