@@ -41,6 +41,7 @@ def show_embedded_form(key: str, request: Request, server: TheServer) -> Respons
         {
             "language": language,
             "ticket": _ticket(server, opened),
+            "wait_seconds": opened.definition.min_seconds,
             "form": form.as_json(),
             "popup": popup.model_dump(mode="json") if popup is not None else None,
             "words": {
@@ -64,13 +65,13 @@ def send_embedded_form(key: str, request: Request, server: TheServer, given: Ans
         return _answer(request, {"state": "nothing"}, 404, allowed=False)
     language = language_for(request, server, opened, last(given, "language"))
     _ = translator(language)
-    if opened.is_spam(given, server.engine.clock.real_now()):
+    filled = filled_in(server, opened, given)
+    if opened.is_spam(given, filled, server.engine.clock.real_now()):
         note_spam(server, opened.form)
         return _done(request, opened, language, given)
     if opened.ticket is None:
         stale = {"state": "stale", "ticket": _ticket(server, opened), "wait_seconds": opened.definition.min_seconds, "message": _(STALE)}
         return _answer(request, stale, 409)
-    filled = filled_in(server, opened, given)
     if filled.wrong:
         wrong = {name: _(text) for name, text in filled.wrong.items()}
         message = next(iter(wrong.values())) if len(wrong) == 1 else _("Please check what is marked below.")

@@ -51,10 +51,10 @@ class Opened:
     def id(self) -> int:
         return forms.id_of(self.form)
 
-    def is_spam(self, given: Mapping[str, Sequence[str]], now: datetime) -> bool:
-        """Whether only a program does so: it filled in what nobody sees, or was quicker than people are."""
+    def is_spam(self, given: Mapping[str, Sequence[str]], filled: Filled, now: datetime) -> bool:
+        """Whether only a program does so: it filled in what nobody sees, or filled in everything quicker than people do."""
         quick = self.ticket is not None and now - self.ticket.shown_at < timedelta(seconds=self.definition.min_seconds)
-        return any(given.get(TRAP, ())) or quick
+        return any(given.get(TRAP, ())) or (quick and not filled.wrong)
 
 
 def open_form(server: Server, key: str, ticket: str = "") -> Opened | None:
@@ -91,10 +91,10 @@ def send_form(key: str, request: Request, server: TheServer, given: Answers) -> 
     if opened is None:
         return nothing(server, request)
     language = language_for(request, server, opened, last(given, "language"))
-    if opened.is_spam(given, server.engine.clock.real_now()):
+    filled = filled_in(server, opened, given)
+    if opened.is_spam(given, filled, server.engine.clock.real_now()):
         note_spam(server, opened.form)
         return _done(server, opened, language, given)
-    filled = filled_in(server, opened, given)
     stale = opened.ticket is None and not (opened.definition.plain and not last(given, "ticket"))
     if filled.wrong or stale:
         return _form_page(server, request, opened, language, given, filled, stale=stale and not filled.wrong)

@@ -65,10 +65,15 @@ class Embedded {
     const answer = await fetch(`${this.address}?language=${encodeURIComponent(this.language)}`, { credentials: "omit" });
     if (!answer.ok) return;
     this.shown = await answer.json();
+    this.from(this.shown.wait_seconds);
     this.host.lang = this.shown.language;
     const { popup } = this.shown;
     if (!popup) return this.root.append(this.form());
     if (this.may(popup)) this.wait(popup);
+  }
+
+  from(seconds) {
+    this.ready = new Promise((done) => setTimeout(done, seconds * 1_000 + 500)); // who is quicker is taken for a program
   }
 
   // When a pop-up opens
@@ -202,6 +207,7 @@ class Embedded {
   }
 
   async post(again = true) {
+    await this.ready;
     const said = new URLSearchParams(new FormData(this.element));
     const given = new URLSearchParams(location.search);
     for (const name of UTM) if (given.get(name)) said.set(name, given.get(name));
@@ -212,7 +218,7 @@ class Embedded {
     const told = await answer.json();
     if (told.state === "stale" && again) {
       this.shown.ticket = told.ticket;
-      await new Promise((done) => setTimeout(done, told.wait_seconds * 1_000));
+      this.from(told.wait_seconds);
       return this.post(false);
     }
     return told;
