@@ -20,7 +20,7 @@ from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.catalogue import field_titles
 from crm.forms import forms, submissions
-from crm.forms.definition import Definition, is_asked
+from crm.forms.definition import USUAL, Definition, is_asked
 from journeys.catalogue import FIELD_TITLES
 from journeys.errors import NotFound
 from models import Form, FormDay, FormSubmission
@@ -98,7 +98,7 @@ def view(context: PageContext, data: Data | None, acts: Acts) -> Element:
         html.p(
             {"className": "quiet"},
             t(
-                "Filled in {count} times; {spam} more were sent by programs and not kept.",
+                "Filled in: {count}. Sent by programs and not kept: {spam}.",
                 count=t.number(data.submitted),
                 spam=t.number(data.spam),
             ),
@@ -166,7 +166,7 @@ def _duplicating(key: str) -> Do:
 
 def load_editor(context: PageContext, session: Session, form: Form) -> lookups.Lookups:
     found, titles = lookups.load(session, context.t), field_titles(session)
-    names = [spec.name for spec in found.catalogue.fields.values() if is_asked(spec)]
+    names = [spec.name for spec in {**USUAL, **found.catalogue.fields}.values() if is_asked(spec)]
     labels = [(name, titles.get(name) or _titled(context.t(FIELD_TITLES.get(name) or name.replace("_", " ")))) for name in names]
     return replace(found, choices={**found.choices, "form_field": sorted(labels, key=lambda one: (one[0] not in FIRST, one[1].casefold()))})
 

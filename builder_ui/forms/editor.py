@@ -15,7 +15,7 @@ from builder_ui.kit.context import Acts
 from builder_ui.kit.labels import CHANNELS
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, use_ref
-from crm.forms.definition import WITH_CHOICES, inputs_of
+from crm.forms.definition import WITH_CHOICES, inputs_of, spec_of
 from journeys.channels import SENDABLE
 from journeys.errors import Issue
 
@@ -150,7 +150,7 @@ def field_card(writing: Writing, form: Form, place: int, one: Mapping[str, Any])
 def contact_card(writing: Writing, form: Form, path: Path, one: Mapping[str, Any]) -> Element:
     t, name = form.t, str(one.get("name") or "")
     choices = writing.lookups.choices["form_field"]
-    spec = writing.lookups.catalogue.field(name)
+    spec = spec_of(writing.lookups.catalogue, name)
     inputs = [(kind, INPUTS[kind]) for kind in (inputs_of(spec) if spec is not None else ("text",))]
     title = dict(choices).get(name, name)
     which = widgets.select(form, (*path, "name"), choices, name, own=True)

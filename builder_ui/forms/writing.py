@@ -12,7 +12,7 @@ from builder_ui.kit import forms as page_forms
 from builder_ui.kit.context import PageContext
 from builder_ui.kit.observable import Publisher
 from crm.forms import forms
-from crm.forms.definition import inputs_of
+from crm.forms.definition import inputs_of, spec_of
 from journeys.errors import Invalid, Issue
 from journeys.keys import free
 
@@ -43,7 +43,7 @@ class Writing(Publisher):
     def _fit(self, path: Path) -> None:
         """Another contact field is filled in the way that fits it."""
         field = at(self.draft, path[:3])
-        spec = self.lookups.catalogue.field(str(field.get("name"))) if field.get("kind") == "contact" else None
+        spec = spec_of(self.lookups.catalogue, str(field.get("name"))) if field.get("kind") == "contact" else None
         if spec is not None and field.get("input") not in inputs_of(spec):
             self.draft = replaced(self.draft, (*path[:3], "input"), inputs_of(spec)[0])
 
@@ -66,7 +66,7 @@ class Writing(Publisher):
         """The first contact field that is not asked yet."""
         taken = {one.get("name") for one in self.listed(FIELDS)}
         name = next((key for key, _ in self.lookups.choices["form_field"] if key not in taken), "first_name")
-        spec = self.lookups.catalogue.field(name)
+        spec = spec_of(self.lookups.catalogue, name)
         self.add(FIELDS, {"kind": "contact", "name": name, "input": inputs_of(spec)[0] if spec is not None else "text"})
 
     def add_question(self) -> None:

@@ -129,6 +129,7 @@ class Embedded {
     });
     this.root.append(this.dialog);
     this.dialog.showModal();
+    this.element.elements[0]?.focus();
   }
 
   // The form
