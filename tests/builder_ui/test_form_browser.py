@@ -9,13 +9,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from sqlmodel import select
 
 from activities.templates import library
@@ -25,8 +26,8 @@ from crm.people import identity
 from crm.segments import segments
 from engine.versions import publish
 from models import Consent, Event, FormSubmission, OutboxItem
+from models.migrate import upgrade
 from tests.builder_ui.browsing import complaints
-from tests.chromium import chromium
 from tests.forkserver import ForkServer
 from tests.kill.installation import Installation
 from worker import build_engine
@@ -65,8 +66,6 @@ def installation(forks: ForkServer, tmp_path: Path, sqlite_url: str) -> Iterator
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    from models.migrate import upgrade
-
     url = f"sqlite:///{tmp_path / 'pfadwerk.db'}"
     upgrade(url)
     return url
@@ -139,10 +138,10 @@ def await_true(installation: Installation, what: str, holds: Callable[[], bool])
         time.sleep(0.2)
 
 
-def test_a_form_on_a_foreign_page_leads_to_a_message_of_a_journey(installation: Installation, shop: str) -> None:
+def test_a_form_on_a_foreign_page_leads_to_a_message_of_a_journey(installation: Installation, shop: str, chrome: Browser) -> None:
     set_up(installation, shop.removeprefix("http://"))
-    with chromium() as browser:
-        page = browser.new_page()
+    with closing(chrome.new_context()) as context:
+        page = context.new_page()
         heard = complaints(page)
         page.goto(f"{shop}/spring?utm_source=ads&utm_campaign=spring")
         expect(page.get_by_role("heading", name="News")).to_be_visible()
