@@ -42,12 +42,12 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One of the views, for those who may do `act`."""
+    """One of the views, for those of whom `may_open` says so."""
 
     title: str
     load: Callable[[PageContext, Session, Form], Any]
     view: Callable[[PageContext, Data, Acts], Element]
-    act: str = "form.read"
+    may_open: Callable[[PageContext], bool] = lambda context: context.may("form.read")
 
 
 def load(context: PageContext) -> Data | None:
@@ -70,7 +70,7 @@ def found(session: Session, key: str) -> Form | None:
 def tab(context: PageContext) -> Tab:
     """The one that the address asks for, if the role may see it; else the first."""
     one = TABS.get(context.query.get("view", ""), TABS[""])
-    return one if context.may(one.act) else TABS[""]
+    return one if one.may_open(context) else TABS[""]
 
 
 def stamp(context: PageContext) -> object:
@@ -86,7 +86,7 @@ def view(context: PageContext, data: Data | None, acts: Acts) -> Element:
         back = html.a({"className": "button", "href": "/ui/forms"}, t("All forms"))
         return components.empty("clipboard-check", t("There is no form at this address."), back)
     form = data.form
-    tabs = [(name, t(one.title), None) for name, one in TABS.items() if context.may(one.act)]
+    tabs = [(name, t(one.title), None) for name, one in TABS.items() if one.may_open(context)]
     bare = replace(context, query={name: value for name, value in context.query.items() if name == "view"})
     return html._(
         components.head(
@@ -282,7 +282,7 @@ def name(context: PageContext) -> str:
 
 TABS: Mapping[str, Tab] = {
     "": Tab("Form", load_editor, edit_view),
-    "submissions": Tab("Submissions", load_submissions, submissions_view, "form.read_submissions"),
+    "submissions": Tab("Submissions", load_submissions, submissions_view, lambda context: context.may("form.read_submissions")),
     "days": Tab("By day", load_days, days_view),
     "embed": Tab("Put into a website", nothing, embed_view),
 }
