@@ -35,7 +35,7 @@ from api.http.shared_transactions import SharedTransactions
 from api.in_app import endpoints as in_app
 from api.in_app.streams import Streams
 from api.metrics import Metrics
-from api.public import form_router, picture_router, public_router, signup_router
+from api.public import embedded_form_router, form_router, picture_router, public_router, signup_router
 from api.server import Server
 from api.tracking import endpoints
 from api.tracking.write_keys import KeyRing
@@ -125,6 +125,7 @@ def create_app(
         health.router,
         signup_router,
         form_router,
+        embedded_form_router,
         _pages(app, settings, engine, accounts, messaging, turns),
     ):
         app.router.routes += router.routes

@@ -25,6 +25,7 @@ from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RU
 from builder_ui.kit.permissions import does, may
 from builder_ui.outbox import list as outbox
 from builder_ui.sales import tasks as tasks_page
+from crm.forms import forms, submissions
 from crm.imports.csv_cells import START, line_of
 from crm.people import contacts
 from crm.privacy.export import export as export_contact
@@ -133,6 +134,24 @@ def _tasks(session: Session, context: PageContext, mark: str | None) -> Rows:
     return rows, page.next_after
 
 
+def _submissions(session: Session, context: PageContext, mark: str | None) -> Rows:
+    form, t = forms.get(session, context.query.get("form", "")), context.t
+    found = submissions.page(session, form, mark, PAGE, context.query.get("q", ""))
+    rows: list[Sequence[Any]] = [
+        (
+            one.id, one.submitted_at, one.contact_id, one.address, t.language_of(one.language), one.page, ", ".join(one.boxes),
+            _flatly(one.values), _flatly(one.source),
+        )
+        for one in found
+    ]  # fmt: skip
+    return rows, found[-1].id if len(found) == PAGE else None
+
+
+def _flatly(values: Mapping[str, Any]) -> str:
+    """Names and values in one cell."""
+    return "; ".join(f"{name}={value}" for name, value in values.items())[:10_000]
+
+
 def _outbox(session: Session, context: PageContext, mark: str | None) -> Rows:
     found = list(session.execute(outbox.items_of(context.member, context.query, mark, PAGE)))
     t = context.t
@@ -165,6 +184,10 @@ LISTS: Mapping[str, List] = {
             "Task id", "Title", "Description", "Contact", "Contact id", "Owner", "Priority", "State", "Due", "Created", "Finished", "Outcome", "Note",
         ),
         _tasks,
+    ),
+    "submissions": List(
+        ("Submission id", "Time", "Contact id", "E-mail", "Language", "Page", "Boxes", "Answers", "Campaign"),
+        _submissions,
     ),
     "outbox": List(("Number", "To", "Subject", "Channel", "Time", "Opened", "Clicked", "Test"), _outbox),
 }  # fmt: skip

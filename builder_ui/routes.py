@@ -14,6 +14,9 @@ from builder_ui.builder import page
 from builder_ui.contacts import detail as contact
 from builder_ui.contacts import duplicates, edit, import_forms, import_steps, imports
 from builder_ui.contacts import list as contacts
+from builder_ui.forms import detail as form
+from builder_ui.forms import list as forms
+from builder_ui.forms import new as new_form
 from builder_ui.journeys import compare, drilldown, gallery, migrate, run
 from builder_ui.journeys import detail as journey
 from builder_ui.journeys import list as journeys
@@ -71,6 +74,9 @@ PAGES = (
     segments.PAGE,
     new_segment.PAGE,
     segment.PAGE,
+    forms.PAGE,
+    new_form.PAGE,
+    form.PAGE,
     tasks.PAGE,
     search.PAGE,
     gallery.PAGE,

@@ -9,7 +9,7 @@ import pytest
 from tests.test_circles import modules
 
 REAL = {
-    "api.admin.accounts", "api.admin.notices", "api.admin.sending_domains", "api.admin.sending_plans", "api.admin.team", "api.auth.access", "api.auth.login", "api.http.errors",
+    "api.public.embedded_forms", "api.admin.accounts", "api.admin.notices", "api.admin.sending_domains", "api.admin.sending_plans", "api.admin.team", "api.auth.access", "api.auth.login", "api.http.errors",
     "api.callbacks.endpoints", "builder_ui.builder.others", "builder_ui.settings.account", "builder_ui.settings.keys", "builder_ui.settings.notices",
     "builder_ui.settings.provider_account", "builder_ui.settings.provider_accounts", "builder_ui.settings.second_factor", "builder_ui.settings.sending_domains",
     "builder_ui.settings.sending_plan", "builder_ui.settings.sending_rates", "builder_ui.settings.sharing", "builder_ui.settings.stopped_accounts", "builder_ui.settings.user", "commands.start", "engine.presence", "engine.takeover",

@@ -24,6 +24,8 @@ log = logging.getLogger("pfadwerk.api")
 Measure = Callable[[str, str, int, float], None]
 """(method, route pattern, status, seconds)"""
 
+OF_SITES = ("/v1/forms/",)
+"""What says itself which sites may read it; everything else under `/v1/` is for whoever has a key."""
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 """Asked every few seconds by machines; no traces."""
@@ -90,7 +92,7 @@ class HeadersMiddleware:
             headers.setdefault("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
             headers.setdefault("cache-control", "no-store")
         headers.setdefault("x-frame-options", "SAMEORIGIN")
-        if scope["path"].startswith("/v1/"):
+        if scope["path"].startswith("/v1/") and not scope["path"].startswith(OF_SITES):
             headers["access-control-allow-origin"] = "*"
             headers["access-control-expose-headers"] = "retry-after, x-request-id, x-dropped-events"
             if scope["method"] == "OPTIONS":

@@ -9,7 +9,12 @@ from fastapi.responses import Response
 
 from builder_ui.app.host import STATICS, TYPES
 
-SCRIPTS: Mapping[str, str] = {"inbox": "embed-inbox.js", "push": "embed-push.js", "push-worker": "embed-push-worker.js"}
+SCRIPTS: Mapping[str, str] = {
+    "inbox": "embed-inbox.js",
+    "form": "embed-form.js",
+    "push": "embed-push.js",
+    "push-worker": "embed-push-worker.js",
+}
 """Name in the address `/v1/embed/NAME.js` -> built file."""
 KEPT = "public, max-age=600, stale-while-revalidate=86400"
 

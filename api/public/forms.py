@@ -51,10 +51,10 @@ class Opened:
     def id(self) -> int:
         return forms.id_of(self.form)
 
-    def is_spam(self, given: Mapping[str, Sequence[str]], now: datetime) -> bool:
-        """Whether only a program does so: it filled in what nobody sees, or was quicker than people are."""
+    def is_spam(self, given: Mapping[str, Sequence[str]], filled: Filled, now: datetime) -> bool:
+        """Whether only a program does so: it filled in what nobody sees, or filled in everything quicker than people do."""
         quick = self.ticket is not None and now - self.ticket.shown_at < timedelta(seconds=self.definition.min_seconds)
-        return any(given.get(TRAP, ())) or quick
+        return any(given.get(TRAP, ())) or (quick and not filled.wrong)
 
 
 def open_form(server: Server, key: str, ticket: str = "") -> Opened | None:
@@ -80,22 +80,22 @@ def show_form(key: str, request: Request, server: TheServer) -> Response:
     opened = open_form(server, key)
     if opened is None:
         return nothing(server, request)
-    return _form_page(server, request, opened, _language(request, server, opened, request.query_params.get("language", "")))
+    return _form_page(server, request, opened, language_for(request, server, opened, request.query_params.get("language", "")))
 
 
 @router.post("/subscribe/{key}")
 @router.post("/f/{key}")
 def send_form(key: str, request: Request, server: TheServer, given: Answers) -> Response:
     """Takes what was filled in; the answer is the same whoever has the address."""
-    opened = open_form(server, key, _last(given, "ticket"))
+    opened = open_form(server, key, last(given, "ticket"))
     if opened is None:
         return nothing(server, request)
-    language = _language(request, server, opened, _last(given, "language"))
-    if opened.is_spam(given, server.engine.clock.real_now()):
+    language = language_for(request, server, opened, last(given, "language"))
+    filled = filled_in(server, opened, given)
+    if opened.is_spam(given, filled, server.engine.clock.real_now()):
         note_spam(server, opened.form)
         return _done(server, opened, language, given)
-    filled = filled_in(server, opened, given)
-    stale = opened.ticket is None and not (opened.definition.plain and not _last(given, "ticket"))
+    stale = opened.ticket is None and not (opened.definition.plain and not last(given, "ticket"))
     if filled.wrong or stale:
         return _form_page(server, request, opened, language, given, filled, stale=stale and not filled.wrong)
     try:
@@ -131,7 +131,7 @@ def take(
         nonce=opened.ticket.nonce if opened.ticket is not None else new_id(),
         language=language,
         page=at,
-        origin={name: _last(given, name) for name in ORIGIN if _last(given, name)},
+        origin={name: last(given, name) for name in ORIGIN if last(given, name)},
         ip=network,
         anonymous_id=anonymous_id,
     )
@@ -153,12 +153,13 @@ def page_of(request: Request) -> str:
     return next((one for one in said if one not in ("", "null")), str(request.url))
 
 
-def _last(given: Mapping[str, Sequence[str]], name: str) -> str:
+def last(given: Mapping[str, Sequence[str]], name: str) -> str:
+    """What came under a name; empty if nothing did."""
     values = given.get(name, ())
     return values[-1] if values else ""
 
 
-def _language(request: Request, server: Server, opened: Opened, wanted: str) -> str:
+def language_for(request: Request, server: Server, opened: Opened, wanted: str) -> str:
     """That of the form, else the one that is asked for, else the browser's."""
     return next((one for one in (wanted, opened.definition.language) if one in SUPPORTED), "") or language_of(
         request, None, server.settings.language
@@ -189,7 +190,7 @@ def _form_page(
         ticket=ticket,
         trap=TRAP,
         stale=STALE if stale else "",
-        origin={name: _last(asked, name)[:500] for name in ORIGIN if _last(asked, name)},
+        origin={name: last(asked, name)[:500] for name in ORIGIN if last(asked, name)},
         **_frames(opened.definition),
     )
 

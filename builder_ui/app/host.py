@@ -53,6 +53,7 @@ MENU = (
     ("journeys", "/ui/journeys", "Journeys", "route"),
     ("contacts", "/ui/contacts", "Contacts", "people"),
     ("segments", "/ui/segments", "Segments", "segments"),
+    ("forms", "/ui/forms", "Forms", "clipboard-check"),
     ("templates", "/ui/templates", "Templates", "layout"),
     ("messages", "/ui/messages", "Messages", "message-square"),
     ("outbox", "/ui/outbox", "Outbox", "mail"),

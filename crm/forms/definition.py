@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from journeys.catalogue import Catalogue, FieldSpec
+from journeys.catalogue import USUAL_TITLES, Catalogue, FieldSpec, Type
 from journeys.channels import DEFAULT, SENDABLE
 from journeys.errors import Invalid, Issue
 from workspace.settings import CONSENT_NAME
@@ -288,13 +288,25 @@ def _field_problems(one: FormField, place: int, catalogue: Catalogue) -> Iterato
         if not one.label:
             yield Issue(code="form", text="Write the question, in at least one language.", field=f"fields.{place}.label")
         return
-    spec = catalogue.field(one.name)
+    spec = spec_of(catalogue, one.name)
     if spec is None or not is_asked(spec):
         text = "“{name}” is no field that a form can ask for."
         yield Issue(code="form", text=text, values={"name": one.name}, field=f"fields.{place}.name")
     elif one.input not in inputs_of(spec):
         text = "The field “{name}” cannot be filled in like this."
         yield Issue(code="form", text=text, values={"name": one.name}, field=f"fields.{place}.input")
+
+
+_TYPES: Mapping[str, Type] = {"birthday": "date", "employees": "number"}
+USUAL: Mapping[str, FieldSpec] = {
+    name: FieldSpec(name, _TYPES.get(name, "string"), title) for name, title in USUAL_TITLES.items() if not name.startswith("marketing_")
+}
+"""Fields that many contacts have: a form may ask for them before the workspace knows them, and makes them known."""
+
+
+def spec_of(catalogue: Catalogue, name: str) -> FieldSpec | None:
+    """What is known about a contact field."""
+    return catalogue.field(name) or USUAL.get(name)
 
 
 def is_asked(spec: FieldSpec) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,8 +13,8 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from crm.catalogue import learn, load_catalogue
-from crm.forms.definition import Definition, problems, read_definition
+from crm.catalogue import declare_missing, learn, load_catalogue
+from crm.forms.definition import USUAL, Definition, problems, read_definition
 from journeys.errors import Conflict, Invalid, Issue, NotFound
 from journeys.keys import copy_of, key_of
 from journeys.spelling import one_line
@@ -115,7 +116,7 @@ def change(
         row.definition, row.version = checked, row.version + 1
         _keep(session, row, by, now)
         if row.state == "live":
-            learn(session, {}, {SUBMITTED: {"answers": _samples(read_definition(checked))}}, now)
+            _make_known(session, read_definition(checked), now)
     row.updated_at = now
     session.add(row)
     told = {"name": before} if before != row.name else {}
@@ -143,7 +144,7 @@ def move(session: Session, key: str, to: State, by: str, now: datetime) -> Form:
         return row
     if to == "live":
         _refuse([*_lacking(session, row)])
-        learn(session, {}, {SUBMITTED: {"answers": _samples(read_definition(row.definition))}}, now)
+        _make_known(session, read_definition(row.definition), now)
     row.before = row.state if to == "archived" else ""
     row.state, row.updated_at = to, now
     _keep(session, row, by, now)
@@ -158,6 +159,14 @@ def restore(session: Session, key: str, by: str, now: datetime) -> Form:
     Raises: as `move`."""
     row = get(session, key)
     return move(session, key, "live" if row.before == "live" else "draft", by, now) if row.state == "archived" else row
+
+
+def _make_known(session: Session, definition: Definition, now: datetime) -> None:
+    """What it asks can be asked of contacts and events from now on, and stands where conditions are made."""
+    names = [one.name for one in definition.fields if one.kind == "contact"]
+    usual = [replace(USUAL[name], title="") for name in names if name in USUAL]  # it is called as everywhere, in every language
+    declare_missing(session, usual, (), now)
+    learn(session, {}, {SUBMITTED: {"answers": _samples(definition)}}, now)
 
 
 def _samples(definition: Definition) -> dict[str, Any]:

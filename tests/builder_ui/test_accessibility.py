@@ -15,9 +15,14 @@ from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
 from activities.pictures import library as picture_library
+from builder_ui.forms.ready import READY
 from builder_ui.routes import PAGES
 from builder_ui.tour import STEPS
 from crm.coupons import pools as coupon_store
+from crm.forms import forms, submissions
+from crm.forms.definition import read_definition
+from crm.forms.reading import read
+from crm.forms.submissions import Sent
 from crm.imports import uploads
 from crm.jobs import WANTED, add_job
 from crm.people.contacts import ContactFilter
@@ -161,11 +166,38 @@ def segment(town: Any, view: str = "") -> str:
     return f"/ui/segments/leads{view.format(contact=town.people['Anna'])}"
 
 
+def form(town: Any, view: str = "") -> str:
+    """A live form that three people and a program filled in, one of whom is known already, and a draft."""
+    now, db = town.engine.clock.now(), town.db
+    with db.write() as session:
+        if "contact" not in forms.keys(session):
+            made = forms.create(
+                session,
+                "Contact us",
+                {**READY["contact"].definition, "hosts": ["www.example.org"], "plain": True},
+                "test",
+                now,
+                key="contact",
+            )
+            forms.create(session, "Call me back", READY["call"].definition, "test", now, key="call")
+            forms.move(session, "contact", "live", "test", now)
+            asked = read_definition(made.definition)
+            for number, address in enumerate(("a@example.org", "b@example.org", "anna@mail.example.org")):
+                values = {"email": [address], "first_name": ["Ada"], "last_name": ["Hess"], "message": ["Hello there"], "news": ["yes"]}
+                sent = Sent(made, asked, 1, read(asked, values, ()), f"n{number}", "en", "https://www.example.org/contact")
+                submissions.submit(session, sent, now)
+            submissions.spam(session, made, now)
+    return f"/ui/forms/contact{view}"
+
+
 def segment_list(town: Any) -> str:
     return segment(town).rpartition("/")[0]
 
 
 EXAMPLES: dict[str, Callable[[Any], str]] = {
+    "/ui/forms": lambda town: form(town).rpartition("/")[0],
+    "/ui/forms/{key}": form,
+    "/ui/new-form": lambda town: "/ui/new-form",
     "/ui/segments": segment_list,
     "/ui/segments/{key}": segment,
     "/ui/new-segment": lambda town: "/ui/new-segment?from=at_risk",
@@ -206,6 +238,9 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/settings/workspace/sender": lambda town: "/ui/settings/workspace/sender",
     "/ui/settings/workspace/appearance": lambda town: "/ui/settings/workspace/appearance",
     "/ui/nowhere": lambda town: "/ui/nowhere",
+    "/ui/forms/{key}-submissions": lambda town: form(town, "?view=submissions"),
+    "/ui/forms/{key}-days": lambda town: form(town, "?view=days"),
+    "/ui/forms/{key}-embed": lambda town: form(town, "?view=embed"),
     "/ui/segments/{key}-why": lambda town: segment(town, "?view=why&contact={contact}"),
     "/ui/segments/{key}-overlap": lambda town: segment(town, "?view=overlap&with=jury"),
     "/ui/segments/{key}-rule": lambda town: segment(town, "?view=rule"),

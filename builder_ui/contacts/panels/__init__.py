@@ -1,6 +1,6 @@
 """The sides of a contact. A new one is a file here and its name in `PANELS`, whose order is that of the tabs and of the boxes beside them."""
 
-from builder_ui.contacts.panels import change, consents, devices, fields, journeys, scores, segments, tags, timeline, who
+from builder_ui.contacts.panels import change, consents, devices, fields, forms, journeys, scores, segments, tags, timeline, who
 from builder_ui.contacts.panels.panel import Panel
 
 PANELS: tuple[Panel, ...] = (
@@ -8,6 +8,7 @@ PANELS: tuple[Panel, ...] = (
     who.PANEL,
     journeys.PANEL,
     segments.PANEL,
+    forms.PANEL,
     consents.PANEL,
     scores.PANEL,
     tags.PANEL,
