@@ -183,6 +183,8 @@ class Template(SQLModel, table=True):
     """Key of whom its messages are from unless a step says otherwise; empty: the workspace's usual sender."""
     reply_to: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
     """Key of who gets answers, likewise; empty: whoever the sender says."""
+    link_parameters: dict[str, Any] = json_field()
+    """What is added to its links (`journeys.link_parameters`); empty: what the workspace says."""
     folder: str = Field(default="", max_length=120)
     tags: list[str] = json_field(list)
     variants: dict[str, Any] = json_field()
@@ -206,4 +208,6 @@ class TemplateVersion(SQLModel, table=True):
     """locale -> {"subject", "html", "text", "links", "fields", "parts"}"""
     partials: dict[str, int] = json_field()
     """key of each partial put in -> its version"""
+    link_parameters: dict[str, Any] = json_field()
+    """As `Template.link_parameters`."""
     created_at: datetime

@@ -30,6 +30,7 @@ from sqlmodel import col, select
 from journeys.channels import CHANNELS, DEFAULT, SENDABLE, AnySendable, SendableChannel
 from journeys.channels import TOPIC as OF_TOPICS
 from journeys.errors import Invalid, Issue, NotFound
+from journeys.link_parameters import NAMES, Pattern
 from models import ConsentState, Template, TemplateVersion, WorkspaceSetting
 from storage import company_marks, identifiers
 from storage.freshness import bump, freshness, is_changing
@@ -497,6 +498,30 @@ class Tracking(Setting):
     opens_need_consent: bool = False
 
 
+def _sites(text: str) -> str:
+    found = list(dict.fromkeys(one.strip().lower() for one in text.split(",") if one.strip()))
+    if any(not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", one) for one in found):
+        raise ValueError("Enter hosts such as example.com, separated by commas.")
+    return ", ".join(found)
+
+
+class LinkParameters(Setting):
+    """What is added to the links of messages whose template says nothing of its own: patterns of `journeys.link_parameters`; all empty: nothing."""
+
+    source: Pattern = ""
+    medium: Pattern = ""
+    campaign: Pattern = ""
+    content: Pattern = ""
+    excluded: Annotated[str, AfterValidator(_sites)] = Field("", max_length=1_000)
+    """Hosts of which links, also those below them, stay as they are, separated by commas."""
+
+    def patterns(self) -> dict[str, str]:
+        return self.model_dump(include=set(NAMES))
+
+    def sites(self) -> frozenset[str]:
+        return frozenset(one for one in self.excluded.split(", ") if one)
+
+
 def _colour(text: str) -> str:
     if text and not re.fullmatch("#[0-9a-fA-F]{6}", text):
         raise ValueError("Enter a colour such as #1f5fbf.")
@@ -683,6 +708,7 @@ SETTINGS: dict[str, type[Setting]] = {
     "hold_out": HoldOut,
     "calendar": WorkCalendar,
     "tracking": Tracking,
+    "link_parameters": LinkParameters,
     "purposes": Purposes,
     "topics": Topics,
     "consent_expiry": ConsentExpiry,

@@ -46,6 +46,8 @@ class State:
     own: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    left_alone: frozenset[str] = frozenset()
     links: dict[str, str] = field(default_factory=dict)
 
     def spend(self, turns: int) -> None:

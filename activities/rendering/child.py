@@ -108,7 +108,8 @@ class Work:
 
     def _fill(self, given: Mapping[str, Any]) -> list[Any]:
         mark = given["mark"]
-        marks = Marks((lambda digest: mark + digest) if mark else None, given["pixel_url"], frozenset(given["domains"]))
+        click = (lambda digest: mark + digest) if mark else None
+        marks = Marks(click, given["pixel_url"], frozenset(given["domains"]), given["parameters"], frozenset(given["left_alone"]))
         filled = fill(self._variant, given["values"], given["language"], marks, given["zone"])
         return [filled.subject, filled.html, filled.text, dict(filled.links), dict(filled.parts), list(filled.coupons)]
 

@@ -56,12 +56,15 @@ class Variant:
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
     """`variants`: locale (or `default`) -> `Variant`. `warnings` are told when saving and not stored. `partials`: key -> the version
-    that was put in."""
+    that was put in. `key`, `name`: the template's, and `link_parameters` what it adds to its links; empty where it is no stored one."""
 
     kind: Kind
     variants: Mapping[str, Variant]
     warnings: tuple[Issue, ...] = ()
     partials: Mapping[str, int] = field(default_factory=dict)
+    key: str = ""
+    name: str = ""
+    link_parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What `TemplateVersion.compiled` holds."""
@@ -108,9 +111,13 @@ def compile_template(
     return CompiledTemplate(kind, compiled, tuple(issues), used)
 
 
-def digest(variants: Mapping[str, Any], kind: str, partials: Mapping[str, int] | None = None) -> str:
-    """Names a state of a template, with the versions of the partials in it: SHA-256 of its canonical JSON."""
+def digest(
+    variants: Mapping[str, Any], kind: str, partials: Mapping[str, int] | None = None, link_parameters: Mapping[str, Any] | None = None
+) -> str:
+    """Names a state of a template, with the versions of the partials in it and what is added to its links: SHA-256 of its canonical JSON."""
     state = [kind, variants, dict(partials)] if partials else [kind, variants]
+    if link_parameters:
+        state.append({"link_parameters": dict(link_parameters)})
     return hashlib.sha256(json.dumps(state, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -27,7 +27,7 @@ from markupsafe import Markup, escape
 from activities.rendering.allowed import SCHEMES, has_host, scheme
 from activities.rendering.budget import MAX_TEXT, state
 from activities.rendering.faults import RenderFailed
-from activities.rendering.links import is_ours, link_digest
+from activities.rendering.links import is_ours, link_digest, with_parameters
 from activities.rendering.sandbox import MAX_NUMBER, plain_text
 
 _KEPT = [
@@ -172,7 +172,7 @@ def nl2br(value: Any) -> Markup:
 
 @pass_context
 def link(_context: Context, value: Any) -> Any:
-    """An address to click on, replaced by its signed address where clicks are tracked."""
+    """An address to click on with the campaign parameters of its message, replaced by its signed address where clicks are tracked."""
     escaped = isinstance(value, Markup)
     address = safe_address(html.unescape(str(value)) if escaped else str(value))
     shown = _tracked(address)
@@ -181,6 +181,8 @@ def link(_context: Context, value: Any) -> Any:
 
 def _tracked(address: str) -> str:
     now = state.get()
+    if address not in now.own:
+        address = with_parameters(address, now.parameters, now.left_alone)
     if now.click is None or address in now.own or not is_ours(address, now.hosts, now.domains):
         return address
     digest = link_digest(address)

@@ -7,12 +7,19 @@ may write, a stranger could have us sign a way to a site of theirs (CWE-601). Su
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 _WRITTEN = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?=[/\"'?#&)\s<]|$)", re.IGNORECASE)
 """A host that somebody wrote out whole. `https://shop.example{{ x }}` and `https://shop.example@{{ x }}` are none."""
+_OWN = re.compile(r"(?:^|&)utm_[a-z_]+=", re.IGNORECASE)
+_IN_TEXT = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_AFTER = ".,;:!?)]}'"
+"""Ends a sentence, and belongs to no address there."""
+MOST_CHARACTERS = 2_000
+"""Of an address as it is sent."""
 
 
 @lru_cache(maxsize=4096)
@@ -36,6 +43,35 @@ def is_ours(address: str, hosts: frozenset[str], domains: frozenset[str]) -> boo
         return False
     host = _host(address)
     return host in hosts or any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+def with_parameters(address: str, parameters: Mapping[str, str], left_alone: frozenset[str]) -> str:
+    """A web address with the parameters, before its fragment. It stays as it is if it has campaign parameters of its own, leads to one of the sites in
+    `left_alone` or below it, or would be too long."""
+    if not parameters or not address.startswith(("https://", "http://")) or "\\" in address:
+        return address
+    host = _host(address)
+    if any(host == site or host.endswith(f".{site}") for site in left_alone):
+        return address
+    rest, mark, fragment = address.partition("#")
+    path, _, query = rest.partition("?")
+    if _OWN.search(query):
+        return address
+    link = "" if query == "" or query.endswith("&") else "&"
+    found = f"{path}?{query}{link}{urlencode(parameters, quote_via=quote)}{mark}{fragment}"
+    return found if len(found) <= MOST_CHARACTERS else address
+
+
+def with_parameters_in(text: str, parameters: Mapping[str, str], left_alone: frozenset[str], own: frozenset[str]) -> str:
+    """The same for every web address in a plain text, but for those in `own`."""
+
+    def one(found: re.Match[str]) -> str:
+        address = found.group()
+        trailing = address[len(address.rstrip(_AFTER)) :]
+        address = address.removesuffix(trailing)
+        return (address if address in own else with_parameters(address, parameters, left_alone)) + trailing
+
+    return _IN_TEXT.sub(one, text) if parameters else text
 
 
 @lru_cache(maxsize=4096)

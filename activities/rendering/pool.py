@@ -233,12 +233,14 @@ class RenderPool:
             "mark": mark,
             "pixel_url": marks.pixel_url,
             "domains": sorted(marks.domains),
+            "parameters": dict(marks.parameters),
+            "left_alone": sorted(marks.left_alone),
         }
         subject, html, text, links, parts, coupons = self._done(_Job("fill", given, hash(variant.sources), variant))
         filled = Filled(subject, html, text, links, parts, tuple(coupons))
         if marks.click and links:
             filled = _signed(filled, mark, marks.click)
-        return finished(filled, compiled.kind, language, values, message_class)
+        return finished(filled, compiled.kind, language, values, message_class, marks)
 
     def render_text(self, source: str, values: Mapping[str, Any], *, locale: str = "en", zone: str = "UTC") -> Rendered:
         """As `render.render_text`. Raises: RenderFailed; RenderBusy."""

@@ -25,7 +25,7 @@ from activities.rendering.faults import RenderFailed
 from activities.rendering.imprint import imprinted
 from activities.rendering.kinds import KINDS, needs_unsubscribe
 from activities.rendering.languages import serving
-from activities.rendering.links import hosts_in
+from activities.rendering.links import hosts_in, with_parameters, with_parameters_in
 from activities.rendering.plain import tidy
 from activities.rendering.sandbox import generate
 from journeys.channels import Part
@@ -46,6 +46,9 @@ class Marks:
     click: Callable[[str], str] | None = None
     pixel_url: str = ""
     domains: frozenset[str] = frozenset()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Added to the query of links (`utm_source` …), but for those to sites in `left_alone`."""
+    left_alone: frozenset[str] = frozenset()
 
 
 UNTRACKED = Marks()
@@ -102,7 +105,7 @@ def render(
         RenderFailed: a value is missing or of the wrong kind, a link is unsafe, or the message is too long.
     """
     language, variant = chosen(compiled, locales)
-    return finished(fill(variant, values, language, marks, zone), compiled.kind, language, values, message_class)
+    return finished(fill(variant, values, language, marks, zone), compiled.kind, language, values, message_class, marks)
 
 
 def chosen(compiled: CompiledTemplate, locales: Iterable[str]) -> tuple[str, Variant]:
@@ -133,7 +136,17 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
         RenderFailed: as `render`.
     """
     hosts = frozenset().union(*(hosts_in(source) for source in variant.sources))
-    current = State(language, zone, click=marks.click, own=_own_addresses(values), hosts=hosts, domains=marks.domains)
+    own = _own_addresses(values)
+    current = State(
+        language,
+        zone,
+        click=marks.click,
+        own=own,
+        hosts=hosts,
+        domains=marks.domains,
+        parameters=marks.parameters,
+        left_alone=marks.left_alone,
+    )
     asked: set[str] = set()
     values = _with_codes(values, asked)
     if rules.ANSWERS in values:
@@ -142,6 +155,8 @@ def fill(variant: Variant, values: Mapping[str, Any], language: str, marks: Mark
         subject = one_line(_filled(variant.subject, values, language))
         html = _html(variant, values, language, subject, marks.pixel_url)
         text = tidy(_filled(variant.text, values, language))
+        if not variant.html:  # the links of a mail's text went through the filter
+            text = with_parameters_in(text, marks.parameters, marks.left_alone, own)
         parts = {name: _filled(source, values, language) for name, source in variant.parts.items()}
     return Filled(subject, html, text, current.links, parts, tuple(sorted(asked)))
 
@@ -160,7 +175,7 @@ def _handing_out(codes: Mapping[str, str], asked: set[str]) -> Callable[[str], s
     return coupon
 
 
-def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str) -> Rendered:
+def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any], message_class: str, marks: Marks = UNTRACKED) -> Rendered:
     """The message, with the headers and the imprint that its class asks for, and its parts as long as they may be.
 
     Raises:
@@ -171,7 +186,7 @@ def finished(filled: Filled, kind: str, language: str, values: Mapping[str, Any]
         headers = unsubscribe_headers(values.get("unsubscribe_url"))
         html, text = imprinted(html, text, filled.links, values, language)
     text = text if KINDS[kind].is_html else _shaped(KINDS[kind].part("text"), text)
-    parts = {name: _shaped(KINDS[kind].part(name), source) for name, source in filled.parts.items()}
+    parts = {name: _led_on(KINDS[kind].part(name), source, marks) for name, source in filled.parts.items()}
     if KINDS[kind].is_card:
         parts |= printed_words(values, language, message_class)
     subject = filled.subject or parts.get(KINDS[kind].headline, "") or (one_line(text)[:120] if KINDS[kind].is_card else "")
@@ -192,6 +207,13 @@ def printed_words(values: Mapping[str, Any], language: str, message_class: str) 
         plain = t("No more advertising by post? Scan the code.")
         found |= {"objection": said if contact else plain, "objection_url": str(values.get("unsubscribe_url") or "")}
     return found
+
+
+def _led_on(part: Part | None, text: str, marks: Marks) -> str:
+    """A part as it may be; where a tap on the message leads, with its campaign parameters."""
+    shaped = _shaped(part, text)
+    is_link = part is not None and part.format == "url"
+    return with_parameters(shaped, marks.parameters, marks.left_alone) if is_link and shaped else shaped
 
 
 def _shaped(part: Part | None, text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.orm import Session
 
+from activities.link_parameters import marked
 from activities.providers.provider import Answer, DeliveryCheck, MessageDead, Outgoing, Printer, Provider, RetryLater
 from activities.rendering import INLINE, CompiledTemplate, RenderBusy, Rendered, Renderer, RenderFailed, answered
 from activities.rendering.cards import A6, Card
@@ -287,11 +288,18 @@ class MessageHandler(Carried):
         template = in_form(template, self._may_answer(session, contact, job.as_of))
         tracked = level(session, contact.id, self.messaging.tracking_level)
         marks = self.messaging.tracking.marks(message_id_of(job.once_key), tracked, own_domains(session, self.messaging.mail_from))
+        named = replace(template, name=label_of(session, template.key).name)
+        marks = marked(session, named, self._about(job), marks)
         languages = [name for name in (contact.locale, self.messaging.language) if name]
         kind = message_class(job.call.input, job.program.settings)
         fill = partial(self.messaging.renderer.render, template, languages, marks=marks, message_class=kind, zone=zone)
         values = {**values, **answered(template, languages, SqlFacts(session, contact.id, as_of=job.as_of), job.as_of)}
         return self._with_coupons(job, fill, values, fill(values))
+
+    def _about(self, job: Job) -> dict[str, str]:
+        """What the campaign parameters of its links may name."""
+        journey = job.program.journey
+        return {"journey": journey.key, "journey_name": journey.name, "channel": self.channel, "step": job.state.node}
 
     def _with_coupons(
         self, job: Job, fill: Callable[[Mapping[str, Any]], Rendered], values: Mapping[str, Any], rendered: Rendered
@@ -331,7 +339,8 @@ class MessageHandler(Carried):
             row = session.get(TemplateVersion, (key, number))
             if row is None:
                 raise CannotPrepare("no_template")
-            known = self._templates[key, number] = CompiledTemplate.from_json(self.channel, row.compiled)
+            compiled = CompiledTemplate.from_json(self.channel, row.compiled)
+            known = self._templates[key, number] = replace(compiled, key=key, link_parameters=row.link_parameters)
         return known, number
 
     def pins(self, session: Session, version_id: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ TOPIC = "templates"
 """Whose freshness tells that a label may have changed."""
 
 templates = table(Template)
-_label = select(templates.c.topic, templates.c.sender, templates.c.reply_to).where(templates.c.key == bindparam("of"))
+_label = select(*(templates.c[name] for name in ("topic", "sender", "reply_to", "name"))).where(templates.c.key == bindparam("of"))
 
 
 class Label(NamedTuple):
@@ -29,6 +29,7 @@ class Label(NamedTuple):
     topic: str = ""
     sender: str = ""
     reply_to: str = ""
+    name: str = ""
 
 
 NOTHING = Label()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,8 +16,9 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities.link_parameters import marked
 from activities.providers.provider import Answer, InDoubt, Outgoing, Provider, ProviderFailure
-from activities.rendering import INLINE, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, answered, digest
+from activities.rendering import INLINE, UNTRACKED, CompiledTemplate, Kind, Rendered, Renderer, RenderFailed, answered, digest
 from activities.rendering.compile import most_characters
 from activities.rendering.kinds import KINDS, PARTIAL, further_parts
 from activities.sending.cards import card_of
@@ -28,6 +29,7 @@ from activities.templates.samples import CONTACT, lent
 from crm.rules.sql_facts import SqlFacts
 from journeys.channels import DEFAULT
 from journeys.errors import Conflict, Invalid, Issue, NotFound
+from journeys.link_parameters import LinkParameters
 from journeys.rules import DictFacts
 from journeys.rules.facts import Facts
 from models import Body, Contact, Database, Member, Message, Template, TemplateVersion, new_id
@@ -43,6 +45,8 @@ TO_COLLEAGUES = DEFAULT
 """The channel by which a member gets the test of a template, whatever the template is for."""
 NOBODY = "0" * 32
 """Stands for a double opt-in in previews: the link leads nowhere."""
+SHOWN_FOR = dict.fromkeys(("journey", "journey_name", "step"), "preview")
+"""Fills the places of campaign parameters that only a journey fills."""
 TESTS_PER_HOUR = 30
 """Test messages to one member."""
 
@@ -72,11 +76,12 @@ def save(
     topic: str | None = None,
     sender: str | None = None,
     reply_to: str | None = None,
+    link_parameters: LinkParameters | None = None,
     renderer: Renderer = INLINE,
 ) -> Saved:
     """Compiles and stores a template; a changed text becomes the next version, an unchanged one none.
 
-    `revision` is the one that was edited; None overwrites whatever is there. `folder`, `tags`, `topic`, `sender` and `reply_to`: None leaves them as they are.
+    `revision` is the one that was edited; None overwrites whatever is there. `folder`, `tags`, `topic`, `sender`, `reply_to` and `link_parameters`: None leaves them as they are.
     `renderer` compiles.
 
     Raises:
@@ -92,6 +97,8 @@ def save(
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
         _shelve(template, folder, tags)
         _choose(session, template, topic, sender, reply_to)
+        if link_parameters is not None:
+            template.link_parameters = link_parameters.stored()
         number = _version(session, template, compiled, now)
         audit.record(session, actor, "template.save", f"template:{key}", {"revision": template.revision, "version": number})
         freshness.bump(session, "templates")
@@ -128,8 +135,10 @@ def describe(
     topic: str | None = None,
     sender: str | None = None,
     reply_to: str | None = None,
+    link_parameters: LinkParameters | None = None,
 ) -> Template:
-    """Changes what stands on the template's label; its text stays. `topic`, `sender`, `reply_to`: as `save`.
+    """Changes what stands on the template's label; its text stays. `topic`, `sender`, `reply_to`: as `save`. Other `link_parameters` make a new version
+    of the text that the newest one has.
 
     Raises:
         NotFound, Conflict: as `save_draft`. Invalid: lists every problem.
@@ -139,6 +148,9 @@ def describe(
     template.name, template.message_class = name.strip(), message_class
     _shelve(template, folder, tags)
     _choose(session, template, topic, sender, reply_to)
+    if link_parameters is not None and link_parameters.stored() != template.link_parameters:
+        template.link_parameters = link_parameters.stored()
+        _pin_parameters(session, template, now)
     template.revision, template.updated_at = template.revision + 1, now
     session.add(template)
     audit.record(session, actor, "template.describe", f"template:{key}", {"revision": template.revision, "class": message_class})
@@ -202,7 +214,8 @@ def load(session: Session, key: str, number: int | None = None) -> CompiledTempl
     version = session.get(TemplateVersion, (key, number if number is not None else latest(session, key)))
     if version is None:
         raise NotFound("There is no such version of this template.", key=key, number=number)
-    return CompiledTemplate.from_json(template.kind, version.compiled)
+    compiled = CompiledTemplate.from_json(template.kind, version.compiled)
+    return replace(compiled, key=key, name=template.name, link_parameters=version.link_parameters)
 
 
 def compile_draft(
@@ -215,7 +228,8 @@ def compile_draft(
     """
     library = partials.library(session, variants, own=template.key if template.kind == PARTIAL else "")
     chosen = message_class or template.message_class
-    return renderer.compile_template(variants, template.kind, message_class=chosen, library=library)
+    compiled = renderer.compile_template(variants, template.kind, message_class=chosen, library=library)
+    return replace(compiled, key=template.key, name=template.name, link_parameters=template.link_parameters)
 
 
 def preview(
@@ -258,7 +272,8 @@ def preview(
     try:
         zone = str(contact.get("timezone") or messaging.zone)
         values |= answered(compiled, languages, facts_of(session, contact_id, sample, now), now)
-        rendered = messaging.renderer.render(compiled, languages, values, message_class=message_class, zone=zone)
+        marks = marked(session, compiled, {**SHOWN_FOR, "channel": compiled.kind}, UNTRACKED)
+        rendered = messaging.renderer.render(compiled, languages, values, marks=marks, message_class=message_class, zone=zone)
         if KINDS[compiled.kind].is_card:
             messaging.renderer.card("show", card_of(session, rendered))
         return rendered
@@ -469,7 +484,7 @@ def _put(
 
 
 def _version(session: Session, template: Template, compiled: CompiledTemplate, now: datetime) -> int:
-    state = digest(template.variants, template.kind, compiled.partials)
+    state = digest(template.variants, template.kind, compiled.partials, template.link_parameters)
     statement = select(TemplateVersion).where(TemplateVersion.key == template.key).order_by(col(TemplateVersion.number).desc()).limit(1)
     newest = session.scalars(statement).first()
     if newest is not None and newest.digest == state:
@@ -483,11 +498,22 @@ def _version(session: Session, template: Template, compiled: CompiledTemplate, n
             source=template.variants,
             compiled=compiled.to_json(),
             partials=dict(compiled.partials),
+            link_parameters=template.link_parameters,
             created_at=now,
         )
     )
     session.flush()
     return number
+
+
+def _pin_parameters(session: Session, template: Template, now: datetime) -> None:
+    """A version of the text that the newest one has, with what is added to links now."""
+    newest = session.get(TemplateVersion, (template.key, latest(session, template.key)))
+    if newest is None:
+        return
+    kept = {"source": newest.source, "compiled": newest.compiled, "partials": newest.partials, "link_parameters": template.link_parameters}
+    state = digest(newest.source, template.kind, newest.partials, template.link_parameters)
+    session.add(TemplateVersion(key=template.key, number=newest.number + 1, digest=state, created_at=now, **kept))
 
 
 def _contact(session: Session, contact_id: str) -> Mapping[str, Any]:

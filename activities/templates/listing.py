@@ -142,6 +142,7 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
         "topic": original.topic,
         "sender": original.sender,
         "reply_to": original.reply_to,
+        "link_parameters": dict(original.link_parameters),
         "folder": original.folder,
         "tags": list(original.tags),
     }
@@ -151,6 +152,7 @@ def duplicate(session: Session, key: str, new_key: str, name: str, actor: str, n
     newest = session.get(TemplateVersion, (key, library.latest(session, key)))
     if newest is not None:
         state: dict[str, Any] = {"digest": newest.digest, "source": newest.source, "compiled": newest.compiled, "partials": newest.partials}
+        state["link_parameters"] = newest.link_parameters
         session.add(TemplateVersion(key=new_key, number=1, created_at=now, **state))
     audit.record(session, actor, "template.duplicate", f"template:{new_key}", {"from": key})
     freshness.bump(session, "templates")
@@ -207,7 +209,7 @@ def _named(draft: Mapping[str, Any]) -> set[str]:
 def is_draft(session: Session, template: Template) -> bool:
     """Whether the text was changed after the newest version."""
     newest = session.get(TemplateVersion, (template.key, library.latest(session, template.key)))
-    return newest is None or newest.digest != digest(template.variants, template.kind, newest.partials)
+    return newest is None or newest.digest != digest(template.variants, template.kind, newest.partials, newest.link_parameters)
 
 
 def changes(old: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str, str]], parts: Sequence[str]) -> list[Change]:

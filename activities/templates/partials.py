@@ -235,8 +235,13 @@ def _brought_up(db: Database, key: str, actor: str, now: datetime, renderer: Ren
         template = session.get_one(Template, key, with_for_update=True)
         if session.scalars(_versions(key)).one().number != number:
             raise Invalid("Someone else saved this template in the meantime; try again.")
-        made: dict[str, Any] = {"digest": digest(source, kind, compiled.partials), "source": source, "compiled": compiled.to_json()}
-        session.add(TemplateVersion(key=key, number=number + 1, partials=dict(compiled.partials), created_at=now, **made))
+        made: dict[str, Any] = {
+            "digest": digest(source, kind, compiled.partials, version.link_parameters),
+            "source": source,
+            "compiled": compiled.to_json(),
+        }
+        made |= {"partials": dict(compiled.partials), "link_parameters": version.link_parameters}
+        session.add(TemplateVersion(key=key, number=number + 1, created_at=now, **made))
         template.updated_at = now
         session.add(template)
         about = {"version": number + 1, "partials": dict(compiled.partials)}

@@ -37,7 +37,7 @@ from activities.templates import library as templates
 from activities.templates import partials, samples
 from crm.catalogue import load_catalogue
 from journeys.errors import Invalid, Issue, NotFound
-from models import Event
+from models import Event, Template
 from storage.locks import person_of
 
 KEPT = 96
@@ -130,7 +130,18 @@ def proof(
     contact_id = person_of(session, contact_id) if contact_id else None
     trigger = trigger_for(session, contact_id, fields)
     rendered, failed = _filled(
-        session, messaging, kind, message_class, compiled.get(locale), variants.get(locale, {}), locale, now, contact_id, trigger, library
+        session,
+        messaging,
+        kind,
+        message_class,
+        compiled.get(locale),
+        variants.get(locale, {}),
+        locale,
+        now,
+        contact_id,
+        trigger,
+        library,
+        key,
     )
     catalogue = load_catalogue(session)
     size = len(rendered.html.encode()) if rendered else 0
@@ -218,15 +229,18 @@ def _filled(
     contact_id: str | None,
     trigger: Trigger,
     library: Library,
+    key: str = "",
 ) -> tuple[Rendered | None, list[Issue]]:
     if variant is None:
         return None, []
+    stored = session.get(Template, key) if key else None
+    about: dict[str, Any] = {"key": key, "name": stored.name, "link_parameters": stored.link_parameters} if stored is not None else {}
     own = {"locale": locale} if locale != "default" else {}
     try:
         shown = templates.preview(
             session,
             messaging,
-            CompiledTemplate(kind, {locale: variant}),
+            CompiledTemplate(kind, {locale: variant}, **about),
             now,
             contact_id=contact_id,
             locale=None if locale == "default" else locale,

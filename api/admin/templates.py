@@ -24,6 +24,7 @@ from api.server import Server, TheServer
 from engine.versions import publish
 from journeys.channels import DEFAULT
 from journeys.errors import Invalid, Issue, NotFound
+from journeys.link_parameters import LinkParameters
 from locales import translator
 from models import Template, TemplateVersion
 
@@ -51,6 +52,7 @@ class TemplateRow(BaseModel):
     topic: str
     sender: str
     reply_to: str
+    link_parameters: LinkParameters
     folder: str
     tags: list[str]
     revision: int
@@ -137,6 +139,10 @@ class Save(BaseModel):
     )
     reply_to: str | None = Field(
         None, max_length=64, description="A sender who gets answers, empty: as the sender says. Left out: it stays."
+    )
+    link_parameters: LinkParameters | None = Field(
+        None,
+        description="What is added to links (`utm_…`): the workspace's, none, or patterns with {journey}, {template} … Left out: it stays.",
     )
     revision: int | None = Field(None, ge=1, le=2**31 - 1)
 
@@ -286,6 +292,7 @@ def save_template(
         topic=body.topic,
         sender=body.sender,
         reply_to=body.reply_to,
+        link_parameters=body.link_parameters,
         renderer=server.messaging.renderer,
     )
     response.headers["etag"] = f'"{saved.template.revision}"'

@@ -313,6 +313,14 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "score_groups.names.english": ("Name in English", ""),
     "score_groups.names.german": ("Name in German", ""),
     "tracking.level": ("Tracking level", "A contact's consent can only reduce it."),
+    "link_parameters.source": (
+        "UTM source",
+        "For example newsletter. Leave empty to add none. {journey}, {journey_name}, {template}, {template_name}, {channel} and {step} are filled in.",
+    ),
+    "link_parameters.medium": ("UTM medium", "For example {channel}."),
+    "link_parameters.campaign": ("UTM campaign", "For example {journey}."),
+    "link_parameters.content": ("UTM content", "For example {template}."),
+    "link_parameters.excluded": ("Sites left alone", "Hosts separated by commas, such as instagram.com; those below them as well."),
     "access.idle": ("Log out after inactivity of", "At least 15 minutes, at most 14 days."),
     "access.proof": (
         "Ask again for password or code after",

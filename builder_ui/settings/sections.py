@@ -28,6 +28,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/score_groups", "Scores", "setting.read"),
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
+    ("/ui/settings/workspace/link_parameters", "Campaign parameters", "setting.read"),
     ("/ui/settings/workspace/complaints", "Complaints", "setting.read"),
     ("/ui/settings/workspace/sending_limits", "Bounce and complaint limits", "setting.read"),
     ("/ui/settings/workspace/retention", "Retention", "setting.read"),

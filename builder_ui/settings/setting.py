@@ -35,6 +35,7 @@ LEADS = {
     "retention": "How long data about contacts is kept. A daily job deletes what is older; see “Background jobs”.",
     "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
     "tracking": "Whether clicks and opens are counted.",
+    "link_parameters": "Added to the links of messages, so that the statistics of your website tell where visitors come from. A template may say something else. Links that have campaign parameters, and those to unsubscribe or to preferences, stay as they are.",
     "access": "How long a log-in lasts, and who needs an authenticator app.",
     "notices": "Who is notified, and how, when runs are stuck or a provider account is not accepting messages.",
 }

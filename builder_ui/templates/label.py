@@ -14,6 +14,7 @@ from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html
 from builder_ui.templates.session import Writing
 from builder_ui.templates.words import CLASSES, older_text
+from journeys.link_parameters import MAX_PATTERN, PLACEHOLDERS
 
 
 @component
@@ -51,12 +52,48 @@ def label(writing: Writing) -> Element:
     return html.div(
         {"className": "tpl-label"},
         _form(fields),
+        *_link_parameters(writing, off),
         html.p({"className": "quiet"}, t("Key: {key}. Journeys name the template by it.", key=stored.key)),
         html.h2(t("Where this template is used")),
         html.ul({"className": "tpl-uses"}, [_use(writing, use) for use in stored.uses])
         if stored.uses
         else html.p({"className": "quiet"}, t("No journey uses this template.")),
     )
+
+
+def _link_parameters(writing: Writing, off: Mapping[str, Any]) -> list[Element]:
+    """What is added to its links: as in the settings, nothing, or patterns of its own."""
+    t, present = writing.t, writing.stored.link_parameters
+    mode = present.get("mode", "default")
+
+    def chosen(event: Mapping[str, Any]) -> None:
+        wanted = str(event["target"].get("value") or "default")
+        writing.describe(
+            link_parameters={} if wanted == "default" else {**present, "mode": wanted} if wanted == "own" else {"mode": wanted}
+        )
+
+    def kept(name: str) -> Callable[[Mapping[str, Any]], None]:
+        def left(event: Mapping[str, Any]) -> None:
+            said = str(event["target"].get("value") or "").strip()
+            others = {key: value for key, value in writing.stored.link_parameters.items() if key != name}
+            writing.describe(link_parameters={**others, **({name: said} if said else {})})
+
+        return left
+
+    modes = [html.option({"key": one, "value": one}, t(text)) for one, text in LINK_MODES.items()]
+    fields = [(t("Campaign parameters"), html.select({"value": mode, "onChange": chosen, **off}, modes))]
+    if mode == "own":
+        fields += [
+            (t(title), html.input({"key": name + present.get(name, ""), "defaultValue": present.get(name, ""), "maxLength": MAX_PATTERN, "onBlur": kept(name), **off}))
+            for name, title in LINK_FIELDS.items()
+        ]  # fmt: skip
+    places = ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
+    hint = html.p({"className": "quiet"}, t("Added to links as utm_…; {places} are filled in.", places=places)) if mode == "own" else None
+    return [_form(fields), hint] if hint else [_form(fields)]
+
+
+LINK_MODES = {"default": "as in the settings", "own": "for this template", "none": "none"}
+LINK_FIELDS = {"source": "UTM source", "medium": "UTM medium", "campaign": "UTM campaign", "content": "UTM content"}
 
 
 def _form(fields: list[tuple[str, Element]]) -> Element:

@@ -40,6 +40,7 @@ from crm.coupons import pools
 from crm.people import contacts
 from engine.versions import publish
 from journeys.errors import Conflict, Invalid, Issue, NotFound, PfadwerkError, TooMany, Unauthorized
+from journeys.link_parameters import typed
 from models import Template, TemplateVersion
 from workspace import brand, listed_names, sending_domains, settings
 from workspace.roles import NotAllowed
@@ -101,6 +102,8 @@ class Stored:
     """Of a partial: what includes it."""
     sender: str = ""
     reply_to: str = ""
+    link_parameters: dict[str, str] = field(default_factory=dict)
+    """What is added to its links, as it is stored (`journeys.link_parameters`)."""
     senders: list[tuple[str, str]] = field(default_factory=list)
     """(key, name) of whom its messages can be from."""
     coupons: list[tuple[str, str]] = field(default_factory=list)
@@ -602,15 +605,18 @@ class Writing(AutosavingEditor):
             "topic": stored.topic,
             "sender": stored.sender,
             "reply_to": stored.reply_to,
+            "link_parameters": stored.link_parameters,
             "folder": stored.folder,
             "tags": stored.tags,
             **changes,
         }
+        label["link_parameters"] = typed(label["link_parameters"])
         with context.engine.db.write() as session:
             template = library.describe(session, stored.key, stored.revision, actor=context.by, now=context.app.now(), **label)
             stored.revision, stored.name, stored.message_class = template.revision, template.name, template.message_class
             stored.folder, stored.tags, stored.topic = template.folder, list(template.tags), template.topic
             stored.sender, stored.reply_to = template.sender, template.reply_to
+            stored.link_parameters, stored.number = dict(template.link_parameters), library.latest(session, stored.key)
         return {}
 
     def correct(self, use: listing.Use) -> dict[str, Any]:
@@ -771,7 +777,7 @@ def fetch(context: PageContext) -> Stored:
             blocks.pictures(session, context.app.public_url) if template.kind in HTML else [],
             partials.behind(session, template.key).get(template.key, []),
             partials.where_used(session, template.key) if template.kind == "partial" else [],
-            sender=template.sender, reply_to=template.reply_to, senders=_senders(session, template), seeds=_seeds(session, template),
+            sender=template.sender, reply_to=template.reply_to, link_parameters=dict(template.link_parameters), senders=_senders(session, template), seeds=_seeds(session, template),
             coupons=[(one.key, one.name) for one in pools.listed(session)],
             brand=brand.values(session, context.app.public_url),
         )  # fmt: skip

@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from sqlmodel import select
 
 from activities.providers import Answer, InDoubt, MessageDead, Outbox, Outgoing
 from activities.sending.messages import MessageSettings
-from activities.templates import library
+from activities.templates import library, listing
 from activities.templates.library import Saved, archive, latest, load, preview, save, send_test
 from activities.tracking import Tracking
 from journeys.errors import Conflict, Invalid, NotFound
+from journeys.link_parameters import LinkParameters
 from models import Audit, Body, Contact, Database, Event, Member, Message, OutboxItem, Template, TemplateVersion
 from workspace.settings import put
 
@@ -154,3 +156,61 @@ def test_only_people_of_the_team_get_test_messages(db: Database, contact: Contac
         with pytest.raises(NotFound):
             send_test(db, HOUSE, Outbox(db), "welcome_1", member_id=nobody, contact_id=contact.id, now=now, trigger={"total": 1})
     assert rows(db, Message) == []
+
+
+LINK = BODY.replace("</mj-text>", '<a href="https://shop.example/a">Shop</a></mj-text>')
+OWN = LinkParameters(mode="own", source="mail-{template}", campaign="{journey}")
+
+
+def linked(session: Session, now: datetime, number: int | None = None) -> str:
+    """The query of the link in the template's newest version, or in another one."""
+    shown = preview(session, HOUSE, load(session, "welcome_1", number), now, trigger={"total": 12})
+    return shown.html.partition('href="https://shop.example/a')[2].partition('"')[0].replace("&amp;", "&")
+
+
+def test_what_is_added_to_links_is_pinned_by_the_version(db: Database, now: datetime) -> None:
+    assert put_template(db, now, LINK).number == 1
+    with db.write() as session:
+        put(session, "link_parameters", {"source": "shop", "excluded": " Example.ORG, x.example"}, "test", now)
+        assert linked(session, now).startswith("?utm_source=shop")
+        described = library.describe(
+            session,
+            "welcome_1",
+            1,
+            name="Welcome",
+            message_class="marketing",
+            folder="",
+            tags=[],
+            actor="test",
+            now=now,
+            link_parameters=OWN,
+        )
+        assert (described.revision, latest(session, "welcome_1")) == (2, 2)
+        assert linked(session, now).startswith("?utm_source=mail-welcome_1&utm_campaign=preview")
+        assert linked(session, now, 1).startswith("?utm_source=shop")
+        library.describe(
+            session, "welcome_1", 2, name="W", message_class="marketing", folder="", tags=[], actor="test", now=now, link_parameters=OWN
+        )
+        assert latest(session, "welcome_1") == 2, "the same again is no version"
+        assert not listing.is_draft(session, library.get(session, "welcome_1"))
+    third = put_template(db, now, LINK, link_parameters=LinkParameters(mode="none"))
+    assert third.number == 3
+    assert put_template(db, now, LINK).number == 3, "left out, it stays"
+    with db.write() as session:
+        assert not linked(session, now).startswith("?")
+        listing.duplicate(session, "welcome_1", "welcome_2", "Two", "test", now)
+        assert load(session, "welcome_2").link_parameters == {"mode": "none"}
+
+
+@pytest.mark.parametrize("pattern", ["{contact}", "{journey", "}", "x" * 121, "{journey.key}"])
+def test_strange_patterns_are_refused(sqlite_db: Database, now: datetime, pattern: str) -> None:
+    with pytest.raises(ValidationError):
+        LinkParameters(mode="own", source=pattern)
+    with sqlite_db.write() as session, pytest.raises(Invalid):
+        put(session, "link_parameters", {"source": pattern}, "test", now)
+
+
+@pytest.mark.parametrize("sites", ["https://x.example", "x", "a b.example"])
+def test_sites_left_alone_are_hosts(sqlite_db: Database, now: datetime, sites: str) -> None:
+    with sqlite_db.write() as session, pytest.raises(Invalid):
+        put(session, "link_parameters", {"excluded": sites}, "test", now)
