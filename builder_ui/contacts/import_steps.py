@@ -161,6 +161,7 @@ def columns_form(context: PageContext, data: Data, acts: Acts) -> Element:
     return html._(
         mistakes(context, data) if context.query.get("problem") == "columns" else None,
         reading_form.recognised(context, data.row),
+        reading_form.remembered(context, data.row),
         html.p(
             t(
                 "{rows} rows. Check how each column is mapped; columns you do not import are not stored.",

@@ -57,6 +57,15 @@ def recognised(context: PageContext, row: Import) -> Element:
     )
 
 
+def remembered(context: PageContext, row: Import) -> Element:
+    """Whose choices stand in the form."""
+    name = uploads.as_in(row)
+    if not name:
+        return None
+    text = context.t("Columns and reading are chosen as for “{file}”, which had the same columns.", file=name)
+    return html.div({"className": "notice", "role": "note"}, components.icon("history"), html.p(text))
+
+
 def reading(context: PageContext, row: Import) -> Element:
     """Every choice about how the table is cut and its cells are read."""
     t, now = context.t, uploads.proposed(row)[0]

@@ -255,6 +255,8 @@ class _Batch:
                 self.whats[id].fields = fields
             if id in names:
                 self.whats[id].names = names[id]
+        for id in made:  # they go as a whole
+            self.whats[id] = changes.What(merged=self.whats[id].merged, suppressed=self.whats[id].suppressed)
         return {id: what for id, what in self.whats.items() if what.to_json()}
 
     def write(self) -> None:

@@ -7,7 +7,7 @@ take back (merges, withdrawals, suppressed addresses) is kept too, to be told.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ class What:
     suppressed: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> What:

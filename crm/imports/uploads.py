@@ -54,6 +54,10 @@ from workspace.roles import NotAllowed, may
 KEEP = timedelta(days=7)
 """How long a file stays whose import was not finished, or whose faulty rows nobody has fetched yet."""
 SAMPLES = 3
+LOOKED_BACK = 100
+"""Imports among which one of a file with the same columns is looked for."""
+REMEMBERED = ("date_order", "decimal", "region", "zone", "empty", "recipe")
+"""What of a reading is chosen for the next file with the same columns, too."""
 MAX_TAGS = 20
 SHOWN_CHARACTERS = 80
 KINDS_OF_FILE = formats.endings()
@@ -268,6 +272,7 @@ def take(session: Session, sent: Sent, by: str, now: datetime, real_now: datetim
     about = {"upload": upload.id, "part_bytes": upload.part_bytes, "by": by[:120], "decided": False, **_described(sent.plan)}
     if sent.sheets:
         about["sheets"] = [[sheet.title, sheet.upload, list(sheet.names)] for sheet in sent.sheets]
+    about |= _remembered(session, about)
     row = Import(file_name=sent.name, mapping=about, state="draft", created_at=now)
     session.add(row)
     session.flush()
@@ -278,6 +283,27 @@ def take(session: Session, sent: Sent, by: str, now: datetime, real_now: datetim
             _claimed(session, sheet.upload).import_id = row.id
     record(session, by, "import.upload", f"import:{row.id}", {"rows": about["rows"], "bytes": about["bytes"]})
     return row
+
+
+def _remembered(session: Session, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What was chosen for the newest import of a file with the same columns: what they become and how their cells are read. What everybody in the
+    file agreed to is said anew each time, by somebody."""
+    newest = (
+        select(Import.id, Import.file_name, Import.mapping).where(Import.state == "done").order_by(col(Import.id).desc()).limit(LOOKED_BACK)
+    )
+    for id, file_name, before in session.execute(newest):
+        if before.get("header") == about["header"] and before.get("decided") and "reading" in before:
+            kept = {name: before["reading"].get(name) for name in REMEMBERED if before["reading"].get(name) is not None}
+            reading, proposed = about["reading"] | kept, about["proposed"]["reading"] | kept
+            columns = before["columns"]
+            return {
+                "subject": before.get("subject", "contacts"),
+                "columns": columns,
+                "reading": reading,
+                "proposed": {"reading": proposed, "columns": columns},
+                "as_in": [id, file_name],
+            }
+    return {}
 
 
 def _claimed(session: Session, upload_id: str) -> Upload:
@@ -358,6 +384,11 @@ def reading_of(row: Import) -> Reading:
 def subject_of(row: Import) -> Subject:
     """What its rows are about."""
     return subject(row.mapping.get("subject", "contacts"))
+
+
+def as_in(row: Import) -> str:
+    """The name of the file whose choices were taken over; empty if none was."""
+    return str(row.mapping.get("as_in", ["", ""])[1]) if not row.mapping.get("decided", True) else ""
 
 
 def sheets_of(row: Import) -> list[Sheet]:

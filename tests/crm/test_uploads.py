@@ -12,9 +12,12 @@ from crm.imports import uploads
 from crm.imports.columns import Person
 from crm.imports.csv_file import Line
 from crm.imports.imports import ROWS_A_TRANSACTION, Importer, RowError
+from crm.imports.reading import Everybody, Reading
+from crm.imports.uploads import Draft
 from journeys.errors import NotFound
 from models import Consent, Contact, Database, Event, Import, Tag, Upload, UploadPart
 from storage import files
+from storage.files import Room
 
 MANY = 2 * ROWS_A_TRANSACTION + 9
 
@@ -113,3 +116,29 @@ def test_a_part_of_the_file_that_cannot_be_had_once_loses_no_row(db: Database, n
     with db.write() as session:
         session.add(UploadPart(upload_id=upload_id, number=1, content=content[half:]))
     assert went_on(db, import_id, now).rows_ok == 20 * MANY
+
+
+def test_the_same_columns_start_with_what_was_chosen_before(db: Database, now: datetime) -> None:
+    def sent(content: bytes) -> Import:
+        id = uploads.receive(db, "export.csv", content, "test", now, now, Room())
+        with db.read() as session:
+            return session.get_one(Import, id)
+
+    first = sent(b"mail,Seit,Typ\nida@example.org,03/04/2025,a\n")
+    assert (uploads.as_in(first), uploads.proposed(first)[0].date_order) == ("", None)
+    said = Reading(date_order="dmy", region="CH", everybody=(Everybody(source="fair"),))
+    uploads.decide(
+        db,
+        first.id,
+        Draft(
+            {"mail": "email", "Seit": "since:date", "Typ": ""},
+            uploads.reading_of(first).model_copy(update={name: getattr(said, name) for name in said.model_fields_set}),
+        ),
+    )
+    for dry in (True, False):
+        run(db, first.id, now, dry=dry)
+    again = sent(b"mail,Seit,Typ\nbo@example.org,05/06/2025,b\n")
+    reading, columns = uploads.proposed(again)
+    assert (uploads.as_in(again), columns) == ("export.csv", {"mail": "email", "Seit": "since:date", "Typ": ""})
+    assert (reading.date_order, reading.region, reading.everybody) == ("dmy", "CH", ()), "a consent is said anew each time"
+    assert uploads.as_in(sent(b"mail,Seit\nbo@example.org,05/06/2025\n")) == ""
