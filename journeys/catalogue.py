@@ -252,6 +252,8 @@ _OWN: Mapping[str, Mapping[str, Type]] = {
     "Subscription Confirmed": dict.fromkeys(("channel", "purpose", "form", "language"), "string"),
     "Task Finished": {**_TASK, "outcome": "string"},
     "Task Overdue": {**_TASK, "escalated_to": "string"},
+    "Note Added": dict.fromkeys(("note_id", "author"), "string"),
+    "Call Logged": {**dict.fromkeys(("note_id", "author", "direction", "outcome"), "string"), "duration_seconds": "number"},
     "Segment Entered": dict.fromkeys(("segment", "name"), "string"),
     "Segment Left": dict.fromkeys(("segment", "name"), "string"),
     "Company Joined": {**_COMPANY, "domain": "string"},

@@ -54,6 +54,7 @@ from models.message import (
     Template,
     TemplateVersion,
 )
+from models.note import Note
 from models.notice import Notice, NoticeDelivery
 from models.opt_in import DUE_OPT_IN, OptIn
 from models.picture import Picture, PictureFile
@@ -149,6 +150,7 @@ __all__ = [
     "Message",
     "MigratedRun",
     "Migration",
+    "Note",
     "Notice",
     "NoticeDelivery",
     "OpenBuilder",

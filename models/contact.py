@@ -151,7 +151,7 @@ class ScoreChange(SQLModel, table=True):
     """Why a score is what it is."""
 
     __tablename__ = "score_change"
-    __table_args__ = (Index("ix_score_change_contact", "contact_id", "id"),)
+    __table_args__ = (Index("ix_score_change_contact", "contact_id", "changed_at", "id"),)
 
     id: int | None = big_id()
     contact_id: str = Field(foreign_key="contact.id", max_length=32)

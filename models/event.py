@@ -23,6 +23,7 @@ class Event(SQLModel, table=True):
         UniqueConstraint("source", "message_id", name="uq_event_message"),
         Index("ix_event_contact_name", "contact_id", "name", "occurred_at"),
         Index("ix_event_contact", "contact_id", "id"),
+        Index("ix_event_contact_time", "contact_id", "occurred_at", "id"),
         Index("ix_event_unrouted", "id", sqlite_where=text("routed = 0"), postgresql_where=text("NOT routed")),
     )
 

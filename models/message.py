@@ -33,7 +33,7 @@ class Message(SQLModel, table=True):
 
     __tablename__ = "message"
     __table_args__ = (
-        Index("ix_message_contact", "contact_id", "id"),
+        Index("ix_message_contact", "contact_id", "planned_at", "id"),
         Index("ix_message_cap", "contact_id", "cap_class", "sent_at"),
         Index("ix_message_journey", "journey_id", "node", "status"),
         Index("ix_message_provider", "provider", "provider_id"),

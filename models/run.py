@@ -148,7 +148,7 @@ class Refusal(SQLModel, table=True):
 
     __tablename__ = "refusal"
     __table_args__ = (
-        Index("ix_refusal_contact", "contact_id", "id"),
+        Index("ix_refusal_contact", "contact_id", "refused_at", "id"),
         Index("ix_refusal_journey", "journey_id", "id"),
         Index(
             "ix_refusal_unmet",

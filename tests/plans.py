@@ -38,6 +38,7 @@ GROWING = frozenset(
         "merge_moved",
         "message",
         "migrated_run",
+        "note",
         "outbox_item",
         "refusal",
         "run",

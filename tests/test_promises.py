@@ -103,6 +103,7 @@ WRITERS: Mapping[str, tuple[str, ...]] = {
     "Subscription Confirmed": ("crm/consent/double_opt_in.py:confirm",),
     "Task Finished": ("crm/sales/tasks.py:finish",),
     "Task Overdue": ("crm/sales/tasks.py:_escalate",),
+    **dict.fromkeys(("Note Added", "Call Logged"), ("crm/people/notes.py:_written", "crm/people/notes.py:log_call")),
     **dict.fromkeys(("Segment Entered", "Segment Left"), ("crm/segments/evaluation.py:tell",)),
     **dict.fromkeys(("Company Joined", "Company Left"), ("crm/companies/members.py:_properties",)),
     "Company Changed": ("crm/companies/members.py:tell_change",),

@@ -19,7 +19,7 @@ from api.server import TheServer
 from crm.consent import consent, mailbox, suppression
 from crm.jobs import add_job
 from crm.people import contacts, phones, profile, scores
-from crm.people.timeline import KINDS, timeline
+from crm.people.timeline import KINDS, Wanted, timeline
 from crm.privacy.erasure import erase_person
 from crm.privacy.export import export
 from crm.rules import expression as rules
@@ -218,7 +218,7 @@ class ConsentRecord(BaseModel):
 
 
 class TimelineItem(BaseModel):
-    """One thing that happened to the contact. `kind`: event, message, run, consent, refusal, task, score or merge."""
+    """One thing that happened to the contact. `kind`: event, message, run, consent, refusal, task, score, note, call or merge."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -389,16 +389,19 @@ def contact_timeline(
     server: TheServer,
     actor: Annotated[Actor, needs("contact.read")],
     kind: Annotated[
-        list[Literal["event", "message", "run", "consent", "refusal", "task", "score", "merge"]] | None,
+        list[Literal["event", "message", "run", "consent", "refusal", "task", "score", "note", "call", "merge"]] | None,
         Query(description="Only these kinds."),
     ] = None,
+    q: Annotated[str, Query(max_length=100, description="What must stand in a name, subject, title, note or reason.")] = "",
+    since: Annotated[AwareDatetime | None, Query(description="Nothing before this instant.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Nothing from this instant on.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[TimelineItem]:
-    """Events, messages, decisions of runs, consents, refused entries, tasks, scores and merges, newest first."""
+    """Events, messages, decisions of runs, consents, refused entries, tasks, scores, notes, calls and merges, newest first."""
     with server.engine.db.read() as session:
         contact = contacts.get(session, contact_id)
-        page = timeline(session, contact.id, before=cursor, limit=limit, kinds=kind or KINDS)
+        page = timeline(session, contact.id, before=cursor, limit=limit, wanted=Wanted(kind or KINDS, q, since, until))
         return Page(items=[TimelineItem.model_validate(item) for item in page.items], next=page.next_before)
 
 

@@ -52,7 +52,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
             contact.email if called(contact) != contact.email else None,
             back=("/ui/contacts", t("Contacts")),
             state=components.badge(contact.lifecycle_stage, "quiet", "user") if contact.lifecycle_stage else None,
-            actions=heading_actions(context, data),
+            actions=heading_actions(context, data, acts),
         ),
         html.p({"className": "notice bad"}, components.icon("ban"), t("This contact was erased.")) if contact.erased_at else None,
         *[one.notice(context, contact, data.loaded[one.key], acts) for one in PANELS if one.notice],
@@ -83,15 +83,12 @@ def boxes(context: PageContext, data: Data, acts: Acts) -> Iterator[Element]:
             yield html.section({"className": "panel", "key": one.key, "aria-labelledby": f"side-{one.key}"}, title, content)
 
 
-def heading_actions(context: PageContext, data: Data) -> list[Element]:
+def heading_actions(context: PageContext, data: Data, acts: Acts) -> list[Element]:
     t, id = context.t, data.contact.id
-    offered: list[Element] = []
-    if context.may("contact.change"):
-        address = f"/ui/tasks?owner=all&contact={id}"
-        offered.append(html.a({"className": "button", "href": address}, components.icon("check-square"), t("New task")))
+    offered = [one.action(context, data.contact, data.loaded[one.key], acts) for one in PANELS if one.action]
     if context.may("contact.export"):
         offered.append(html.a({"className": "button", "href": f"/ui/contacts/{id}/data.json"}, t("Export all data")))
-    return offered
+    return [one for one in offered if one is not None]
 
 
 def name(context: PageContext) -> str:

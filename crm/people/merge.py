@@ -49,6 +49,7 @@ from models import (
     Merge,
     MergeMoved,
     Message,
+    Note,
     OptIn,
     Refusal,
     Run,
@@ -84,6 +85,7 @@ MOVED: tuple[type[SQLModel], ...] = (
     Device,
     ContactPhone,
     Coupon,
+    Note,
 )
 """Tables whose rows simply change hands."""
 

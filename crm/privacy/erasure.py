@@ -45,6 +45,7 @@ from models import (
     MergeMoved,
     Message,
     MigratedRun,
+    Note,
     OptIn,
     OutboxItem,
     Refusal,
@@ -90,6 +91,7 @@ DELETED: tuple[type[SQLModel], ...] = (
     ContactPhone,
     LeadSource,
     ImportChange,
+    Note,
 )
 
 

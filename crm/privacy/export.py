@@ -29,6 +29,7 @@ from models import (
     MailboxConsent,
     Merge,
     Message,
+    Note,
     OptIn,
     Refusal,
     Run,
@@ -72,6 +73,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("lead_sources", LeadSource),
     ("companies", CompanyMember),
     ("imports", ImportChange),
+    ("notes", Note),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

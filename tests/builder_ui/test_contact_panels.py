@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import ast
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
+from sqlmodel import select
 
 from builder_ui.contacts import detail
 from builder_ui.contacts.panels import PANELS, Panel
 from builder_ui.kit.context import Acts, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
-from models import Contact
+from crm.people import notes
+from crm.people.timeline import Wanted, mark_of, timeline
+from crm.sales import tasks
+from journeys.changes import CreateTask
+from models import Contact, Event, new_id
+from storage.events import append_event
 from tests.axes import ROOT, sources, unwanted
+from tests.builder_ui.test_contacts import fill
 from tests.builder_ui.test_pages import say
+from tests.plans import statements
 
 FOLDER = "builder_ui/contacts/panels/"
 
@@ -101,3 +112,112 @@ def test_no_other_file_names_a_panel() -> None:
 
 def _imported(node: ast.ImportFrom) -> set[str]:
     return {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+
+
+# Notes and calls
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_note_is_written_changed_and_deleted_by_its_author_and_taken_back(log_in: Any, opened: Any, town: Any) -> None:
+    address = f"/ui/contacts/{town.people['Anna']}"
+    with opened(log_in("marketer"), address) as page:
+        page.press("Save note")
+        page.see_until("A note needs a text.")
+        fill(page, "Note", "Likes <b>tea</b>.")
+        page.press("Save note")
+        page.see_until("Note saved.")
+        assert "Note · Mara Marti Likes <b>tea</b>." in squeezed(page.text)
+        fill(page, "Text", "Likes coffee.")
+        page.press("Save text")
+        page.see_until("Text changed.")
+        assert "Likes coffee." in page.text
+        page.press("Undo")
+        page.see_until("Undone.")
+        assert "Likes <b>tea</b>." in page.text
+        page.press("Delete")
+        page.see_until("Deleted.")
+        assert "tea" not in page.text
+        page.press("Undo")
+        page.see_until("Undone.")
+        assert "Likes <b>tea</b>." in page.text
+    others = say(opened, log_in("admin"), address)
+    assert "tea" in others
+    assert "Change text" not in others, "somebody else wrote it"
+    assert "Write a note" not in say(opened, log_in("viewer"), address)
+
+
+def test_a_call_is_logged_and_starts_what_waits_for_it(log_in: Any, opened: Any, town: Any) -> None:
+    anna = town.people["Anna"]
+    with opened(log_in("sales"), f"/ui/contacts/{anna}") as page:
+        fill(page, "Minuten (freiwillig)", "viele")
+        page.press("Anruf festhalten")
+        page.see_until("Geben Sie die Länge des Anrufs in Minuten ein")
+        fill(page, "Minuten (freiwillig)", "2,5")
+        fill(page, "Ergebnis", "left_message")
+        page.press("Anruf festhalten")
+        page.see_until("Anruf festgehalten.")
+        assert (
+            "Wir haben angerufen : Nachricht hinterlassen · 2 Minuten und 30 Sekunden" in page.text or "Nachricht hinterlassen" in page.text
+        )
+    with town.db.read() as session:
+        event = session.scalars(select(Event).where(Event.contact_id == anna, Event.name == "Call Logged")).one()
+        assert (event.routed, event.properties["outcome"], event.properties["duration_seconds"]) == (True, "left_message", 150)
+
+
+def test_the_timeline_is_searched_and_an_entry_has_an_address(log_in: Any, opened: Any, town: Any) -> None:
+    anna = town.people["Anna"]
+    with town.db.write() as session:
+        for n in range(3):
+            notes.add_note(session, anna, f"Bottle {n}", f"member:{town.members['admin']}", town.now + timedelta(days=n))
+        [_, middle, _] = timeline(session, anna, wanted=Wanted(("note",))).items
+    client, address = log_in("admin"), f"/ui/contacts/{anna}"
+    assert "Bottle 1" in say(opened, client, f"{address}?q=bottle+1")
+    assert "Bottle 2" not in say(opened, client, f"{address}?q=bottle+1")
+    day = (town.now + timedelta(days=1)).astimezone(ZoneInfo("Europe/Zurich")).date()
+    on_it = say(opened, client, f"{address}?since={day}&until={day}")
+    assert ("Bottle 1" in on_it, "Bottle 0" in on_it, "Bottle 2" in on_it) == (True, False, False)
+    with opened(client, f"{address}?kind=note&before=@{mark_of(middle)}") as page:
+        assert ("Bottle 2" in page.text, "Bottle 1" in page.text, "Bottle 0" in page.text) == (False, True, True)
+        [here] = [node for node in page.nodes() if node.get("attributes", {}).get("className") == "event small here"]
+        assert "Bottle 1" in str(here)
+    assert "Enter a date." in say(opened, client, f"{address}?since=nonsense")
+
+
+def test_orders_messages_and_tasks_stand_beside_the_timeline(log_in: Any, opened: Any, town: Any) -> None:
+    anna = town.people["Anna"]
+    with town.db.write() as session:
+        for name, said in (
+            ("Order Completed", {"order_id": "A-1", "total": 129.9, "currency": "CHF"}),
+            ("Order Completed", {"order_id": "A-2"}),
+            ("Order Refunded", {"order_id": "A-1"}),
+        ):
+            append_event(session, anna, "track", name, said, town.now)
+        tasks.create(session, CreateTask(id=new_id(), title="Call back"), contact_id=anna, now=town.now, by="test")
+    text = squeezed(say(opened, log_in("admin"), f"/ui/contacts/{anna}"))
+    assert "Orders Order without an amount · A-2" in text
+    assert "129.9 CHF · A-1 refunded" in text
+    assert "Tasks Call back" in text
+    assert "Messages Eine Frage, und wer dahinter steht Sent" in text
+    assert "In journeys Welcome In progress at “Three days for a click”" in text
+
+
+def test_what_a_page_asks_does_not_grow_with_what_happened(log_in: Any, opened: Any, town: Any) -> None:
+    """10,000 events of one contact: the same statements as of one."""
+    anna, client = town.people["Anna"], log_in("viewer")
+    asked: list[int] = []
+    for more in (0, 10_000):
+        row = {"type": "track", "name": "Product Viewed", "properties": {}, "context": {}, "source": "test", "hops": 0, "routed": True}
+        many = [
+            {**row, "contact_id": anna, "message_id": f"{more}-{n}", "occurred_at": town.now, "received_at": town.now, "backfill": False}
+            for n in range(more)
+        ]
+        with town.db.write() as session:
+            for start in range(0, more, 500):
+                session.execute(insert(Event), many[start : start + 500])
+        with statements(town.db) as seen:
+            say(opened, client, f"/ui/contacts/{anna}")
+        asked.append(len([one for one in seen if one.startswith("SELECT")]))
+    assert asked[1] <= asked[0] <= 60

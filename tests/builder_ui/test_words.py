@@ -20,10 +20,10 @@ from activities.templates.layouts import layouts
 from builder_ui import exports, tour
 from builder_ui.app.host import MENU, THEMES
 from builder_ui.builder import canvas_texts, metrics
-from builder_ui.contacts import edit, filters, import_steps, import_undo, reading_form
+from builder_ui.contacts import edit, filters, import_steps, import_undo, reading_form, writing_notes
 from builder_ui.contacts import imports as contact_imports
 from builder_ui.contacts import list as contacts
-from builder_ui.contacts.panels import PANELS, who
+from builder_ui.contacts.panels import PANELS, orders, who
 from builder_ui.contacts.timeline import lines
 from builder_ui.journeys import compare, drilldown, versions
 from builder_ui.journeys import list as journeys
@@ -141,7 +141,16 @@ def tables() -> Iterator[str]:
     ):
         yield from table.values()
     yield from (text for text, _, _ in versions.MIGRATION_STATES.values())
-    for table in (journeys.ORDERS, run_timeline.NOTES, lines.RUN_WORDS, lines.KIND_NAMES, who.IDENTITIES):
+    for table in (
+        journeys.ORDERS,
+        run_timeline.NOTES,
+        lines.RUN_WORDS,
+        lines.KIND_NAMES,
+        who.IDENTITIES,
+        orders.BACK,
+        writing_notes.DIRECTIONS,
+        writing_notes.OUTCOMES,
+    ):
         yield from table.values()
     yield from (one.title for one in PANELS)
     yield from (text for text, _, _ in contact_imports.STATES.values())

@@ -39,6 +39,7 @@ from models import (
     Link,
     Merge,
     Message,
+    Note,
     OptIn,
     OutboxItem,
     Refusal,
@@ -103,6 +104,8 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(Body(contact_id=id, recipient=mail, subject=SECRET, html=SECRET, text=SECRET, headers={"To": SECRET}, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
+    session.add(Note(contact_id=id, text=SECRET, author="member:m1", at=now))
+    session.add(Note(contact_id=id, kind="call", text=SECRET, author="member:m1", at=now))
     session.add(Device(contact_id=id, kind="web", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
     session.add(Import(id="i1", file_name="x.csv", created_at=now))
     session.flush()
@@ -232,9 +235,9 @@ def test_the_timeline_tells_everything_once_in_order_whatever_the_page(
 
 
 def test_some_kinds_only(session: Session, person: str) -> None:
-    assert {item.kind for item in walk(session, person, 2, kinds=("message", "consent"))} == {"message", "consent"}
+    assert {item.kind for item in walk(session, person, 2, wanted=timeline.Wanted(("message", "consent")))} == {"message", "consent"}
     with pytest.raises(Invalid):
-        timeline.timeline(session, person, kinds=("gossip",))
+        timeline.timeline(session, person, wanted=timeline.Wanted(("gossip",)))
 
 
 @pytest.mark.parametrize(

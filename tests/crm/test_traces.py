@@ -42,6 +42,7 @@ from models import (
     Message,
     MigratedRun,
     Migration,
+    Note,
     OptIn,
     OutboxItem,
     Refusal,
@@ -161,7 +162,7 @@ COLUMNS = {
             "message.message_class", "message.topic", "message.cap_class", "message.template", "message.locale", "message.status", "message.reason",
             "message.provider", "message.account", "message.provider_id", "outbox_item.idempotency_key", "in_app_message.idempotency_key", "outbox_item.channel", "hit.kind", "hit.agent_class",
             "consent.channel", "consent.purpose", "consent.state", "task.node", "task.owner", "task.state", "task.priority", "task.outcome", "task.outcomes", "task.escalate_to",
-            "task_change.what", "task_change.by", "merge_moved.kind",
+            "task_change.what", "task_change.by", "note.kind", "note.direction", "note.outcome", "note.author", "merge_moved.kind",
         ),
         CODES,
     ),
@@ -267,6 +268,7 @@ def make_person(session: Any, now: datetime) -> str:
     touches.record(session, id, touches.Touch("campaign", now), now)
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
     session.add(InAppMessage(idempotency_key="k", message_id="0" * 32, contact_id=id, created_at=now, expires_at=now))
+    session.add(Note(contact_id=id, author="member:m1", at=now))
     session.add(Device(contact_id=id, kind="web", address="a", address_hash="h", created_at=now, last_seen_at=now))
     session.flush()
     assert task.id == "t1"

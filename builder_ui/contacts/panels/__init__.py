@@ -1,12 +1,32 @@
 """The sides of a contact. A new one is a file here and its name in `PANELS`, whose order is that of the tabs and of the boxes beside them."""
 
-from builder_ui.contacts.panels import change, consents, devices, fields, forms, journeys, scores, segments, tags, timeline, who
+from builder_ui.contacts.panels import (
+    change,
+    consents,
+    devices,
+    fields,
+    forms,
+    journeys,
+    messages,
+    notes,
+    orders,
+    scores,
+    segments,
+    tags,
+    tasks,
+    timeline,
+    who,
+)
 from builder_ui.contacts.panels.panel import Panel
 
 PANELS: tuple[Panel, ...] = (
     timeline.PANEL,
     who.PANEL,
+    notes.PANEL,
+    tasks.PANEL,
     journeys.PANEL,
+    messages.PANEL,
+    orders.PANEL,
     segments.PANEL,
     forms.PANEL,
     consents.PANEL,

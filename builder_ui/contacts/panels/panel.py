@@ -29,8 +29,8 @@ def _always(*_: Any) -> bool:
 class Panel:
     """One side of a contact. `load` reads what it shows, in a thread, in the transaction of the page; all else draws what was loaded.
 
-    It shows itself in up to three places: `aside`, a box beside whichever view is open (None: there is nothing to show, and no box); `view`, a
-    tab of its own, which is open where the page's `view` is its `key`; `notice`, above everything. `title` heads the box and names the tab.
+    It shows itself in up to four places: `aside`, a box beside whichever view is open (None: there is nothing to show, and no box); `view`, a
+    tab of its own, which is open where the page's `view` is its `key`; `notice`, above everything; `action`, a button at the top of the page. `title` heads the box and names the tab.
     `stamp` is a cheap question whose answer changes when what is shown does, unless an event or a step of a run comes with the change:
     those the page asks for anyway.
     """
@@ -42,6 +42,7 @@ class Panel:
     aside: Draw | None = None
     view: Draw | None = None
     notice: Draw | None = None
+    action: Draw | None = None
     count: Callable[[Any], int | None] = _nothing
     """How many things the view shows, beside its tab; None: no number."""
     offered: Callable[[Any], bool] = _always

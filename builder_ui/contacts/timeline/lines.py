@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from builder_ui.contacts.timeline.events import tell_event
 from builder_ui.contacts.timeline.told import Told
+from builder_ui.contacts.writing_notes import DIRECTIONS, own_ways
+from builder_ui.contacts.writing_notes import OUTCOMES as CALL_OUTCOMES
 from builder_ui.kit import components, labels
-from builder_ui.kit.actor_names import meant_for
-from builder_ui.kit.context import PageContext
+from builder_ui.kit.actor_names import actor, meant_for
+from builder_ui.kit.context import Acts, PageContext
 from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, MESSAGE_STATES, OUTLETS, REASONS, REFUSALS, TASK_CHANGES, coded, short
 from builder_ui.kit.reactpy_compat import Element, html
-from crm.people.timeline import Item
+from crm.people.timeline import Item, mark_of
 
 KIND_NAMES = {
     "event": "Events",
@@ -22,6 +25,8 @@ KIND_NAMES = {
     "refusal": "Refusals",
     "task": "Tasks",
     "score": "Scores",
+    "note": "Notes",
+    "call": "Calls",
     "merge": "Merges",
 }
 
@@ -34,19 +39,30 @@ ICONS = {
     "refusal": "ban",
     "task": "clipboard-check",
     "score": "gauge",
+    "note": "pencil",
+    "call": "phone",
     "merge": "people",
 }
 
 
-def item(context: PageContext, told: Told, one: Item) -> Element:
+def item(context: PageContext, told: Told, one: Item, acts: Acts, *, here: bool = False) -> Element:
+    """`here`: it is what the address names. Its time leads to that address."""
     content = TELLERS[one.kind](context, told, one.data)
-    return html.li(
-        {"className": "event small", "key": f"{one.kind}.{'.'.join(map(str, one.key))}"},
-        html.span({"className": "step-icon"}, components.icon(ICONS[one.kind])),
-        html.div(
-            {"className": "event-body"}, html.div({"className": "event-head"}, html.div(content), components.moment(context.t, one.at))
-        ),
+    ways = own_ways(context, one.data, acts) if one.kind in WRITTEN else None
+    address = context.link(before=f"@{mark_of(one)}")
+    when = html.a(
+        {"className": "when", "href": address, "aria-label": f"{context.t('Link to this entry')}: {context.t.moment(one.at)}"},
+        components.moment(context.t, one.at),
     )
+    return html.li(
+        {"className": "event small here" if here else "event small", "key": f"{one.kind}.{'.'.join(map(str, one.key))}"},
+        html.span({"className": "step-icon"}, components.icon(ICONS[one.kind])),
+        html.div({"className": "event-body"}, html.div({"className": "event-head"}, html.div(content, ways), when)),
+    )
+
+
+WRITTEN = frozenset({"note", "call"})
+"""What people write, and its author may change."""
 
 
 def is_noise(one: Item) -> bool:
@@ -66,9 +82,11 @@ TOLD_ELSEWHERE = frozenset(
         "Consent Changed",
         "Score Changed",
         "Journey Ended",
+        "Note Added",
+        "Call Logged",
     }
 )
-"""Events of ours beside which there is a message, a task, a consent, a score or a line of a run that says the same."""
+"""Events of ours beside which there is a message, a task, a consent, a score, a note or a line of a run that says the same."""
 
 
 def is_unmet(one: Item) -> bool:
@@ -172,6 +190,28 @@ def tell_score(context: PageContext, told: Told, row: Mapping[str, Any]) -> Elem
     )
 
 
+def tell_note(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
+    return html._(html.b(context.t("Note")), _author(context, told, row), html.p({"className": "note"}, row["text"]))
+
+
+def tell_call(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
+    """Who called whom, what came of it, and how long it took."""
+    t, seconds = context.t, row["duration_seconds"]
+    lasted = f" · {t.span(timedelta(seconds=seconds))}" if seconds else ""
+    return html._(
+        html.b(coded(t, DIRECTIONS, row["direction"])),
+        f": {coded(t, CALL_OUTCOMES, row['outcome'])}{lasted}",
+        _author(context, told, row),
+        html.p({"className": "note"}, row["text"]) if row["text"] else None,
+    )
+
+
+def _author(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
+    t = context.t
+    changed = html._(" · ", t("changed"), " ", components.moment(t, row["changed_at"])) if row["changed_at"] else None
+    return html.span({"className": "quiet"}, " · ", actor(t, told.members, row["author"]), changed)
+
+
 def tell_merge(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
     t = context.t
     return html._(
@@ -188,5 +228,7 @@ TELLERS: Mapping[str, Callable[[PageContext, Told, Mapping[str, Any]], Element]]
     "refusal": tell_refusal,
     "task": tell_task,
     "score": tell_score,
+    "note": tell_note,
+    "call": tell_call,
     "merge": tell_merge,
 }
