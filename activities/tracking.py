@@ -32,7 +32,7 @@ from storage.locks import lock_contact
 from storage.sql import insert_new, on, table
 from workspace import settings
 
-Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce", "confirm", "contact", "form"]
+Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce", "confirm", "contact", "form", "visit"]
 Level = Literal["none", "clicks", "full"]
 AgentClass = Literal["human", "prefetch", "scanner", "unknown"]
 

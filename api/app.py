@@ -37,7 +37,7 @@ from api.in_app.streams import Streams
 from api.metrics import Metrics
 from api.public import embedded_form_router, form_router, picture_router, public_router, signup_router
 from api.server import Server
-from api.tracking import endpoints
+from api.tracking import endpoints, site
 from api.tracking.write_keys import KeyRing
 from api.tracking.writer import Waker, Writer
 from api.wakeups import Connect, TemporalWaker
@@ -115,6 +115,7 @@ def create_app(
     # Each request asks them one by one: first what is called by machines and by readers of mails, a hundred times a second.
     for router in (
         endpoints.router,
+        site.router,
         callback_router,
         public_router,
         in_app.router,

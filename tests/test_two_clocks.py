@@ -16,7 +16,7 @@ REAL = {
 }  # fmt: skip
 """They ask for real time alone: who may come in, which process is alive, which account takes messages, what people do with them."""
 BOTH = {
-    "activities.sending.coupon_codes", "api.admin.imports", "api.admin.workspace", "api.app", "api.in_app.endpoints", "api.in_app.visitor", "api.public.forms", "builder_ui.contacts.import_forms", "builder_ui.kit.components", "builder_ui.kit.context",
+    "api.public.endpoints", "api.tracking.site", "activities.sending.coupon_codes", "api.admin.imports", "api.admin.workspace", "api.app", "api.in_app.endpoints", "api.in_app.visitor", "api.public.forms", "builder_ui.contacts.import_forms", "builder_ui.kit.components", "builder_ui.kit.context",
     "builder_ui.settings.users", "commands.providers", "engine.clock", "engine.engine", "engine.jobs.worker", "engine.keeper", "engine.segments.evaluator", "worker", "workspace.audit",
     "engine.companies.roller",
 }  # fmt: skip

@@ -491,11 +491,19 @@ def public_holidays(country: str, region: str, years: range) -> frozenset[str]:
     return frozenset(day.isoformat() for day in days)
 
 
+def _site(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9.-]{1,255}(:[0-9]{1,5})?", text):
+        raise ValueError("Expected a host such as www.example.com, without https:// and without a path.")
+    return text
+
+
 class Tracking(Setting):
     """What is tracked about messages at most; a contact's consent can only lower it. `opens_need_consent`: CNIL 2026-042."""
 
     level: Literal["none", "clicks", "full"] = "full"
     opens_need_consent: bool = False
+    sites: tuple[Annotated[str, AfterValidator(_site)], ...] = Field((), max_length=50)
+    """Hosts of the workspace's own sites with the script `site.js`: a link of a message that leads there says who follows it."""
 
 
 def _sites(text: str) -> str:

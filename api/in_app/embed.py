@@ -12,6 +12,7 @@ from builder_ui.app.host import STATICS, TYPES
 SCRIPTS: Mapping[str, str] = {
     "inbox": "embed-inbox.js",
     "form": "embed-form.js",
+    "site": "embed-site.js",
     "push": "embed-push.js",
     "push-worker": "embed-push-worker.js",
 }

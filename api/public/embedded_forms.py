@@ -17,6 +17,7 @@ from api.public.form_view import shown_form
 from api.public.forms import STALE, Opened, filled_in, language_for, last, note_spam, open_form, take, tickets_of
 from api.public.limits import check_rates
 from api.server import Server, TheServer
+from api.tracking.site import wants_to_be_left_alone
 from crm.forms.definition import Definition
 from crm.forms.reading import TICKED
 from journeys.errors import TooMany
@@ -81,7 +82,7 @@ def send_embedded_form(key: str, request: Request, server: TheServer, given: Ans
     except TooMany:
         text = _("There have been too many sign-ups from here within a short time. Please try again later.")
         return _answer(request, {"state": "later", "message": text}, 429)
-    anonymous_id = last(given, "anonymous_id") if _may_be_known(request) else ""
+    anonymous_id = "" if wants_to_be_left_alone(request.headers) else last(given, "anonymous_id")
     take(server, opened, filled, language, given, address_of(request), _page(opened.definition, request, given), anonymous_id)
     return _done(request, opened, language, given)
 
@@ -111,11 +112,6 @@ def _page(definition: Definition, request: Request, given: Mapping[str, Sequence
     origin, said = request.headers.get("origin", ""), last(given, "page")
     parts = urlsplit(said) if len(said) < 4_000 else urlsplit("")
     return said if said and f"{parts.scheme}://{parts.netloc}" == origin else origin
-
-
-def _may_be_known(request: Request) -> bool:
-    """Whether the browser asks not to be followed (Global Privacy Control, Do Not Track)."""
-    return "1" not in (request.headers.get("sec-gpc"), request.headers.get("dnt"))
 
 
 def _answer(request: Request, said: Mapping[str, Any], status: int = 200, *, allowed: bool = True) -> Response:

@@ -10,6 +10,7 @@ from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -17,15 +18,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from activities.tracking import Fetch, Purpose, record_click, record_open, target
+from activities.visit_tokens import VisitTokens, with_token
 from api.public.brand import brand
 from api.public.doors import PER_TOKEN, Form, Happening, address_of, happened, nothing, tracking_of
 from api.public.pages import VIEW_POLICY, headers, language_of, page
 from api.public.preferences import Sender, Wishes, choices, examples, has_declined_all, purpose_of, record, wish, wishes_of
 from api.server import Server, TheServer
+from api.tracking.site import wants_to_be_left_alone
 from crm.consent import consent, mailbox
 from journeys.channels import ADDRESSED
 from models import Body, Contact, Event, Message
 from storage.locks import lock_contact
+from workspace import settings
 
 log = logging.getLogger("pfadwerk.api")
 
@@ -79,7 +83,25 @@ def click(token: str, request: Request, server: TheServer) -> Response:
         return nothing(server, request)
     server.take(PER_TOKEN, token)
     _record(server, lambda session, now: [record_click(session, ids[0], link, _fetch(request), now)])
-    return RedirectResponse(link.url, 302, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"})
+    return RedirectResponse(
+        _with_visitor(server, request, ids[0], link.url),
+        302,
+        {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"},
+    )
+
+
+def _with_visitor(server: Server, request: Request, message_id: str, url: str) -> str:
+    """The target, which learns who comes where it is one of the workspace's own sites. A test message comes from nobody, and who does not want to be
+    followed is nobody."""
+    with server.engine.db.read() as session:
+        sites = settings.load(session, settings.Tracking).sites
+        if urlsplit(url).netloc.lower() not in sites or wants_to_be_left_alone(request.headers):
+            return url
+        message = session.get(Message, message_id)
+        contact = _contact(session, message.contact_id) if message is not None and not message.test else None
+    if contact is None:
+        return url
+    return with_token(url, VisitTokens(server.settings.signing_keys()).make(contact.id, server.engine.clock.real_now()))
 
 
 @router.api_route("/u/{token}", methods=["GET", "HEAD"])

@@ -23,7 +23,7 @@ export default defineConfig({
     modulePreload: false,
     target: "es2022",
     rolldownOptions: {
-      input: Object.fromEntries(["inbox", "form", "push", "push-worker"].map((name) => [name, resolve(import.meta.dirname, `src/embed/${name}.js`)])),
+      input: Object.fromEntries(["inbox", "form", "site", "push", "push-worker"].map((name) => [name, resolve(import.meta.dirname, `src/embed/${name}.js`)])),
       preserveEntrySignatures: "strict",
       output: { entryFileNames: "embed-[name].js" },
     },

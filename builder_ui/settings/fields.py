@@ -50,6 +50,8 @@ def control(t: Translator, title: str, path: str, schema: Schema, value: Any, pl
         return named(t, title, path, items["enum"], value)
     if schema.get("type") == "array" and items.get("format") == "date":
         return dates(t, title, path, value)
+    if schema.get("type") == "array" and items.get("type") == "string":
+        return texts(t, title, path, value)
     if schema.get("type") == "object":
         return week(t, title, path, value)
     if schema.get("format") == "duration":
@@ -110,6 +112,13 @@ def dates(t: Translator, title: str, path: str, value: Sequence[str]) -> Control
         return [t.read(one) or one for one in values[path].replace(",", " ").split()]
 
     return Control([field], read)
+
+
+def texts(t: Translator, title: str, path: str, value: Sequence[str]) -> Control:
+    """Names without blanks, one a line."""
+    label, hint = words(t, title)
+    field = Field(path, label, "textarea", "\n".join(value), hint=hint)
+    return Control([field], lambda values: values[path].replace(",", " ").split())
 
 
 def week(t: Translator, title: str, path: str, value: Mapping[str, Sequence[str]]) -> Control:
@@ -336,6 +345,10 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "New and overdue tasks, as direct messages with buttons to finish them. Needs a provider account for “Team chat”.",
     ),
     "notices.webhook_secret": ("Signing secret", "Its name on the page “Secrets”. Leave empty to send unsigned calls."),
+    "tracking.sites": (
+        "Own websites",
+        "Hosts with the script site.js, such as www.example.com: a tracked link that leads there says who follows it, for ten minutes.",
+    ),
     "tracking.opens_need_consent": ("Opens are counted only with consent", "Required by France's data protection authority."),
 }
 """setting.property -> (label, hint); message ids."""

@@ -1,4 +1,4 @@
-"""What comes in by a form: whose it is, what it says about consent, and the event that journeys listen to.
+"""What comes in by a form: whose it is, what it says about consent, and the event that journeys listen to. Decision 058.
 
 Anybody can fill in a form with anybody's address, so what is filled in is worth what a browser key is worth (`crm.people.visitors`): it fills empty
 fields of whom nobody authenticated has named, and overwrites nothing. Where somebody authenticated has named the holder of the address, the whole submission waits until the mailbox

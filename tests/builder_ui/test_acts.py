@@ -41,7 +41,16 @@ OPEN = {
     "/metrics": "operation",
 }
 """Routes without an act, and why. Those of the doors, of tracking and of recipients are under `OPEN_ROOMS`."""
-OPEN_ROOMS = ("api.callbacks", "api.tracking.endpoints", "api.in_app", "api.devices", "api.auth.login", "api.health", "api.public")
+OPEN_ROOMS = (
+    "api.callbacks",
+    "api.tracking.endpoints",
+    "api.tracking.site",
+    "api.in_app",
+    "api.devices",
+    "api.auth.login",
+    "api.health",
+    "api.public",
+)
 """Rooms whose routes ask for no role: what providers sign, write keys, tokens of contacts, people who log in, probes, recipients with a signed
 address."""
 
