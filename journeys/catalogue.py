@@ -192,6 +192,24 @@ FIELD_ALIASES: Mapping[str, str] = {
     "mobile": "phone",
 }
 
+CONTEXT_FIELDS: Mapping[str, FieldSpec] = {
+    spec.name: spec
+    for spec in (
+        FieldSpec("context.campaign.name", "string", "campaign (UTM)"),
+        FieldSpec("context.campaign.source", "string", "campaign source (UTM)"),
+        FieldSpec("context.campaign.medium", "string", "campaign medium (UTM)"),
+        FieldSpec("context.campaign.term", "string", "campaign term (UTM)"),
+        FieldSpec("context.campaign.content", "string", "campaign content (UTM)"),
+        FieldSpec("context.page.url", "string", "address of the page"),
+        FieldSpec("context.page.path", "string", "path of the page"),
+        FieldSpec("context.page.referrer", "string", "referring page"),
+        FieldSpec("context.page.title", "string", "title of the page"),
+        FieldSpec("context.device.type", "string", "type of device"),
+        FieldSpec("context.locale", "string", "language of the device"),
+    )
+}
+"""What conditions can ask of the circumstances of an event (`journeys.rules.fields.EVENT_CONTEXT`), beside its properties."""
+
 _PRODUCT: Mapping[str, Type] = {
     **dict.fromkeys(("product_id", "sku", "category", "name", "brand", "variant", "coupon", "url", "image_url", "currency"), "string"),
     **dict.fromkeys(("price", "quantity", "position", "value"), "number"),

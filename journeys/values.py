@@ -89,11 +89,12 @@ Blocked = Annotated[Do | WaitUntil | WaitFor, Field(discriminator="answer")]
 
 
 class Received(Value):
-    """An event that reached the run. `arrived_at` decides waits, `occurred_at` decides exits and goals."""
+    """An event that reached the run. `arrived_at` decides waits, `occurred_at` decides exits and goals. `context`: what conditions can ask of it."""
 
     id: int
     name: str
     properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
     occurred_at: datetime
     arrived_at: datetime
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, ColumnElement, Float, String, literal
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Float, String, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from journeys.rules.amounts import MOST, PARTS
 from journeys.rules.fields import path_of
 
 NUMBERS = ("integer", "real")
@@ -66,6 +67,20 @@ class LooksLikeInstant(FunctionElement[bool]):
 
     inherit_cache = True
     type = Boolean()
+
+
+class Amount(FunctionElement[int]):
+    """A number in parts (`journeys.rules.amounts.parts_of`), NULL where there is none."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+class Distinct(FunctionElement[Any]):
+    """What is equal for values that count as one (`journeys.rules.aggregate.different`), NULL for what does not count; to be counted only."""
+
+    inherit_cache = True
+    type = String()
 
 
 def place(column: ColumnElement[Any], name: str) -> tuple[ColumnElement[Any], ...]:
@@ -196,3 +211,37 @@ def _regex(element: LooksLikeInstant, compiler: SQLCompiler, **kw: Any) -> str:
     text = _said(element, compiler, slice(0, 1), **kw)[0]
     day, clock = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}"
     return f"({text} ~ '^{day}(T{clock}Z)?$')"
+
+
+@compiles(Amount, "sqlite")
+def _parts(element: Amount, compiler: SQLCompiler, **kw: Any) -> str:
+    place = ", ".join(_said(element, compiler, slice(0, 2), **kw))
+    number = f"json_extract({place})"
+    return f"CASE WHEN json_type({place}) IN ('integer', 'real') THEN {_rounded(number, 'CAST({0} AS INTEGER)')} END"
+
+
+@compiles(Amount, "postgresql")
+def _parts_of_jsonb(element: Amount, compiler: SQLCompiler, **kw: Any) -> str:
+    value = _jsonb(element, compiler, **kw)
+    number = f"CAST({value} AS DOUBLE PRECISION)"
+    return f"CASE WHEN jsonb_typeof({value}) = 'number' THEN {_rounded(number, 'CAST(trunc({0}) AS BIGINT)')} END"
+
+
+def _rounded(number: str, whole: str) -> str:
+    """As `parts_of`; `whole` cuts off what is behind the point."""
+    half = f"CASE WHEN {number} < 0 THEN -0.5 ELSE 0.5 END"
+    return f"CASE WHEN {number} BETWEEN -{MOST} AND {MOST} THEN {whole.format(f'{number} * {PARTS}.0 + {half}')} END"
+
+
+@compiles(Distinct, "sqlite")
+def _told_apart(element: Distinct, compiler: SQLCompiler, **kw: Any) -> str:
+    """A text gets a mark before it, so that none is a truth value; a number stays one, for 1 is 1.0."""
+    place = ", ".join(_said(element, compiler, slice(0, 2), **kw))
+    kind, value = f"json_type({place})", f"json_extract({place})"
+    return f"CASE {kind} WHEN 'text' THEN '=' || {value} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'integer' THEN {value} WHEN 'real' THEN {value} END"
+
+
+@compiles(Distinct, "postgresql")
+def _jsonb_told_apart(element: Distinct, compiler: SQLCompiler, **kw: Any) -> str:
+    value = _jsonb(element, compiler, **kw)
+    return f"CASE WHEN jsonb_typeof({value}) IN ('string', 'number', 'boolean') THEN {value} END"

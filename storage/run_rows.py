@@ -188,7 +188,7 @@ def _reach_goals(session: Session, heard: list[tuple[str, Event]]) -> None:
 def _counts(goal: Goal, run: Run, event: Event) -> bool:
     since = run.since or run.started_at
     in_time = since <= event.occurred_at <= since + goal.window
-    return event.name == goal.event and in_time and (goal.where is None or matches(goal.where, event.properties, event.occurred_at))
+    return event.name == goal.event and in_time and (goal.where is None or matches(goal.where, event, event.occurred_at))
 
 
 def _documents(session: Session, version_ids: set[str]) -> dict[str, dict[str, Any]]:

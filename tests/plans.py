@@ -72,7 +72,7 @@ _wide = re.compile(r"SEARCH (\w+) .*\((?:journey_id|version_id|status)=\?\)$")
 _short = {"ix_event_unrouted", "ix_inbox_waiting", "ix_inbox_old", "ix_message_open", "ix_job_running", "ix_task_due", "ix_run_stuck"}
 """Indexes of the few rows that something still has to be done with: those may be read whole. Runs that wait are not few."""
 _reads = re.compile(r"(SELECT|UPDATE|DELETE|WITH)\b|INSERT\b.*\bSELECT\b", re.DOTALL)
-_bounded = re.compile(r"SELECT\b(?!.*\bWHERE\b).*\bLIMIT\b|.*\bWHERE 0 = 1$", re.DOTALL)
+_bounded = re.compile(r"SELECT\b(?!.*\bWHERE\b).*\bLIMIT\b|.*\bWHERE 0 = 1\b(?!.*\bWHERE\b)", re.DOTALL)
 """The first rows of an index, whatever they are; and what no row can fit."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from journeys.catalogue import CONTEXT_FIELDS
 from journeys.rules.terms import TERMS
 from journeys.runkeys import paths_of
 
@@ -55,14 +56,22 @@ def paths(form: Form, path: Path) -> Element:
     )
 
 
-def properties(form: Form, path: Path, events: Sequence[Any]) -> tuple[str, Element]:
-    """The suggestions for properties of some events, those that are known: (id of the list, the list)."""
+def properties(
+    form: Form, path: Path, events: Sequence[Any], *, context: bool = False
+) -> tuple[str, Element]:
+    """The suggestions for properties of some events, those that are known: (id of the list, the list). `context`: what came with an event can be
+    asked, too."""
     known = [form.lookups.catalogue.event(name) for name in events if isinstance(name, str)]
     names = list(dict.fromkeys(name for event in known if event for name in event.properties))[
         :MOST_OFFERED
     ]
     id = f"{form.id(path)}-properties"
-    return id, datalist({"id": id}, [html.option({"key": name, "value": name}) for name in names])
+    around = [
+        html.option({"key": name, "value": name}, form.t(spec.title))
+        for name, spec in CONTEXT_FIELDS.items()
+    ]
+    own = [html.option({"key": name, "value": name}) for name in names]
+    return id, datalist({"id": id}, [*own, *(around if context else [])])
 
 
 def names_list(form: Form, path: Path, offered: str) -> Element:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from journeys.catalogue import FieldSpec
+from journeys.catalogue import CONTEXT_FIELDS, FieldSpec
+from journeys.rules.aggregate import ENDS
 from journeys.rules.terms import TERMS, Term, shape
 
 from builder_ui.builder import durations, several, suggestions, widgets
 from builder_ui.builder.draft import at
-from builder_ui.builder.widgets import Form, Path
+from builder_ui.builder.widgets import Form, Path, small
 from builder_ui.kit.reactpy_compat import Element, datalist, html
 
 Change = Callable[[Path, Any, bool], None]
+HOW_OFTEN = "*"
+"""Stands in the list of what is asked of events for their number."""
+COMPARISON = shape.Comparison("field", "operator", "value")
+TIMES = shape.Words("times")
+SEVERAL_BOUNDS = "*"
+_PERIODS: Sequence[tuple[str, str, tuple[bool, bool, str | None]]] = [
+    ("any", "at any time", (False, False, None)),
+    ("last", "in the last", (True, False, None)),
+    ("since", "since the day", (False, True, None)),
+    ("until", "before the day", (False, False, "day")),
+    ("ago", "longer ago than", (False, False, "span")),
+    ("days", "between two days", (False, True, "day")),
+    ("spans", "in the last …, but longer ago than …", (True, False, "span")),
+]
+"""(name, what it is called, which bounds it has: `within`, `since`, and how `before` is given)."""
 ANY = "*"
 """Stands in the list of messages for any of them."""
 _NUMBER = (*shape.COMPARE, "between", "in", "notIn", "null", "notNull")
@@ -188,10 +204,207 @@ def _where(place: Place, widget: shape.Where) -> Element:
         return html._(
             html.span({"className": "pfb-legend"}, t("where")),
             place.where(path, str(place.present(widget.event) or "")),
-            widgets.small(t("Remove “where”"), end, tone="danger") if place.form.editable else None,
+            small(t("Remove “where”"), end, tone="danger") if place.form.editable else None,
         )
     may = place.form.editable and not place.deepest
-    return widgets.small(t("Only with certain properties"), begin) if may else None
+    return small(t("Only with certain properties"), begin) if may else None
+
+
+# What several events come to, and when they happened
+
+
+def _reckoned(place: Place, widget: shape.Reckoned) -> Element:
+    """How often, or what a property comes to."""
+    form, term, asked = place.form, place.term, place.present(widget.key)
+    of = asked.get("of") if isinstance(asked, Mapping) else HOW_OFTEN
+
+    def chosen(_path: Path, value: Any, _redraw: bool) -> None:
+        kept = {k: v for k, v in term.items() if k not in (widget.key, widget.count)}
+        if value != HOW_OFTEN:
+            kept[widget.key] = _compared_anew(asked if isinstance(asked, Mapping) else {}, value)
+        place.change(place.path, kept, True)
+
+    choices = [(HOW_OFTEN, "how often"), *widget.choices]
+    what = widgets.select(
+        replace(form, edit=chosen), place.inside(f"{widget.key}.of"), choices, of,
+        label=form.t("What is asked"),
+    )  # fmt: skip
+    if of == HOW_OFTEN:
+        operator, value = f"{widget.count}.operator", f"{widget.count}.value"
+        often = shape.Choose(operator, "How often", shape.COUNTS, ">=")
+        times = shape.Number(value, "Times", 1, whole=True)
+        return _lines([what, _choose(place, often), _number(place, times), _words(place, TIMES)])
+    inside = replace(
+        place, path=place.inside(widget.key), event=str(place.present(widget.event) or "")
+    )
+    if of in ENDS:
+        return _lines([what], [_comparison(inside, COMPARISON)])
+    return _lines([what, *_property(inside, COMPARISON)], _size(inside))
+
+
+def _compared_anew(asked: Mapping[str, Any], of: Any) -> dict[str, Any]:
+    """What is asked after another aggregate was chosen; of numbers a number."""
+    operator, value = asked.get("operator", ">="), asked.get("value")
+    if of not in ENDS and not isinstance(value, int | float):
+        value = None
+    fitting = (
+        operator
+        if of in ENDS or operator in shape.COMPARE or not isinstance(operator, str)
+        else ">="
+    )
+    return {"of": of, "field": asked.get(COMPARISON.field, ""), "operator": fitting, "value": value}
+
+
+def _property(place: Place, widget: shape.Comparison) -> list[Element]:
+    """The name of a property, with suggestions."""
+    offered, listed = _fields(place)
+    label = place.form.t("Field")
+    return [
+        widgets.text(place.form, place.inside(widget.field), offered=offered, label=label),
+        listed,
+    ]
+
+
+def _size(place: Place) -> list[Element]:
+    """A number, how it is compared and with what."""
+    operator = shape.Choose("operator", "Comparison", shape.COMPARISONS, ">=")
+    return [_choose(place, operator), _number(place, shape.Number("value", "Value"))]
+
+
+def _lines(*rows: list[Element]) -> Element:
+    return html.div(
+        {"className": "pfb-list"}, *(html.div({"className": "pfb-row"}, *row) for row in rows)
+    )
+
+
+def _during(place: Place, widget: shape.During) -> Element:
+    """At any time, in the last so long, since a day …: which of the bounds there are, and those bounds."""
+    form, term = place.form, place.term
+    keys = (widget.within, widget.since, widget.before)
+    has = (
+        place.present(widget.within) is not None,
+        place.present(widget.since) is not None,
+        _ends(place.present(widget.before) if widget.before else None),
+    )
+    mode = next((name for name, _, bounds in _PERIODS if bounds == has), SEVERAL_BOUNDS)
+
+    def chosen(_path: Path, value: Any, _redraw: bool) -> None:
+        kept = {k: v for k, v in term.items() if k not in keys}
+        place.change(place.path, {**kept, **_bounds_anew(term, keys, value)}, True)
+
+    offered = [(name, text) for name, text, (*_, ends) in _PERIODS if widget.before or not ends]
+    if mode == SEVERAL_BOUNDS:
+        offered.append((SEVERAL_BOUNDS, "within several bounds"))
+    when = widgets.select(
+        replace(form, edit=chosen), place.inside(widget.within), offered, mode,
+        label=form.t("When"),
+    )  # fmt: skip
+    return html.div({"className": "pfb-row"}, when, *_bounds(place, widget, has))
+
+
+def _bounds(
+    place: Place, widget: shape.During, has: tuple[bool, bool, str | None]
+) -> list[Element]:
+    form = place.form
+    within, since, ends = has
+    fields: list[Element] = []
+    if within:
+        fields.append(_span(place, shape.Span(widget.within, "Within")))
+    if since:
+        fields.append(widgets.instant(form, place.inside(widget.since), form.t("First day")))
+    if ends and (within or since):
+        fields.append(html.span(form.t("but longer ago than" if ends == "span" else "and before")))
+    if ends == "day":
+        fields.append(widgets.instant(form, place.inside(widget.before), form.t("Before this day")))
+    if ends == "span":
+        fields.append(_ago(place, widget.before))
+    return fields
+
+
+def _ago(place: Place, key: str) -> Element:
+    """A length of time, stored as one that lies back."""
+
+    def back(path: Path, value: Any, redraw: bool) -> None:
+        is_span = isinstance(value, str) and value.startswith("P")
+        place.change(path, f"-{value}" if is_span else value, redraw)
+
+    form = replace(place.form, edit=back)
+    return durations.duration(
+        form, place.inside(key), place.present(key), label=form.t("Longer ago than")
+    )
+
+
+def _ends(before: Any) -> str | None:
+    if before is None:
+        return None
+    return "span" if isinstance(before, str) and before.lstrip("+-").startswith("P") else "day"
+
+
+def _bounds_anew(term: Mapping[str, Any], keys: tuple[str, str, str], mode: Any) -> dict[str, Any]:
+    """The bounds of another period: those that there were where they fit, else sensible ones."""
+    within, since, before = keys
+    bounds = next((one for name, _, one in _PERIODS if name == mode), None)
+    if bounds is None:
+        return {key: term[key] for key in keys if key in term}
+    there = {key: term.get(key) for key in keys}
+    found = {within: there[within] or "P30D"} if bounds[0] else {}
+    if bounds[1]:
+        found[since] = there[since] or ""
+    if bounds[2]:
+        fits = _ends(there[before]) == bounds[2]
+        found[before] = there[before] if fits else "" if bounds[2] == "day" else "-P30D"
+    return found
+
+
+def _several(place: Place, widget: shape.Several) -> Element:
+    """Parts in order, with a button that adds one and buttons that remove one."""
+    form, path = place.form, place.inside(widget.key)
+    stored = place.present(widget.key)
+    parts = list(stored) if isinstance(stored, list | tuple) else []
+
+    def add(_event: Any) -> None:
+        place.change((*path, len(parts)), dict(widget.fresh), True)
+
+    def remove(number: int) -> Callable[[Any], None]:
+        return lambda _event: place.change(path, [*parts[:number], *parts[number + 1 :]], True)
+
+    items = [
+        html.div(
+            {"key": f"{number}/{form.state(path)}", "className": "pfb-item"},
+            html.div(
+                {"className": "pfb-item-head"},
+                html.span(heading := form.t(widget.heading, number=number + 1)),
+                small(
+                    form.t("Remove"),
+                    remove(number),
+                    form.t("Remove: {part}", part=heading),
+                    "danger",
+                )
+                if form.editable and len(parts) > widget.least
+                else None,
+            ),
+            *_of_part(place, widget, number),
+        )
+        for number in range(len(parts))
+    ]
+    more = form.editable and len(parts) < widget.most
+    return html.div(
+        {"className": "pfb-list"}, *items, small(form.t("Add a step"), add) if more else None
+    )
+
+
+def _of_part(place: Place, widget: shape.Several, number: int) -> list[Element]:
+    inside = replace(place, path=(*place.inside(widget.key), number))
+    rows = [
+        row
+        for row in widget.shape
+        if number or not {getattr(one, "key", "") for one in _of(row)} & {*widget.not_first}
+    ]
+    return [_row(inside, row, place_) for place_, row in enumerate(rows)]
+
+
+def _of(row: shape.Row | shape.Widget) -> shape.Row:
+    return row if isinstance(row, tuple) else (row,)
 
 
 # A field, how it is compared, and with what
@@ -203,7 +416,6 @@ def _comparison(place: Place, widget: shape.Comparison) -> Element:
         _spec(place, str(term.get(widget.field) or "")),
         str(term.get(widget.operator) or "="),
     )
-    offered, listed = _fields(place)
 
     def chosen(_path: Path, value: Any, _redraw: bool) -> None:
         # Another kind of question needs another kind of answer.
@@ -213,8 +425,7 @@ def _comparison(place: Place, widget: shape.Comparison) -> Element:
         )
 
     return html._(
-        widgets.text(form, place.inside(widget.field), offered=offered, label=form.t("Field")),
-        listed,
+        *_property(place, widget),
         _operator(replace(form, edit=chosen), place.inside(widget.operator), operator, spec),
         _value(form, place.inside(widget.value), operator, spec),
     )
@@ -224,7 +435,7 @@ def _fields(place: Place) -> tuple[str, Element]:
     """(id of the suggestions, their list where it is not on the page already)."""
     if place.event is None:
         return suggestions.suggested("field"), None
-    return suggestions.properties(place.form, place.path, [place.event])
+    return suggestions.properties(place.form, place.path, [place.event], context=True)
 
 
 def _among(place: Place, widget: shape.Among) -> Element:
@@ -296,6 +507,8 @@ def _spec(place: Place, name: str) -> FieldSpec | None:
     catalogue = place.form.lookups.catalogue
     if place.event is None:
         return catalogue.field(name)
+    if name in CONTEXT_FIELDS:
+        return CONTEXT_FIELDS[name]
     event = catalogue.event(place.event)
     return event.property(name) if event else None
 
@@ -369,4 +582,7 @@ _WIDGETS: Mapping[type, Callable[[Place, Any], Element]] = {
     shape.Where: _where,
     shape.Comparison: _comparison,
     shape.Among: _among,
+    shape.Reckoned: _reckoned,
+    shape.During: _during,
+    shape.Several: _several,
 }

@@ -522,6 +522,12 @@ def found(t: Translator, actual: Any) -> str:
             return t("nothing is known")
         case bool():
             return t("yes") if actual else t("no")
+        case {"value": value, "of": _}:
+            return f"{found(t, value)} ({found(t, {key: one for key, one in actual.items() if key not in ('value', 'of')})})"
+        case {"reached": 0, "steps": int()}:
+            return t("none of the steps")
+        case {"reached": int(reached), "steps": int(steps), "newest_at": str(at)}:
+            return t("{reached} of {steps} steps, last {at}", reached=reached, steps=steps, at=text_moment(t, at))
         case {"count": 0}:
             return t("never")
         case {"count": 1, "newest_at": str(at)}:

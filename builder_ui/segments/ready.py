@@ -68,13 +68,12 @@ READY: Mapping[str, Ready] = {
     ),
     "vip": Ready(
         "VIP",
-        "At least three orders of 100 or more within a year.",
+        "Spent 500 or more within a year.",
         _all(
             {
                 "event": "Order Completed",
-                "count": {"operator": ">=", "value": 3},
+                "aggregate": {"of": "sum", "field": "total", "operator": ">=", "value": 500},
                 "within": "P365D",
-                "where": _all({"field": "total", "operator": ">=", "value": 100}),
             }
         ),
     ),

@@ -5,24 +5,27 @@ The answers are those of `crm.rules.sql_facts.SqlFacts`. There is no run, so wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select
+from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from crm.rules.expression import Builder
-from crm.rules.sql_facts import Later, touches_of
+from crm.rules.occurrences import climbed, counted, occurrences, steps
+from crm.rules.sql_facts import Built, Later, touches_of
 from crm.rules.terms.event import conditions
-from journeys.rules import EventTerm, dates
-from journeys.rules.facts import Calendar, Occurrences
+from journeys.rules import EventTerm, SequenceTerm, dates
+from journeys.rules.facts import Calendar, Occurrences, Steps
 from journeys.rules.fields import COMPANY, CONTACT_COLUMNS, OF_RUN, path_of, read
 from models import Company, CompanyMember, ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
 from storage.sql import on, table
 
+T = TypeVar("T", EventTerm, SequenceTerm)
+F = TypeVar("F")
 _ids: BindParameter[Sequence[str]] = bindparam("contacts", expanding=True)
 _contacts, _tags, _states, _scores = table(Contact), table(Tag), table(ConsentState), table(Score)
 _members, _segments = table(SegmentMember), table(Segment)
@@ -50,8 +53,8 @@ class Crowd:
 
     def __init__(self, session: Session, ids: Sequence[str], as_of: datetime) -> None:
         self.session, self.ids, self.as_of = session, list(ids), as_of
-        self._occurrences: dict[int, Mapping[str, Occurrences]] = {}
-        self._terms: list[EventTerm] = []
+        self._found: dict[int, Mapping[str, Any]] = {}
+        self._terms: list[EventTerm | SequenceTerm] = []
 
     def facts(self, contact_id: str) -> CrowdFacts:
         """Of one of them."""
@@ -92,18 +95,22 @@ class Crowd:
 
     def occurrences(self, term: EventTerm) -> Mapping[str, Occurrences]:
         """By contact; who has none is not in it."""
-        known = self._occurrences.get(id(term))
+        return self._once(term, lambda row: occurrences(term, row), _statement)
+
+    def sequences(self, term: SequenceTerm) -> Mapping[str, Steps]:
+        """By contact; who has none of its events is not in it."""
+        return self._once(term, lambda row: steps(term, row), _climbing)
+
+    def _once(self, term: T, read: Callable[[Mapping[str, Any]], F], statement: Callable[[str], Built]) -> Mapping[str, F]:
+        known = self._found.get(id(term))
         if known is None:
             self._terms.append(term)  # as long as it is here, no other has its `id`
-            known = self._occurrences[id(term)] = self._find(term)
+            known = self._found[id(term)] = {} if term.needs_run() else self._rows(read, statement(term.model_dump_json(by_alias=True)))
         return known
 
-    def _find(self, term: EventTerm) -> Mapping[str, Occurrences]:
-        if term.needs_run():
-            return {}
-        asked = _statement(term.model_dump_json(by_alias=True))
-        rows = on(self.session).execute(asked.statement, {"contacts": self.ids, **asked.clock.values(self.as_of)})
-        return {contact_id: Occurrences(*found) for contact_id, *found in rows}
+    def _rows(self, read: Callable[[Mapping[str, Any]], F], asked: Built) -> Mapping[str, F]:
+        rows = on(self.session).execute(asked.statement, {"contacts": self.ids, **asked.clock.values(self.as_of)}).mappings()
+        return {row["contact_id"]: read({**row}) for row in rows}
 
     def _execute(self, statement: Select[Any]) -> Any:
         return on(self.session).execute(statement, {"contacts": self.ids})
@@ -146,7 +153,13 @@ class CrowdFacts:
 
     def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
         assert as_of == self.crowd.as_of, "a crowd knows one instant"
-        return self.crowd.occurrences(term).get(self.contact_id, Occurrences())
+        found = self.crowd.occurrences(term).get(self.contact_id)
+        return occurrences(term, None) if found is None else found
+
+    def sequence(self, term: SequenceTerm, as_of: datetime) -> Steps:
+        assert as_of == self.crowd.as_of, "a crowd knows one instant"
+        found = self.crowd.sequences(term).get(self.contact_id)
+        return steps(term, None) if found is None else found
 
     def next_owner(self, pool: str) -> str | None:
         """Rules do not ask whose turn it is."""
@@ -155,18 +168,14 @@ class CrowdFacts:
         return Calendar()
 
 
-@dataclass(frozen=True)
-class _Asked:
-    statement: Select[Any]
-    clock: Later
-
-
 @lru_cache(maxsize=2048)
-def _statement(text: str) -> _Asked:
+def _statement(text: str) -> Built:
     """By the term's JSON, as in `crm.rules.sql_facts`."""
-    term = EventTerm.model_validate_json(text)
-    events, clock = table(Event), Later()
-    at = events.c.occurred_at
-    wanted = select(events.c.contact_id, func.count(), func.min(at), func.max(at))
-    found = wanted.where(events.c.contact_id.in_(_ids), *conditions(term, events, Builder(clock)))
-    return _Asked(found.group_by(events.c.contact_id), clock)
+    term, events, clock = EventTerm.model_validate_json(text), table(Event), Later()
+    return Built(counted(term, events, [events.c.contact_id.in_(_ids), *conditions(term, events, Builder(clock))]), clock)
+
+
+@lru_cache(maxsize=1024)
+def _climbing(text: str) -> Built:
+    clock = Later()
+    return Built(climbed(SequenceTerm.model_validate_json(text), Builder(clock), lambda events: events.c.contact_id.in_(_ids)), clock)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, String, and_, case, false, func, literal, not_, or_, true
+from sqlalchemy import ColumnElement, FromClause, String, and_, case, false, func, literal, not_, or_, true
 
 from crm.rules.answers import COMPARE, INSTANT, Answer, Clock
 from journeys.rules import dates, predicates
+from journeys.rules.fields import EVENT_CONTEXT
 from storage.json_sql import NUMBERS, Kind, LooksLikeInstant, Number, Text, constant, has_element, place
 
 
@@ -57,6 +58,12 @@ class Json:
     def element(self, asked: predicates.OneOf) -> Answer:
         values = (*asked.texts, *asked.numbers, *asked.booleans)
         return and_(self.kind() == "array", or_(false(), *(has_element(self.column, self.name, value) for value in values)))
+
+
+def of_event(events: FromClause, name: str) -> tuple[ColumnElement[Any], str]:
+    """(column, path in it) of a property of an event, or of a part of its context."""
+    around = EVENT_CONTEXT.get(name)
+    return (events.c.properties, name) if around is None else (events.c.context, ".".join(around))
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,16 @@ from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Executable, Select, String, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Executable, Select, String, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from crm.rules.answers import INSTANT
 from crm.rules.expression import Builder
+from crm.rules.occurrences import climbed, counted, occurrences, steps
 from crm.rules.terms.event import conditions
 from journeys.errors import NotFound
-from journeys.rules import EventTerm, dates
-from journeys.rules.facts import Calendar, Occurrences
+from journeys.rules import EventTerm, SequenceTerm, dates
+from journeys.rules.facts import Calendar, Occurrences, Steps
 from journeys.rules.fields import COMPANY, CONTACT_COLUMNS, TRIGGER, path_of, read
 from journeys.values import RunInfo
 from models import Company, CompanyMember, ConsentState, Contact, Event, LeadSource, Score, Segment, SegmentMember, Tag
@@ -76,6 +77,7 @@ class SqlFacts:
         self.as_of = as_of
         self._calendars = calendars or Calendars()
         self._seen: dict[tuple[str, datetime], Occurrences] = {}
+        self._climbed: dict[tuple[str, datetime], Steps] = {}
 
     @cached_property
     def contact(self) -> Mapping[str, Any]:
@@ -154,11 +156,18 @@ class SqlFacts:
 
     def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
         if self.run is None and (term.since_entry or term.own_run):
-            return Occurrences()
+            return occurrences(term, None)
         text = term.model_dump_json(by_alias=True)
         found = self._seen.get((text, as_of))
         if found is None:
-            found = self._seen[text, as_of] = self._occurrences(text, as_of)
+            found = self._seen[text, as_of] = occurrences(term, self._row(_statement(text), as_of))
+        return found
+
+    def sequence(self, term: SequenceTerm, as_of: datetime) -> Steps:
+        text = term.model_dump_json(by_alias=True)
+        found = self._climbed.get((text, as_of))
+        if found is None:
+            found = self._climbed[text, as_of] = steps(term, self._row(_climbing(text), as_of))
         return found
 
     def next_owner(self, pool: str) -> str | None:
@@ -194,13 +203,12 @@ class SqlFacts:
     def _execute(self, statement: Executable) -> Any:
         return on(self.session).execute(statement, {"contact": self.contact_id})
 
-    def _occurrences(self, term: str, as_of: datetime) -> Occurrences:
-        asked = _statement(term)
+    def _row(self, asked: Built, as_of: datetime) -> Mapping[str, Any] | None:
         values = {"contact": self.contact_id, **asked.clock.values(as_of)}
         if self.run is not None:
             values |= {"run": self.run.id, "started_at": self.run.started_at, "trigger": self.run.trigger_event or 0}
-        count, oldest_at, newest_at = on(self.session).execute(asked.statement, values).one()
-        return Occurrences(count, oldest_at, newest_at)
+        row = on(self.session).execute(asked.statement, values).mappings().first()
+        return None if row is None else {**row}
 
 
 def touches_of(row: Mapping[str, Any] | None) -> Mapping[str, Mapping[str, Any]]:
@@ -237,13 +245,15 @@ class Later:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    statement: Select[int, Any, Any]
+class Built:
+    """A statement, and the clock that fills its instants in."""
+
+    statement: Select[Any]
     clock: Later
 
 
 @lru_cache(maxsize=2048)
-def _statement(text: str) -> _Asked:
+def _statement(text: str) -> Built:
     """By the term's JSON and not by the term: `1`, `1.0` and `True` are equal to Python, so terms that differ could be, too."""
     term = EventTerm.model_validate_json(text)
     events, clock = table(Event), Later()
@@ -253,5 +263,10 @@ def _statement(text: str) -> _Asked:
     if term.own_run:
         where = place(events.c.properties, "run_id")
         found.append(and_(Kind(*where) == "text", Text(*where) == bindparam("run", type_=String())))
-    at = events.c.occurred_at
-    return _Asked(select(func.count(), func.min(at), func.max(at)).where(*found), clock)
+    return Built(counted(term, events, found), clock)
+
+
+@lru_cache(maxsize=1024)
+def _climbing(text: str) -> Built:
+    term, clock = SequenceTerm.model_validate_json(text), Later()
+    return Built(climbed(term, Builder(clock), lambda events: events.c.contact_id == _one), clock)

@@ -245,7 +245,7 @@ class _Walk:
         return None
 
     def _fits(self, branch: Branch, event: Received) -> bool:
-        return branch.where is None or matches(branch.where, event.properties, self.as_of)
+        return branch.where is None or matches(branch.where, event, self.as_of)
 
     def _timed_out(self, wait: WaitFor) -> TimedOut | None:
         return TimedOut() if wait.deadline is not None and self.as_of >= wait.deadline else None
@@ -266,12 +266,7 @@ class _Walk:
         if any(self._exits_on(exit_, event) for exit_ in self.program.exit_when):
             return "exit"
         goal = self.program.goal
-        if (
-            goal
-            and goal.ends_run
-            and goal.event == event.name
-            and (goal.where is None or matches(goal.where, event.properties, self.as_of))
-        ):
+        if goal and goal.ends_run and goal.event == event.name and (goal.where is None or matches(goal.where, event, self.as_of)):
             return "goal"
         return None
 
@@ -280,7 +275,7 @@ class _Walk:
             return False
         if exit_.match_key and not is_of_run(exit_.match_key, self.run.key, self.run.trigger, event.properties):
             return False
-        return exit_.where is None or matches(exit_.where, event.properties, self.as_of)
+        return exit_.where is None or matches(exit_.where, event, self.as_of)
 
     # --- odds and ends ---------------------------------------------------------------------------------------------
 

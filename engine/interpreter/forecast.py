@@ -20,8 +20,10 @@ from engine.interpreter.overlay import Overlay
 from engine.interpreter.state import State
 from journeys.channels import SENDABLE
 from journeys.compile import Program
-from journeys.rules import DictFacts, EventTerm
-from journeys.rules.facts import Calendar, Facts, Occurrences
+from journeys.rules import DictFacts, EventTerm, FieldTerm, Group, SequenceTerm
+from journeys.rules.aggregate import Aggregate, different
+from journeys.rules.climbing import climb
+from journeys.rules.facts import Calendar, Facts, Occurrences, Steps
 from journeys.values import Call, Do, End, Performed, Received, RunInfo, WaitFor, WaitUntil
 
 RUN_ID = "forecast"
@@ -47,7 +49,33 @@ class Foreseen:
         self._events.add_event(Received(id=self._number, name=name, properties=about, occurred_at=at, arrived_at=at))
 
     def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
-        return _together(self.beneath.occurrences(term, as_of), self._events.occurrences(term, as_of))
+        before, own = self.beneath.occurrences(term, as_of), self._events.occurrences(term, as_of)
+        if not before.count or not own.count:
+            return own if own.count else before
+        return Occurrences(
+            before.count + own.count,
+            before.oldest_at,
+            own.newest_at,
+            None if term.aggregate is None else self._value(term, term.aggregate, before, own, as_of),
+            before.amounts + own.amounts,
+        )
+
+    def _value(self, term: EventTerm, asked: Aggregate, before: Occurrences, own: Occurrences, as_of: datetime) -> Any:
+        """What a property comes to over what was and what the walk brings about, which is later."""
+        if asked.of != "distinct":
+            return asked.of_both(before, own)
+        happened = [event for event in self._events.named([term.event]) if self._events.counts(event, term, as_of)]
+        new = [value for value in different(asked.field, happened).values() if not self._had(term, asked.field, value, as_of)]
+        return before.value + len(new)
+
+    def _had(self, term: EventTerm, field: str, value: Any, as_of: datetime) -> bool:
+        """Whether a property had a value before."""
+        same = FieldTerm(field=field, operator="=", value=value)
+        where = Group(rules=(same,) if term.where is None else (term.where, same))
+        return self.beneath.occurrences(term.model_copy(update={"where": where, "aggregate": None}), as_of).count > 0
+
+    def sequence(self, term: SequenceTerm, as_of: datetime) -> Steps:
+        return climb(term, self._events.named(term.events), as_of, self.beneath.sequence(term, as_of))
 
     def value(self, name: str) -> Any:
         return self.beneath.value(name)
@@ -75,14 +103,6 @@ class Foreseen:
 
     def calendar(self) -> Calendar:
         return self.beneath.calendar()
-
-
-def _together(one: Occurrences, other: Occurrences) -> Occurrences:
-    if not one.count or not other.count:
-        return one if one.count else other
-    oldest = min(at for at in (one.oldest_at, other.oldest_at) if at is not None)
-    newest = max(at for at in (one.newest_at, other.newest_at) if at is not None)
-    return Occurrences(one.count + other.count, oldest, newest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.interpreter.paths import dig
 from journeys.changes import Change
 from journeys.results import STEPS
-from journeys.rules.facts import Calendar, Facts, Occurrences
+from journeys.rules.facts import Calendar, Facts, Occurrences, Steps
 from journeys.rules.fields import path_of, read
 
 if TYPE_CHECKING:
-    from journeys.rules import EventTerm
+    from journeys.rules import EventTerm, SequenceTerm
 
 
 class Overlay:
@@ -77,6 +77,9 @@ class Overlay:
 
     def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
         return self.beneath.occurrences(term, as_of)
+
+    def sequence(self, term: SequenceTerm, as_of: datetime) -> Steps:
+        return self.beneath.sequence(term, as_of)
 
     def next_owner(self, pool: str) -> str | None:
         return self.beneath.next_owner(pool)

@@ -25,6 +25,7 @@ from journeys.errors import Invalid, Issue
 from journeys.graph import unknown_outlet
 from journeys.rules import DictFacts, explain, holds, normalise_deep
 from journeys.rules.facts import Calendar, Facts
+from journeys.rules.fields import asked_context
 from journeys.runkeys import run_key
 from journeys.types import Span
 from journeys.values import Call, Do, End, Performed, Received, RunInfo
@@ -44,6 +45,7 @@ class ScriptEvent(BaseModel):
     after: Span
     name: str = Field(min_length=1, max_length=200)
     properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
     fields: dict[str, Any] = {}
 
 
@@ -336,16 +338,19 @@ class _Simulation:
 
     def _received(self, event: ScriptEvent, sign: int) -> Received:
         at = self.script.start + sign * event.after
-        return self._event(event.name, _of_run(event), at)
+        return self._event(event.name, _of_run(event), at, event.context)
 
     def _own(self, name: str, properties: dict[str, Any]) -> Received:
         """An event that the server writes about this run."""
         return self._event(name, {"run_id": RUN_ID, "journey": self.program.key, **properties})
 
-    def _event(self, name: str, properties: dict[str, Any], at: datetime | None = None) -> Received:
+    def _event(
+        self, name: str, properties: dict[str, Any], at: datetime | None = None, context: Mapping[str, Any] | None = None
+    ) -> Received:
         self.number += 1
         at = at or self.now
-        return Received(id=self.number, name=name, properties=normalise_deep(properties), occurred_at=at, arrived_at=at)
+        said, around = normalise_deep(properties), asked_context(normalise_deep(context or {}))
+        return Received(id=self.number, name=name, properties=said, context=around, occurred_at=at, arrived_at=at)
 
 
 FATES = {"sent": "Message Sent", "skipped": "Message Skipped"}

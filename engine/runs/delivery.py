@@ -114,11 +114,7 @@ def count_goal(engine: Engine, session: Session, run_id: str, event: Event) -> N
     """The first fitting event between the run's start and the goal's window counts, however late it arrives."""
     run = on(session).execute(_of_goal, {"of_run": run_id}).one()
     goal = engine.program(session, run.version_id).goal
-    if (
-        goal is None
-        or not _within(goal, run.since, event)
-        or not (goal.where is None or matches(goal.where, event.properties, event.occurred_at))
-    ):
+    if goal is None or not _within(goal, run.since, event) or not (goal.where is None or matches(goal.where, event, event.occurred_at)):
         return
     worth = dig(event.properties, goal.value) if goal.value else None
     values = {"of_run": run_id, "at": event.occurred_at, "worth": _number(worth), "by": event.id}

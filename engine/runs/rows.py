@@ -20,6 +20,7 @@ from engine.interpreter.state import Effect, Instruction
 from engine.runs.delivery import is_heard
 from journeys.calls import activity_of, queue_of
 from journeys.errors import NotFound
+from journeys.rules.fields import asked_context
 from journeys.values import Do, End, Performed, Received, RunInfo
 from models import Contact, Event, Inbox, Run, Subscription, Trail, lock
 from storage import tally
@@ -38,7 +39,7 @@ contacts = table(Contact)
 _run = select(runs).where(runs.c.id == bindparam("run_id"))
 _contact_of = select(runs.c.contact_id).where(runs.c.id == bindparam("run_id"))
 _heard = (
-    select(events.c.id, events.c.name, events.c.properties, events.c.occurred_at, inbox.c.arrived_at)
+    select(events.c.id, events.c.name, events.c.properties, events.c.context, events.c.occurred_at, inbox.c.arrived_at)
     .join(inbox, inbox.c.event_id == events.c.id)
     .where(inbox.c.run_id == bindparam("run_id"), genuine(events.c))
     .order_by(inbox.c.arrived_at, events.c.id)
@@ -100,7 +101,14 @@ def read_inbox(session: Session, run_id: str, since: datetime | None = None) -> 
     """What lies unread in the run's inbox, in order of arrival; with what arrived `since` then, read or not."""
     statement = _waiting if since is None else _heard_since
     rows = on(session).execute(statement, {"run_id": run_id} | ({} if since is None else {"since": since})).all()
-    return [Received(id=r.id, name=r.name, properties=r.properties, occurred_at=r.occurred_at, arrived_at=r.arrived_at) for r in rows]
+    return [_received(row) for row in rows]
+
+
+def _received(row: Any) -> Received:
+    context = asked_context(row.context)
+    return Received(
+        id=row.id, name=row.name, properties=row.properties, context=context, occurred_at=row.occurred_at, arrived_at=row.arrived_at
+    )
 
 
 def has_mail(session: Session, run_id: str) -> bool:

@@ -9,6 +9,7 @@ from journeys.rules.closures import holds, matches
 from journeys.rules.dates import normalise, normalise_deep
 from journeys.rules.dict_facts import DictFacts
 from journeys.rules.explain import explain, explain_event
+from journeys.rules.facts import Told
 from journeys.rules.model import MAX_DEPTH, MAX_TERMS, Group, Rule, parse_rule
 from journeys.rules.sentence import sentence
 from journeys.rules.terms import (
@@ -20,6 +21,7 @@ from journeys.rules.terms import (
     MessageTerm,
     ScoreTerm,
     SegmentTerm,
+    SequenceTerm,
     TagTerm,
     Term,
     TopicTerm,
@@ -44,8 +46,10 @@ __all__ = [
     "Rule",
     "ScoreTerm",
     "SegmentTerm",
+    "SequenceTerm",
     "TagTerm",
     "Term",
+    "Told",
     "TopicTerm",
     "can_flip",
     "check_rule",

@@ -76,6 +76,12 @@ class Checker:
         """The same for the properties of an event."""
         return replace(self, scope="event", event=event, steps=None)
 
+    def unknown_event(self, name: str, path: str) -> Issue:
+        """The warning that nothing is known of an event: it may come tomorrow."""
+        meant = self.catalogue.suggest_event(name)
+        text = "The event “{name}” is unknown so far. Did you mean “{meant}”?" if meant else "The event “{name}” is unknown so far."
+        return self.issue("rule.unknown_event", text, path, "warning", name=name, meant=meant)
+
     def result_of_step(self, name: str, path: str) -> tuple[FieldSpec | None, list[Issue]]:
         """What is known of `steps.<node>.<field>`, and what is wrong with it."""
         if self.steps is None:

@@ -6,11 +6,10 @@ rule's identity. A three-term rule takes a few microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
-from journeys.rules.facts import Facts
+from journeys.rules.facts import Facts, Telling
 from journeys.rules.memo import Memo
 from journeys.rules.model import Group, Rule
 from journeys.rules.questions import Question, combined, turned
@@ -21,9 +20,9 @@ def holds(rule: Rule, facts: Facts, as_of: datetime) -> bool:
     return _contact_question(rule)(facts, as_of)
 
 
-def matches(where: Rule, properties: Mapping[str, Any], as_of: datetime) -> bool:
-    """Whether `where` is true for the properties of one event; terms that can only be asked of a contact are false there."""
-    return _event_question(where)(properties, as_of)
+def matches(where: Rule, event: Telling, as_of: datetime) -> bool:
+    """Whether `where` is true for one event; terms that can only be asked of a contact are false there."""
+    return _event_question(where)(event, as_of)
 
 
 def _on_contact(rule: Rule) -> Question:

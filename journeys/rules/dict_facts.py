@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from journeys.rules import climbing
 from journeys.rules.closures import matches
 from journeys.rules.dates import normalise_deep
-from journeys.rules.facts import Calendar, Occurrences
+from journeys.rules.facts import Calendar, Occurrences, Steps
 from journeys.rules.fields import COMPANY, TRIGGER, path_of, read
 
 if TYPE_CHECKING:
     from journeys.rules.terms.event import EventTerm
+    from journeys.rules.terms.sequence import SequenceTerm
 
 
 NOTHING_SAID: Mapping[str, Any] = dict.fromkeys(
@@ -21,15 +23,11 @@ NOTHING_SAID: Mapping[str, Any] = dict.fromkeys(
 """Of a touch."""
 
 
-class Happened(Protocol):
-    """An event as far as a rule looks at it; `journeys.values.Received` is one."""
+class Happened(climbing.Happened, Protocol):
+    """An event as far as a rule looks at it; `journeys.values.Received` is one. The `id` tells the order of two at one instant."""
 
     @property
-    def name(self) -> str: ...
-    @property
-    def properties(self) -> Mapping[str, Any]: ...
-    @property
-    def occurred_at(self) -> datetime: ...
+    def id(self) -> int: ...
 
 
 class DictFacts:
@@ -108,9 +106,15 @@ class DictFacts:
     def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
         events = self._events.get(term.event)
         if not events or (term.since_entry and self.run_started_at is None) or (term.own_run and self.run_id is None):
-            return Occurrences()
-        times = [event.occurred_at for event in events if self._counts(event, term, as_of)]
-        return Occurrences(len(times), min(times), max(times)) if times else Occurrences()
+            return _found((), term)
+        return _found(sorted((event for event in events if self.counts(event, term, as_of)), key=_in_order), term)
+
+    def sequence(self, term: SequenceTerm, as_of: datetime) -> Steps:
+        return climbing.climb(term, self.named(term.events), as_of)
+
+    def named(self, names: Iterable[str]) -> list[Happened]:
+        """The events of these names, in the order in which they happened."""
+        return sorted((event for name in names for event in self._events.get(name, ())), key=_in_order)
 
     def next_owner(self, pool: str) -> str | None:
         return next(iter(self.rotations.get(pool, ())), None)
@@ -118,12 +122,25 @@ class DictFacts:
     def calendar(self) -> Calendar:
         return self._calendar
 
-    def _counts(self, event: Happened, term: EventTerm, as_of: datetime) -> bool:
+    def counts(self, event: Happened, term: EventTerm, as_of: datetime) -> bool:
+        """Whether an event of the term's name matches it."""
         at = event.occurred_at
-        if at > as_of or (term.within is not None and at <= as_of - term.within):
+        if not term.period.has(at, as_of):
             return False
         if term.since_entry and self.run_started_at is not None and at < self.run_started_at:
             return False
         if term.own_run and event.properties.get("run_id") != self.run_id:
             return False
-        return term.where is None or matches(term.where, event.properties, as_of)
+        return term.where is None or matches(term.where, event, as_of)
+
+
+def _in_order(event: Happened) -> tuple[datetime, int]:
+    return event.occurred_at, event.id
+
+
+def _found(events: Sequence[Happened], term: EventTerm) -> Occurrences:
+    """Of the matches, in order."""
+    value, amounts = (None, 0) if term.aggregate is None else term.aggregate.of_events(events)
+    if not events:
+        return Occurrences(value=value)
+    return Occurrences(len(events), events[0].occurred_at, events[-1].occurred_at, value, amounts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from journeys.rules.closures import matches
-from journeys.rules.facts import Facts
+from journeys.rules.facts import Facts, Telling
 from journeys.rules.memo import Memo
 from journeys.rules.model import Rule
 from journeys.rules.questions import Question
@@ -32,14 +31,14 @@ def explain(rule: Rule, facts: Facts, as_of: datetime) -> list[dict[str, Any]]:
     return rows
 
 
-def explain_event(where: Rule, properties: Mapping[str, Any], as_of: datetime) -> list[dict[str, Any]]:
+def explain_event(where: Rule, event: Telling, as_of: datetime) -> list[dict[str, Any]]:
     """The same for a condition on one event (`matches`): `actual` is the property's value."""
-    return [_on_event(path, term, properties, as_of) for path, term in terms(where)]
+    return [_on_event(path, term, event, as_of) for path, term in terms(where)]
 
 
-def _on_event(path: tuple[str, ...], term: Term, properties: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
-    actual = short(term.found_on_event(properties))
-    return {"path": ".".join(path), "term": term.as_json(), "actual": actual, "result": matches(term, properties, as_of)}
+def _on_event(path: tuple[str, ...], term: Term, event: Telling, as_of: datetime) -> dict[str, Any]:
+    actual = short(term.found_on_event(event))
+    return {"path": ".".join(path), "term": term.as_json(), "actual": actual, "result": matches(term, event, as_of)}
 
 
 def _compiled(rule: Rule) -> tuple[Asked, ...]:

@@ -13,17 +13,54 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from journeys.rules.terms.event import EventTerm
+    from journeys.rules.terms.sequence import SequenceTerm
 
 Json = Any  # str, int, float, bool, None, list or dict thereof
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrences:
-    """How often an event term matched, and when its oldest and newest match happened (aware UTC, None if none)."""
+    """How often an event term matched, and when its oldest and newest match happened (aware UTC, None if none).
+
+    `value`: what the property comes to that the term asks for (`journeys.rules.aggregate`), None without one; `amounts`: how many of the
+    matches had an amount there.
+    """
 
     count: int = 0
     oldest_at: datetime | None = None
     newest_at: datetime | None = None
+    value: Any = None
+    amounts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as far as a condition on it looks: its properties, and the circumstances that came with it."""
+
+    properties: Mapping[str, Any]
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Telling(Protocol):
+    """What `Told` is, whatever else it is."""
+
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
+    @property
+    def context(self) -> Mapping[str, Any]: ...
+
+
+Climbed = tuple[datetime, datetime]
+"""(when a step was reached last, when the steps that lead there began)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How far somebody came in a sequence: `reached` has each step, None where it never followed those before it. `begun_at`: when the whole
+    sequence began that began last; None: it never came to its end."""
+
+    reached: tuple[Climbed | None, ...]
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +98,9 @@ class Facts(Protocol):
 
     def occurrences(self, term: EventTerm, as_of: datetime) -> Occurrences:
         """Matches of `term` up to `as_of` (inclusive)."""
+
+    def sequence(self, term: SequenceTerm, as_of: datetime) -> Steps:
+        """How far the contact came in it up to `as_of` (inclusive)."""
 
     def next_owner(self, pool: str) -> str | None:
         """Whose turn it is in a rotation; None when nobody is present. Only `SetOwner` moves the turn on."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import BaseModel, Discriminator, Field, GetCoreSchemaHandler, Tag, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, GetCoreSchemaHandler, Tag, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
 
 from journeys.rules.terms import BUILT_IN, TERMS, Term
@@ -105,7 +105,20 @@ def _inside(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     rules = node.get(RULES)
     if isinstance(rules, list | tuple):
         yield from ((f"{RULES}.{index}", child) for index, child in enumerate(rules))
-    yield from ((key, node[key]) for key in TERMS.nested if node.get(key) is not None)
+    for pattern in TERMS.nested:
+        yield from _along(node, pattern.split("."), ())
+
+
+def _along(node: Any, pattern: list[str], place: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """(place, JSON) of what stands there; `*` is any place of a list."""
+    if not pattern:
+        if node is not None:
+            yield ".".join(place), node
+    elif pattern[0] == "*":
+        for index, inner in enumerate(node if isinstance(node, list | tuple) else ()):
+            yield from _along(inner, pattern[1:], (*place, str(index)))
+    elif isinstance(node, Mapping):
+        yield from _along(node.get(pattern[0]), pattern[1:], (*place, pattern[0]))
 
 
 def _listed(node: Any) -> int:
@@ -113,9 +126,19 @@ def _listed(node: Any) -> int:
     return len(value) if isinstance(value, list | tuple) else 0
 
 
+def _grouped(data: Any) -> Any:
+    return {RULES: [data]} if isinstance(data, Mapping) and not is_group(data) else data
+
+
+Grouped = Annotated[Group, BeforeValidator(_grouped)]
+"""A group; one condition alone is read as a group of one."""
+_NAMES = {"Group": Group, "Grouped": Grouped, "Rule": Rule}
+
 Group.model_rebuild()
 for _term in BUILT_IN:
-    _term.model_rebuild(_types_namespace={"Group": Group, "Rule": Rule})
+    for _part in _term.parts:
+        _part.model_rebuild(_types_namespace=_NAMES)
+    _term.model_rebuild(_types_namespace=_NAMES)
 
 _rule: TypeAdapter[Rule] = TypeAdapter(Rule)
 
@@ -146,9 +169,21 @@ def _strays(data: Mapping[str, Any], model: type[BaseModel], path: str) -> Itera
     known = tuple(field.alias or name for name, field in model.model_fields.items())
     yield from ((path, str(key), known) for key in data if key not in known and key not in _FOREIGN)
     for name, field in model.model_fields.items():
-        part, given = field.annotation, data.get(name)
-        if isinstance(part, type) and issubclass(part, BaseModel) and isinstance(given, Mapping):
-            yield from _strays(given, part, _join(path, name))
+        part, given, place = _model_of(field.annotation), data.get(name), _join(path, name)
+        if part is not None and isinstance(given, Mapping):
+            yield from _strays(given, part, place)
+        elif part is not None and isinstance(given, list | tuple):
+            yield from (
+                found for index, one in enumerate(given) if isinstance(one, Mapping) for found in _strays(one, part, f"{place}.{index}")
+            )
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """The model of an object that is part of a term, one of a list or not; rules are no part, they are walked."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return None if issubclass(one, Group | Term) else one
+    return None
 
 
 _FOREIGN = frozenset(("id", "path", "disabled", "muted", "valueSource"))

@@ -14,7 +14,7 @@ from journeys.rules import dates
 from journeys.rules.predicates import All, AnyOf, Element, Instant, Missing, Moving, Not, Number, OneOf, Predicate, Text
 
 Question = Callable[[Any, datetime], bool]
-"""(facts or properties or value, now) -> answer"""
+"""(facts or one event or a value, now) -> answer"""
 
 COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,

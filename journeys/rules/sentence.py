@@ -88,6 +88,22 @@ class Speaker:
         """` in the last 3 days`, with the blank before it; empty without a limit."""
         return "" if within is None else " " + self._unit(within, _LAST)
 
+    def longer_ago(self, span: timedelta) -> str:
+        """`more than 3 days ago`"""
+        return self._unit(span, _LONGER_AGO)
+
+    def later(self, span: timedelta) -> str:
+        """`at most 3 days later`"""
+        return self._unit(span, _LATER)
+
+    def course(self, span: timedelta) -> str:
+        """`within 3 days`"""
+        return self._unit(span, _COURSE)
+
+    def day(self, at: datetime) -> str:
+        """A moment as its reader writes it: midnight UTC as the day that begins there."""
+        return self.written(at.date() if dates.text_of(at).endswith(dates.MIDNIGHT) else at)
+
     def last(self, span: Any) -> str:
         """`in the last 3 days`, of an ISO 8601 duration."""
         return self._span(span, _LAST)
@@ -132,6 +148,24 @@ _AGO = {
     "hour": ("{n} hour ago", "{n} hours ago"),
     "minute": ("{n} minute ago", "{n} minutes ago"),
     "second": ("{n} second ago", "{n} seconds ago"),
+}
+_LONGER_AGO = {
+    "day": ("more than {n} days ago",),
+    "hour": ("more than {n} hour ago", "more than {n} hours ago"),
+    "minute": ("more than {n} minute ago", "more than {n} minutes ago"),
+    "second": ("more than {n} second ago", "more than {n} seconds ago"),
+}
+_LATER = {
+    "day": ("at most {n} days later",),
+    "hour": ("at most {n} hour later", "at most {n} hours later"),
+    "minute": ("at most {n} minute later", "at most {n} minutes later"),
+    "second": ("at most {n} second later", "at most {n} seconds later"),
+}
+_COURSE = {
+    "day": ("within {n} days",),
+    "hour": ("within {n} hour", "within {n} hours"),
+    "minute": ("within {n} minute", "within {n} minutes"),
+    "second": ("within {n} second", "within {n} seconds"),
 }
 _AHEAD = {
     "day": ("{n} days from now",),

@@ -28,10 +28,10 @@ class EventTrigger(Trigger):
         return (f"event:{self.event}",)
 
     def fires(self, event: Happened, facts: Facts, as_of: datetime) -> bool:
-        return self.where is None or matches(self.where, event.properties, as_of)
+        return self.where is None or matches(self.where, event, as_of)
 
     def unmet(self, event: Happened, facts: Facts, as_of: datetime) -> list[dict[str, Any]]:
-        return [] if self.where is None else explain_event(self.where, event.properties, as_of)
+        return [] if self.where is None else explain_event(self.where, event, as_of)
 
     @property
     def event_name(self) -> str:

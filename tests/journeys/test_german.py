@@ -20,8 +20,21 @@ from tests.untranslated import wanted
 
 ROOT = Path(__file__).parents[2]
 PLACEHOLDER = re.compile(r"(?<!\{)\{\w+\}(?!\})")
-PAGES = ("check", "graph", "reading", "cron", "diff", "labels", "unfinished", "rules/check", "rules/operands", "nodes/palette")
-SENTENCES = {"text", "_SENTENCES", "_UNKNOWN", "_EXPECTED", "EXPECTED"}
+PAGES = (
+    "check",
+    "graph",
+    "reading",
+    "cron",
+    "diff",
+    "labels",
+    "unfinished",
+    "rules/check",
+    "rules/operands",
+    "rules/period",
+    "rules/aggregate",
+    "nodes/palette",
+)
+SENTENCES = {"text", "_SENTENCES", "_NO_NUMBER", "_UNFIT", "_UNKNOWN", "_EXPECTED", "EXPECTED"}
 """Names under which these files keep message ids."""
 
 
@@ -64,7 +77,7 @@ def of_term(kind: type[Term]) -> Iterator[str | None]:
     yield kind.label
     yield from kind.ready("w1")
     for widget in widgets(kind.shape):
-        yield from (getattr(widget, name, None) for name in ("text", "label", "any"))
+        yield from (getattr(widget, name, None) for name in ("text", "label", "any", "heading"))
         yield from (text for name in ("choices", "former") for _, text in getattr(widget, name, ()))
     yield from OPERATORS.values()
 

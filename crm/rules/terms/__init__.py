@@ -14,6 +14,7 @@ from crm.rules.terms.lead_source import LeadSourceSql
 from crm.rules.terms.message import MessageSql
 from crm.rules.terms.score import ScoreSql
 from crm.rules.terms.segment import SegmentSql
+from crm.rules.terms.sequence import SequenceSql
 from crm.rules.terms.tag import TagSql
 from crm.rules.terms.term import TermSql
 from crm.rules.terms.topic import TopicSql
@@ -21,6 +22,7 @@ from crm.rules.terms.topic import TopicSql
 BUILT_IN: tuple[TermSql[Any], ...] = (
     FieldSql(),
     EventSql(),
+    SequenceSql(),
     MessageSql(),
     LeadSourceSql(),
     ConsentSql(),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import FromClause, not_
 
 from crm.rules.answers import Answer, contacts, exists
-from crm.rules.predicates import Asked, AskedInstant, Column, Json
+from crm.rules.predicates import Asked, AskedInstant, Column, Json, of_event
 from crm.rules.terms.term import Builder, TermSql
 from journeys.rules import FieldTerm
 from journeys.rules.fields import COMPANY, CONTACT_COLUMNS
@@ -42,4 +42,4 @@ class FieldSql(TermSql[FieldTerm]):
         return exists(rows, (members.c.contact_id == contacts.c.id, says), wanted=True)
 
     def on_event(self, term: FieldTerm, events: FromClause, builder: Builder) -> Answer:
-        return Asked(Json(events.c.properties, term.field), builder.clock).say(predicate(term))
+        return Asked(Json(*of_event(events, term.field)), builder.clock).say(predicate(term))

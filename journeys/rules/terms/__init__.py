@@ -13,6 +13,7 @@ from journeys.rules.terms.lead_source import LeadSourceTerm
 from journeys.rules.terms.message import MessageTerm
 from journeys.rules.terms.score import ScoreTerm
 from journeys.rules.terms.segment import SegmentTerm
+from journeys.rules.terms.sequence import SequenceTerm
 from journeys.rules.terms.tag import TagTerm
 from journeys.rules.terms.term import Term
 from journeys.rules.terms.topic import TopicTerm
@@ -20,6 +21,7 @@ from journeys.rules.terms.topic import TopicTerm
 BUILT_IN: tuple[type[Term], ...] = (
     FieldTerm,
     EventTerm,
+    SequenceTerm,
     MessageTerm,
     LeadSourceTerm,
     ConsentTerm,
@@ -44,6 +46,7 @@ __all__ = [
     "MessageTerm",
     "ScoreTerm",
     "SegmentTerm",
+    "SequenceTerm",
     "TagTerm",
     "Term",
     "TopicTerm",

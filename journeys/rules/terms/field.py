@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from journeys.catalogue import FIELD_TITLES, EventSpec, FieldSpec
+from journeys.catalogue import CONTEXT_FIELDS, FIELD_TITLES, EventSpec, FieldSpec
 from journeys.errors import Issue
 from journeys.labels import FieldLabel
 from journeys.results import STEPS
 from journeys.rules import dates, operands
-from journeys.rules.facts import Facts
-from journeys.rules.fields import CONTACT_COLUMNS, OF_RUN, TRIGGER, path_of, read, topic_of
+from journeys.rules.facts import Facts, Telling
+from journeys.rules.fields import CONTACT_COLUMNS, OF_RUN, TRIGGER, of_event, topic_of
 from journeys.rules.predicates import NEVER, Moving, Not, Predicate, movings, predicate
 from journeys.rules.questions import Question, test_of
 from journeys.rules.terms.shape import Comparison
@@ -59,14 +59,15 @@ class FieldTerm(Term):
         return lambda facts, as_of: test(facts.value(name), as_of)
 
     def question_on_event(self) -> Question:
-        path, test = path_of(self.field), test_of(predicate(self))
-        if len(path) == 1:
-            key = path[0]
-            return lambda properties, as_of: test(properties.get(key), as_of)
-        return lambda properties, as_of: test(read(properties, path), as_of)
+        find, test = of_event(self.field), self.test_of_property()
+        return lambda event, as_of: test(find(event), as_of)
 
-    def found_on_event(self, properties: Mapping[str, Any]) -> Any:
-        return read(properties, path_of(self.field))
+    def test_of_property(self) -> Question:
+        """(a property of an event, now) -> answer."""
+        return test_of(predicate(self))
+
+    def found_on_event(self, event: Telling) -> Any:
+        return of_event(self.field)(event)
 
     def _asked(self) -> Predicate:
         return predicate(self, instant_column=CONTACT_COLUMNS.get(self.field) == "datetime")
@@ -85,16 +86,14 @@ class FieldTerm(Term):
             return None
 
         def passes(facts: Facts, as_of: datetime) -> datetime | None:
-            at = dates.moment(facts.value(name))
-            turns = () if at is None else (turn for one in moving if (turn := _turn(one, at)) is not None and turn > as_of)
-            return min(turns, default=None)
+            return next_turn(moving, facts.value(name), as_of)
 
         return passes
 
     # What is wrong with it
 
     def check(self, checker: Checker, path: str) -> Iterator[Issue]:
-        spec, issues = self._spec(checker, path)
+        spec, issues = self.spec(checker, path)
         yield from issues
         if operands.wants_value(self.operator, self.value):
             yield operands.VALUE.empty(checker.node_id, f"{path}.value")
@@ -104,8 +103,10 @@ class FieldTerm(Term):
         elif spec is not None:
             yield from self._types(checker, spec, path)
 
-    def _spec(self, checker: Checker, path: str) -> tuple[FieldSpec | None, list[Issue]]:
+    def spec(self, checker: Checker, path: str) -> tuple[FieldSpec | None, list[Issue]]:
         """What is known of the field, and what is wrong with its name."""
+        if checker.scope == "event" and self.field in CONTEXT_FIELDS:
+            return CONTEXT_FIELDS[self.field], []
         if checker.scope == "event":
             return self._property(checker, self.field, None if checker.event is None else (checker.event,), path)
         if self.needs_run() and checker.scope == "contact":
@@ -164,17 +165,32 @@ class FieldTerm(Term):
     # For people
 
     def sentence(self, speaker: Speaker) -> str:
-        value: Any = self.value
-        field, text = _title(self.field, speaker), SENTENCES[self.operator]
-        if self.operator in ("withinLast", "withinNext"):
-            when = speaker.last(value) if self.operator == "withinLast" else speaker.next(value)
-            return speaker.fill(text, field=field, when=when)
-        if self.operator in ("before", "after") and (offset := dates.duration(value)) is not None:
-            return speaker.fill(_MOVING[self.operator], field=field, value=speaker.offset(offset))
-        if self.operator == "between":
-            low, high = value if isinstance(value, tuple) and len(value) == 2 else (None, None)
-            return speaker.fill(text, field=field, low=speaker.value(low), high=speaker.value(high))
-        return speaker.fill(text, field=field, value=speaker.value(value))
+        return compared(speaker, self.title(speaker), self.operator, self.value)
+
+    def title(self, speaker: Speaker) -> str:
+        """What people call the field."""
+        return _title(self.field, speaker)
+
+
+def compared(speaker: Speaker, field: str, operator: str, value: Any) -> str:
+    """`total is at least 50`: something (`field`, in words) compared with an operand."""
+    text = SENTENCES[operator]
+    if operator in ("withinLast", "withinNext"):
+        when = speaker.last(value) if operator == "withinLast" else speaker.next(value)
+        return speaker.fill(text, field=field, when=when)
+    if operator in ("before", "after") and (offset := dates.duration(value)) is not None:
+        return speaker.fill(_MOVING[operator], field=field, value=speaker.offset(offset))
+    if operator == "between":
+        low, high = value if isinstance(value, tuple) and len(value) == 2 else (None, None)
+        return speaker.fill(text, field=field, low=speaker.value(low), high=speaker.value(high))
+    return speaker.fill(text, field=field, value=speaker.value(value))
+
+
+def next_turn(movings: Iterable[Moving], value: Any, as_of: datetime) -> datetime | None:
+    """When the next of these bounds passes a value that is a date; None: never."""
+    at = dates.moment(value)
+    turns = () if at is None else (turn for one in movings if (turn := _turn(one, at)) is not None and turn > as_of)
+    return min(turns, default=None)
 
 
 def _turn(moving: Moving, at: datetime) -> datetime | None:
@@ -192,7 +208,8 @@ def _title(name: str, speaker: Speaker) -> str:
     if name.startswith(STEPS):
         node, _, field = name.removeprefix(STEPS).partition(".")
         return speaker.fill("{field} of the step “{node}”", field=field, node=speaker.names.get(node, node))
-    title = FIELD_TITLES.get(name)
+    around = CONTEXT_FIELDS.get(name)
+    title = around.title if around else FIELD_TITLES.get(name)
     return speaker.translate(title) if title else name
 
 

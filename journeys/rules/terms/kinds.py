@@ -24,7 +24,7 @@ class Kinds:
         self.all = kinds
         self._otherwise, *self._told = kinds
         self.nested = frozenset(key for kind in kinds for key in kind.nested)
-        """The keys that hold a rule inside a term."""
+        """Where rules stand inside a term (`Term.nested`)."""
 
     def __iter__(self) -> Iterator[type[Term]]:
         return iter(self.all)

@@ -11,8 +11,8 @@ from journeys.channels import CHANNELS, SENDABLE
 from journeys.errors import Issue
 from journeys.rules.memo import Memo
 from journeys.rules.questions import Question
-from journeys.rules.terms.event import HOW_OFTEN, Count, EventTerm
-from journeys.rules.terms.shape import Choose, Number, Pick, PickMessage, Span, Words
+from journeys.rules.terms.event import Count, EventTerm
+from journeys.rules.terms.shape import COUNTS, Choose, Number, Pick, PickMessage, Span, Words
 from journeys.rules.terms.term import Find, Flip, Term
 from journeys.rules.types import Name, Within
 
@@ -72,7 +72,7 @@ class MessageTerm(Term):
             Pick("template", "Template", "template", any="any template"),
             Choose("message_class", "Class", [(None, "any class"), *CLASSES.items()]),
         ),
-        (Choose("count.operator", "How often", HOW_OFTEN, ">="), Number("count.value", "Times", 1, whole=True), Words("times")),
+        (Choose("count.operator", "How often", COUNTS, ">="), Number("count.value", "Times", 1, whole=True), Words("times")),
         (Words("within"), Span("within", "Within")),
     )
 

@@ -36,6 +36,25 @@ OPERATORS = {
 COMPARE = ("=", "!=", "<", "<=", ">", ">=")
 COMPARISONS: Choices = [(one, OPERATORS[one]) for one in COMPARE]
 """For numbers."""
+COUNTS: Choices = [
+    (">=", "at least"),
+    ("=", "exactly"),
+    ("<=", "at most"),
+    (">", "more than"),
+    ("<", "less than"),
+    ("!=", "not exactly"),
+]
+"""How often something happened."""
+AGGREGATES: Choices = [
+    ("sum", "sum of"),
+    ("average", "average of"),
+    ("min", "smallest value of"),
+    ("max", "largest value of"),
+    ("first", "first value of"),
+    ("last", "last value of"),
+    ("distinct", "number of different values of"),
+]
+"""What a property of several events comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +164,41 @@ class Where:
     event: str
 
 
-Widget = Words | Choose | Write | Number | Span | Tick | Pick | PickMessage | Comparison | Among | Where
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """How often the events happened (`count`, with operator and value), or what one of their properties comes to: one of `choices` (`key`,
+    an object with `of`, `field`, `operator` and `value`). `event`: the field in which the event stands."""
+
+    key: str
+    event: str
+    count: str
+    choices: Choices
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """A stretch of time: fields for a length of time that ends now, for the day when it begins, and for the day, or the span from now, when it
+    ends (empty: it has none)."""
+
+    within: str
+    since: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A list of parts in order, each with a heading and widgets of its own, of which those in `not_first` make no sense for the first."""
+
+    key: str
+    heading: str
+    shape: Shape
+    fresh: Mapping[str, Any]
+    least: int
+    most: int
+    not_first: tuple[str, ...] = ()
+
+
+Widget = Words | Choose | Write | Number | Span | Tick | Pick | PickMessage | Comparison | Among | Where | Reckoned | During | Several
 Row = tuple[Widget, ...]
 Shape = Sequence[Row | Widget]
 """Rows below each other; a widget that is in no row stands alone."""
@@ -154,4 +207,7 @@ Shape = Sequence[Row | Widget]
 def widgets(shape: Shape) -> Iterator[Widget]:
     """All of them, in reading order."""
     for one in shape:
-        yield from one if isinstance(one, tuple) else (one,)
+        for widget in one if isinstance(one, tuple) else (one,):
+            yield widget
+            if isinstance(widget, Several):
+                yield from widgets(widget.shape)

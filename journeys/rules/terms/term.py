@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from journeys.errors import Issue
 from journeys.labels import FieldLabel
-from journeys.rules.facts import Facts
+from journeys.rules.facts import Facts, Telling
 from journeys.rules.questions import Question, never
 from journeys.rules.terms.shape import Shape
 
@@ -54,7 +54,9 @@ class Term(BaseModel):
     shape: ClassVar[Shape]
     """Its widgets in the rule editor."""
     nested: ClassVar[tuple[str, ...]] = ()
-    """The fields that hold a rule of their own."""
+    """Where rules of its own stand: a field, or a field of each one in a list (`sequence.*.where`)."""
+    parts: ClassVar[tuple[type[BaseModel], ...]] = ()
+    """Models of its own that hold rules."""
     on_event: ClassVar[bool] = False
     """Whether the properties of one event can be asked, too (`where`); other terms are false there."""
 
@@ -74,7 +76,7 @@ class Term(BaseModel):
         return lambda facts, as_of: test(find(facts, as_of), as_of)
 
     def question_on_event(self) -> Question:
-        """(properties of one event, now) -> answer."""
+        """(one event, now) -> answer."""
         return never
 
     # Explanations
@@ -87,8 +89,8 @@ class Term(BaseModel):
         """What was found as bounded JSON, for timelines."""
         return short(found)
 
-    def found_on_event(self, properties: Mapping[str, Any]) -> Any:
-        """What it looks at among the properties of one event."""
+    def found_on_event(self, event: Telling) -> Any:
+        """What it looks at in one event."""
         return None
 
     # What it depends on

@@ -38,6 +38,8 @@ FIT = {"score": "fit", "operator": ">=", "value": 5}
 BOUGHT = {"event": "Order Completed"}
 NEWSLETTER = {"lead_source": "last", "attribute": "utm_source", "value": "news"}
 RECENT = {"consent_age": "email", "purpose": "newsletter", "operator": "<", "age": "P30D"}
+SPENT = {"event": "Order Completed", "aggregate": {"of": "sum", "field": "total", "value": 9}}
+FOLLOWED = {"sequence": [{"event": "Page Viewed"}, {"event": "Order Completed"}]}
 MANY = {f"a{number:03}": "x" for number in range(250)}
 
 
@@ -166,6 +168,9 @@ WRITES: list[tuple[dict[str, Any], Act | None, Act]] = [
     (BOUGHT, lambda town: town.event("Order Completed", timedelta(days=4_000)), Town.purge),
     (BOUGHT, None, joined),
     (BOUGHT, joined, Town.undo),
+    (SPENT, None, lambda town: town.event("Order Completed", total=9)),
+    (SPENT, lambda town: town.event("Order Completed", timedelta(days=4_000), total=9), Town.purge),
+    (FOLLOWED, lambda town: town.event("Page Viewed"), lambda town: town.event("Order Completed")),
     ({"message": "opened"}, None, lambda town: town.event("Message Opened", type="system", message_id="m")),
     (NEWSLETTER, None, lambda town: touches.record(town.session, town.anna, came(town), town.now)),
     (NEWSLETTER, lambda town: touches.record(town.session, town.anna, came(town), town.now), lambda town: came_again(town)),

@@ -47,6 +47,20 @@ values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["city", "geo", "lat", "0", "größe"]), inner, max_size=3),
     max_leaves=5,
 )
+amounts = (
+    st.sampled_from([0.1, 0.2, 0.3, 12.34565, -0.00005, 1e11, -1e11, 1e11 + 1, 2**53, 3, 1e-9, "12", True, None, [1], 49.99])
+    | st.floats(-1e6, 1e6, width=32).map(lambda number: round(number, 3))
+    | st.integers(-(10**12), 10**12)
+)
+"""What may stand where an amount is expected."""
+contexts = st.just({}) | st.fixed_dictionaries(
+    {
+        "campaign": st.sampled_from([{}, {"source": "news"}, {"source": "pro", "name": 1}, "none"]),
+        "page": st.sampled_from([{}, {"path": "/pro"}]),
+        "locale": st.sampled_from(["de", None, "pro"]),
+        "ip": st.just("203.0.113.7"),
+    }
+)
 attributes = st.dictionaries(st.sampled_from(["plan", "age", "interests", "address", "since", "größe", "city"]), values, max_size=5)
 
 
@@ -73,9 +87,9 @@ def columns(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def events(draw: st.DrawFn) -> tuple[str, dict[str, Any], datetime]:
-    """(name, properties, occurred at), never after `AS_OF`."""
+    """(name, properties, occurred at), never after `AS_OF`. The context stands among the properties, so that a property of that name is there, too."""
     name = draw(st.sampled_from(["Order Completed", "Page Viewed", "Message Opened", "Message Clicked", "Message Replied"]))
-    properties = draw(attributes)
+    properties = draw(attributes) | draw(st.just({}) | st.fixed_dictionaries({"total": amounts}))
     if name.startswith("Message"):
         properties |= {
             "node": draw(st.sampled_from(["w1", "w2"])),
@@ -85,6 +99,8 @@ def events(draw: st.DrawFn) -> tuple[str, dict[str, Any], datetime]:
             "message_class": draw(st.sampled_from(["marketing", "transactional"])),
             **draw(st.sampled_from([{}, {"machine": True}, {"machine": False}])),
         }
+    if around := draw(contexts):
+        properties["context"] = around
     return name, properties, AS_OF - draw(st.sampled_from(CLOSE))
 
 
@@ -123,13 +139,53 @@ def groups(inner: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[d
     )
 
 
+OPERATORS_OF_NUMBERS = ["=", "!=", "<", "<=", ">", ">="]
+PROPERTIES = [*PATHS, "total", "context.campaign.source", "context.page.path", "context.locale"]
+aggregates = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "of": st.sampled_from(["sum", "average", "min", "max", "distinct"]),
+            "field": st.sampled_from(["total", "total", "age", *PROPERTIES]),
+            "operator": st.sampled_from(OPERATORS_OF_NUMBERS) | st.just("between"),
+            "value": st.sampled_from([0, 1, 2, 0.3, 0.1, 5, 12.35, 1e11, -0.5, 2**53 - 1, "1", True, None])
+            | amounts.filter(lambda one: not isinstance(one, list) and one != 2**53),
+        }
+    ),
+    st.builds(
+        lambda of, term: {"of": of, **term},
+        st.sampled_from(["first", "last"]),
+        field_terms(["plan", "total", "age", "context.campaign.source", "address.city"]),
+    ),
+)
+since = st.none() | st.sampled_from(["2026-03-26", "2026-03-28T01:30:00Z", "2026-03-29", "2026-02-30", "soon", "0001-01-01"])
+before = st.none() | st.sampled_from(["2026-03-29", "2026-03-28T01:30:00+00:00", "-P1D", "-P3D", "P1D", "PT0S", "nonsense"])
+wheres = st.none() | groups(field_terms(PROPERTIES) | groups(field_terms(PROPERTIES)) | st.just({"tag": "vip"}))
 event_terms = st.fixed_dictionaries(
     {
         "event": st.sampled_from(["Order Completed", "Page Viewed", "Nothing"]),
         "did": st.booleans(),
         "count": st.just({}) | _counts(),
         "within": within,
-        "where": st.none() | groups(field_terms(PATHS) | groups(field_terms(PATHS)) | st.just({"tag": "vip"})),
+        "where": wheres,
+        "aggregate": st.none() | aggregates,
+        "since": st.none() | since,
+        "before": st.none() | before,
+    }
+)
+steps = st.fixed_dictionaries(
+    {
+        "event": st.sampled_from(["Order Completed", "Page Viewed", "Message Opened"]),
+        "within": st.none() | within,
+        "where": st.none() | wheres,
+    }
+)
+sequence_terms = st.fixed_dictionaries(
+    {
+        "sequence": st.lists(steps, min_size=2, max_size=3),
+        "did": st.booleans(),
+        "span": st.none() | within,
+        "within": within,
+        "since": st.none() | since,
     }
 )
 message_terms = st.fixed_dictionaries(
@@ -200,7 +256,7 @@ run_terms = st.one_of(
 
 def rules(*, in_run: bool) -> st.SearchStrategy[Rule]:
     """Rules on contacts, parsed; `in_run` adds terms that ask about a run."""
-    term = field_terms(PATHS) | field_terms(COLUMNS) | field_terms(COMPANY) | event_terms | message_terms | other_terms
+    term = field_terms(PATHS) | field_terms(COLUMNS) | field_terms(COMPANY) | event_terms | sequence_terms | message_terms | other_terms
     if in_run:
         term |= run_terms
     return st.recursive(term, groups, max_leaves=5).map(parse_rule)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from pydantic import ValidationError
 
-from journeys.catalogue import CONTACT_FIELDS, Catalogue
+from journeys.catalogue import CONTACT_FIELDS, CONTEXT_FIELDS, Catalogue
 from journeys.channels import ASKED
 from journeys.rules import Term, check_rule, parse_rule, sentence
 from journeys.rules.terms import TERMS
 from journeys.rules.terms.lead_source import ATTRIBUTES, KINDS
-from journeys.rules.terms.shape import Choose, widgets
+from journeys.rules.terms.shape import AGGREGATES, Choose, widgets
 from locales import translator
 from tests.journeys.rules import strategies
 from tests.untranslated import wanted
@@ -74,6 +74,46 @@ SAID = [
         {"event": "Page Viewed", "did": False, "count": {"operator": ">", "value": 3}, "since_entry": True},
         "did *Page Viewed* at most 3 times since entry",
         "hat seit dem Eintritt *Page Viewed* höchstens 3-mal ausgelöst",
+    ),
+    (
+        {"event": "Order Completed", "aggregate": {"of": "sum", "field": "total", "value": 500}, "within": "P365D"},
+        "the sum of total for *Order Completed* in the last 365 days is at least 500",
+        "die Summe von total bei *Order Completed* in den letzten 365 Tagen ist mindestens 500",
+    ),
+    (
+        {"event": "Order Completed", "did": False, "aggregate": {"of": "last", "field": "coupon", "operator": "null"}},
+        "not (the last value of coupon for *Order Completed* is unknown)",
+        "nicht (der letzte Wert von coupon bei *Order Completed* ist unbekannt)",
+    ),
+    (
+        {"event": "Order Completed", "within": "P90D", "before": "-P30D"},
+        "did *Order Completed* in the last 90 days more than 30 days ago",
+        "hat in den letzten 90 Tagen vor mehr als 30 Tagen *Order Completed* ausgelöst",
+    ),
+    (
+        {
+            "event": "Signed Up",
+            "since": "2026-01-01",
+            "before": "2026-02-01T12:00Z",
+            "where": {"rules": [{"field": "context.campaign.source", "operator": "=", "value": "news"}]},
+        },
+        "did *Signed Up* since 2026-01-01 before 2026-02-01 12:00 UTC, where campaign source (UTM) is “news”",
+        "hat seit dem 2026-01-01 vor dem 2026-02-01 12:00 UTC *Signed Up* ausgelöst (mit: Kampagnenquelle (UTM) ist „news“)",
+    ),
+    (
+        {
+            "sequence": [
+                {"event": "Product Viewed", "where": {"rules": [{"field": "category", "operator": "=", "value": "shoes"}]}},
+                {"event": "Product Added", "within": "P1D"},
+                {"event": "Order Completed"},
+            ],
+            "span": "P7D",
+            "within": "P30D",
+        },
+        "did in the last 30 days within 7 days in this order: *Product Viewed* (category is “shoes”), then *Product Added* at most 24 hours later, "
+        "then *Order Completed*",
+        "hat in den letzten 30 Tagen innerhalb von 7 Tagen in dieser Reihenfolge ausgelöst: *Product Viewed* (category ist „shoes“), dann *Product Added* "
+        "höchstens 24 Stunden später, dann *Order Completed*",
     ),
     ({"field": "plan", "operator": "=", "value": "pro"}, "plan is “pro”", "plan ist „pro“"),
     ({"field": "first_name", "operator": "notNull"}, "first name is known", "Vorname ist bekannt"),
@@ -180,6 +220,12 @@ def _one_of_each() -> list[dict[str, Any]]:
         {"event": "x", "own_run": True},
         {"event": "x", "since_entry": True},
     ]
+    lengths = ("P3D", "PT1H", "PT2H", "PT1M", "PT2M", "PT1S", "PT2S")
+    rules += [{"event": "x", "before": f"-{span}"} for span in lengths]
+    rules += [{"event": "x", "aggregate": {"of": of, "field": "total", "value": 3}} for of, _ in AGGREGATES]
+    rules += [{"event": "x", "since": "2026-01-01", "before": "2026-02-01T12:00:00Z"}]
+    rules += [{"event": "x", "where": {"field": name, "operator": "null"}} for name in CONTEXT_FIELDS]
+    rules += [{"sequence": [{"event": "x"}, {"event": "y", "within": span}], "span": span} for span in lengths]
     rules += [
         {"consent": channel, "operator": operator, "value": value}
         for channel, operator, value in product(
