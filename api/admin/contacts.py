@@ -18,7 +18,7 @@ from api.jobs import JobRow
 from api.server import TheServer
 from crm.consent import consent, mailbox, suppression
 from crm.jobs import add_job
-from crm.people import contacts, phones, profile, scores
+from crm.people import contacts, phones, profile, scores, touches
 from crm.people.timeline import KINDS, Wanted, timeline
 from crm.privacy.erasure import erase_person
 from crm.privacy.export import export
@@ -125,6 +125,30 @@ class ConsentStatus(BaseModel):
     said_at: datetime
 
 
+class TouchDetail(BaseModel):
+    """One time that the contact came: how, when, and what is known of it. Pages are host and path."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: str
+    at: datetime
+    source_id: str | None = Field(description="The form, import, key or member it came with, by its stable id.")
+    utm_source: str | None
+    utm_medium: str | None
+    utm_campaign: str | None
+    utm_term: str | None
+    utm_content: str | None
+    referrer: str | None
+    landing_page: str | None
+
+
+class LeadSourceDetail(BaseModel):
+    """How the contact came, first and last."""
+
+    first: TouchDetail
+    last: TouchDetail
+
+
 class ContactDetail(ContactRow):
     """A contact with everything that belongs to it."""
 
@@ -133,6 +157,7 @@ class ContactDetail(ContactRow):
     tags: list[str]
     scores: dict[str, float]
     consents: list[ConsentStatus]
+    lead_source: LeadSourceDetail | None = Field(description="Null: nothing is known.")
 
 
 class NewContact(BaseModel):
@@ -506,4 +531,12 @@ def _detail(session: Session, contact: Contact) -> ContactDetail:
         tags=profile.tags(session, contact.id),
         scores=dict(sorted(points)),
         consents=_consents(session, contact.id),
+        lead_source=_lead_source(session, contact.id),
     )
+
+
+def _lead_source(session: Session, contact_id: str) -> LeadSourceDetail | None:
+    known = touches.of(session, [contact_id]).get(contact_id)
+    if known is None:
+        return None
+    return LeadSourceDetail(first=TouchDetail.model_validate(known.first), last=TouchDetail.model_validate(known.last))

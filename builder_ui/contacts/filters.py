@@ -16,6 +16,7 @@ from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, coded
 from crm.people.contacts import ContactFilter, equals
 from journeys.channels import CONSENTS
 from journeys.errors import Invalid
+from journeys.rules.terms.lead_source import KINDS
 from models import Journey
 from storage import segment_marks
 
@@ -64,6 +65,11 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, t: T
     score = _score(query)
     if score:
         chip(t("Score {group} at least {points}", group=score[0], points=t.number(score[1])), "group", "score")
+    source, came = given("source"), query.get("came", "")
+    if source:
+        chip(t("Source {source}", source=source), "source")
+    if came in KINDS:
+        chip(t("Came first by: {kind}", kind=t(KINDS[came])), "came")
     after, before = _seen(query, now)
     if after or before:
         chip(t(SEEN[query["seen"]]), "seen")
@@ -95,6 +101,8 @@ def read_filters(session: Session, query: Mapping[str, str], now: datetime, t: T
         since,
         journey_id=journey.id if journey else None,
         segment_id=segment.id if segment else None,
+        lead_source=source,
+        came_by=came if came in KINDS else None,
     )
     return Filters(filter, chips)
 

@@ -20,6 +20,7 @@ from crm.people import contacts
 from crm.people.contacts import MAX_COUNTED, ContactPage, search
 from crm.segments import segments
 from journeys.channels import ASKED
+from journeys.rules.terms.lead_source import KINDS
 from models import Contact, Journey, Member
 from workspace.members import list_members
 
@@ -123,6 +124,8 @@ def filter_form(context: PageContext, data: Data) -> Element:
                 pick(context, "consent", t("Consent"), states),
                 typed(context, "group", t("Score")),
                 typed(context, "score", t("Score at least"), inputMode="decimal"),
+                typed(context, "source", t("Source or campaign"), placeholder="newsletter"),
+                pick(context, "came", t("First touch"), {code: t(text) for code, text in KINDS.items()}),
                 pick(context, "seen", t("Last seen"), {code: t(text) for code, text in SEEN.items()}),
                 typed(context, "since", t("Created"), type="date"),
                 typed(context, "field", t("Field"), placeholder="plan"),

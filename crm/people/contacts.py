@@ -78,6 +78,10 @@ class ContactFilter:
     """The id of a contact: only those made after it."""
     segment_id: int | None = None
     """Is a member of it."""
+    lead_source: str | None = None
+    """What the first or the last touch says as source, medium or campaign, or begins its referrer with."""
+    came_by: str | None = None
+    """The kind of the first touch (`crm.people.touches`)."""
 
     def kept(self) -> dict[str, Any]:
         """As JSON; `contact_filter` reads it."""
@@ -254,6 +258,8 @@ def _conditions(filter: ContactFilter) -> list[ColumnElement[bool]]:
         conditions.append(col(Contact.owner) == filter.owner)
     if filter.field is not None:
         conditions.append(equals(*filter.field))
+    if filter.lead_source is not None or filter.came_by is not None:
+        conditions.append(_came(filter.lead_source, filter.came_by))
     if filter.newer_than is not None:
         conditions.append(col(Contact.id) > filter.newer_than)
     if filter.consent is not None:
@@ -267,6 +273,22 @@ def _conditions(filter: ContactFilter) -> list[ColumnElement[bool]]:
     if filter.ids:
         conditions.append(col(Contact.id).in_(filter.ids[:MAX_PAGE]))
     return conditions + _times(filter)
+
+
+def _came(source: str | None, kind: str | None) -> ColumnElement[bool]:
+    """Asked as a rule asks it, by the contact's one row."""
+    asked: list[dict[str, Any]] = []
+    if kind is not None:
+        asked.append({"lead_source": "first", "attribute": "kind", "value": kind})
+    if source is not None:
+        how = {"utm_source": "=", "utm_medium": "=", "utm_campaign": "=", "referrer": "beginsWith"}
+        said = [
+            {"lead_source": touch, "attribute": name, "operator": operator, "value": source}
+            for touch in ("first", "last")
+            for name, operator in how.items()
+        ]
+        asked.append({"combinator": "or", "rules": said})
+    return expression(parse_rule({"rules": asked}), ANY_TIME)
 
 
 def _consent(channel: str, state: str) -> ColumnElement[bool]:

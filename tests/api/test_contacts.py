@@ -32,6 +32,8 @@ def ada(admin: Any) -> dict[str, Any]:
 
 def test_a_contact_is_made_found_and_changed(admin: Any, ada: dict[str, Any]) -> None:
     assert {"kind": "email", "value": "ada@example.org"} in ada["identifiers"]
+    assert ada["lead_source"]["first"] == ada["lead_source"]["last"]
+    assert (ada["lead_source"]["first"]["kind"], ada["lead_source"]["first"]["utm_source"]) == ("api", None)
     assert [row["id"] for row in admin.get(BASE, params={"text": "ada"}).json()["items"]] == [ada["id"]]
     assert admin.get(BASE, params={"text": "grace"}).json()["items"] == []
     change = {"fields": {"plan": None, "city": "Bern"}, "add_tags": ["vip"], "add_points": {"engagement": 5}}

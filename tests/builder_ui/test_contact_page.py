@@ -11,8 +11,10 @@ from sqlmodel import select
 from activities.rendering import link_digest
 from activities.tracking import Fetch, record_click, record_open, store_links, target
 from crm.consent import suppression
+from crm.people import touches
 from crm.people.identity import resolve
 from crm.people.profile import add_tag, update_fields
+from crm.people.touches import Touch
 from crm.sales import tasks
 from journeys.changes import CreateTask
 from models import Contact, Message, new_id
@@ -150,3 +152,22 @@ def test_a_blocked_address_says_channel_reason_since_when_and_what_lifts_it(log_
     assert "This address gets no marketing on the channel E-mail: the address has unsubscribed" in unsubscribed
     assert "Transactional messages still arrive." in unsubscribed
     assert "New consent from this mailbox removes the suppression" in unsubscribed
+
+
+def test_how_somebody_came_stands_beside_and_finds_them(log_in: Any, opened: Any, town: Any) -> None:
+    with town.db.write() as session:
+        for touch in (
+            Touch("referrer", town.now, referrer="blog.example/a"),
+            Touch("campaign", town.now + timedelta(hours=1), utm_source="news"),
+        ):
+            touches.record(session, town.people["Anna"], touch, town.now)
+    client = log_in("viewer")
+    beside = say(opened, client, f"/ui/contacts/{town.people['Anna']}")
+    assert "First touch Source kind Link on another site" in beside
+    assert "Referrer blog.example/a" in beside
+    assert "UTM source news" in beside
+    assert "Lead source" not in say(opened, client, f"/ui/contacts/{town.people['Ben']}"), "nothing is known"
+    for asked in ("source=news", "source=blog.example", "came=referrer"):
+        shown = say(opened, client, f"/ui/contacts?{asked}")
+        assert ("Anna" in shown, "Ben" in shown) == (True, False), asked
+    assert "Anna" not in say(opened, client, "/ui/contacts?came=campaign"), "not by the last touch"

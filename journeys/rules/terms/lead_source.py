@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Attribute = Literal["kind", "source_id", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "referrer", "landing_page"]
 ATTRIBUTES: Mapping[str, str] = {
-    "kind": "How they came",
+    "kind": "Source kind",
     "utm_source": "UTM source",
     "utm_medium": "UTM medium",
     "utm_campaign": "UTM campaign",
