@@ -27,6 +27,8 @@ from builder_ui.outbox import detail as outbox_item
 from builder_ui.outbox import list as outbox
 from builder_ui.outbox import mail
 from builder_ui.sales import tasks
+from builder_ui.scoring import list as scoring_models
+from builder_ui.scoring import model as scoring_model
 from builder_ui.search import page as search
 from builder_ui.search import suggest
 from builder_ui.segments import detail as segment
@@ -77,6 +79,9 @@ PAGES = (
     forms.PAGE,
     new_form.PAGE,
     form.PAGE,
+    scoring_models.PAGE,
+    scoring_model.NEW,
+    scoring_model.PAGE,
     tasks.PAGE,
     search.PAGE,
     gallery.PAGE,

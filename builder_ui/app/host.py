@@ -54,6 +54,7 @@ MENU = (
     ("contacts", "/ui/contacts", "Contacts", "people"),
     ("segments", "/ui/segments", "Segments", "segments"),
     ("forms", "/ui/forms", "Forms", "clipboard-check"),
+    ("scoring", "/ui/scoring", "Scoring", "gauge"),
     ("templates", "/ui/templates", "Templates", "layout"),
     ("messages", "/ui/messages", "Messages", "message-square"),
     ("outbox", "/ui/outbox", "Outbox", "mail"),

@@ -37,6 +37,8 @@ KINDS = {
     "purge": "Delete what is no longer needed",
     "segment_fill": "Fill a segment",
     "segment_empty": "Delete the members of a segment",
+    "score_fill": "Score everybody",
+    "score_empty": "Take points back",
     "company_empty": "Remove the contacts of a deleted company",
     "company_move": "Move the contacts of a merged company",
 }

@@ -28,7 +28,7 @@ from activities.sending.effect import Effects
 from activities.templates import library
 from activities.tracking import Tracking
 from api.tracking.write_keys import add_key
-from commands.demo import documents
+from commands.demo import documents, scoring
 from commands.demo.at_once import AtOnce
 from commands.demo.documents import Translate
 from commands.demo.people import PEOPLE, crowd
@@ -149,6 +149,7 @@ def _make(settings: Settings, engine: Engine, language: str, scale: Scale, prese
         calendar = engine.calendars.get(session, begin)
     _add_templates(engine, translate, begin)
     _add_journeys(engine, translate, begin)
+    scoring.add(engine, translate, begin)
     leads = possible_leads(people)
     Weeks(story, inboxes, people, leads, begin, present, translate, SEED).plan()
     if scale.weeks:

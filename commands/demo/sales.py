@@ -13,10 +13,11 @@ from sqlmodel import col, select
 
 from commands.demo.documents import Translate
 from commands.demo.people import Person
+from commands.demo.scoring import OFFER, PRICES
 from commands.demo.shop import SOURCE
 from commands.demo.story import Story
-from crm.people.scores import change_score
 from crm.sales import tasks
+from engine.segments.evaluator import settle
 from journeys.changes import CreateTask
 from journeys.rules.facts import Calendar
 from journeys.worktime import add_working_time
@@ -127,15 +128,16 @@ class Sales:
     # Leads
 
     def _hands_over(self, person: Person, at: datetime, lead: Lead) -> None:
-        """Two days before there are first points, then those that make a lead ready."""
-        for days, points, why in ((2, 55, "Looked at prices three times"), (0, 85, "Asked for an offer")):
-            moment = at - timedelta(days=days)
-            self.story.at(moment, partial(self._scores, person, points, self.translate(why)))
+        """Two days before there are first points, then those that make a lead ready: by the rules of the demo's scoring."""
+        for number in range(3):
+            self.story.at(at - timedelta(days=2, minutes=5 * number), partial(self._does, person, PRICES))
+        self.story.at(at, partial(self._does, person, OFFER))
         self.story.at(at + timedelta(seconds=1), lambda: self._work_on(person, "mql_to_sql", lead))
 
-    def _scores(self, person: Person, points: float, why: str) -> None:
-        now = self.story.now.at
-        self.story.changes(lambda session: change_score(session, person.id, "engagement", points, True, why, now, source=SOURCE))
+    def _does(self, person: Person, what: str) -> None:
+        """Something on the website that gives points; thresholds and journeys follow at once."""
+        self.story.happens(person.id, what, {}, SOURCE)
+        self.story.wake(settle(self.story.engine))
 
     def _work_on(self, person: Person, journey: str, lead: Lead) -> None:
         """The task that a run has made is dealt with as planned."""

@@ -26,6 +26,7 @@ from crm.forms.submissions import Sent
 from crm.imports import uploads
 from crm.jobs import WANTED, add_job
 from crm.people.contacts import ContactFilter
+from crm.scoring import models as scoring_models
 from crm.segments import segments
 from engine.enrolment.unrouted import entry_of, owe
 from engine.jobs.worker import do_page
@@ -194,10 +195,53 @@ def segment_list(town: Any) -> str:
     return segment(town).rpartition("/")[0]
 
 
+LEADS: dict[str, Any] = {
+    "rules": [
+        {"id": "lead", "name": "Is a lead", "group": "fit", "points": 45, "rule": {"field": "lifecycle_stage", "operator": "=", "value": "lead"}},
+        {
+            "id": "orders",
+            "group": "engagement",
+            "points": 10,
+            "event": "Order Completed",
+            "where": {"combinator": "and", "rules": [{"field": "total", "operator": ">=", "value": 50}]},
+            "most_per": {"points": 20, "per": "day"},
+            "decay": {"kind": "half_life", "days": 30},
+        },
+    ],
+    "thresholds": [
+        {"id": "warm", "name": "Warm", "group": "fit", "at_least": 40, "actions": [{"kind": "create_task", "title": "Call", "sla": "PT2H"}, {"kind": "notify_of_score"}]}
+    ],
+    "grading": {},
+}  # fmt: skip
+
+
+def scoring(town: Any) -> str:
+    """A model that has scored everybody, and was changed once."""
+    now = town.engine.clock.now()
+    with town.db.write() as session:
+        there = [one.key for one in scoring_models.listed(session)]
+        if not there:
+            scoring_models.create(session, "Leads", LEADS, "test", now, key="leads", description="For example")
+            changed = {**LEADS, "rules": [{**LEADS["rules"][0], "points": 50}, LEADS["rules"][1]]}
+            scoring_models.change(session, "leads", "test", now, definition=changed)
+        waiting = list(session.scalars(select(Job.id).where(Job.kind == scoring_models.SCORE, Job.state == "running")))
+    for job in waiting:
+        do_page(town.engine, job)
+    return "/ui/scoring/leads"
+
+
+def scored(town: Any) -> str:
+    """Anna, who has points by the model's rules."""
+    scoring(town)
+    return str(town.people["Anna"])
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/forms": lambda town: form(town).rpartition("/")[0],
     "/ui/forms/{key}": form,
     "/ui/new-form": lambda town: "/ui/new-form",
+    "/ui/scoring": lambda town: scoring(town).rpartition("/")[0],
+    "/ui/scoring/{key}": scoring,
     "/ui/segments": segment_list,
     "/ui/segments/{key}": segment,
     "/ui/new-segment": lambda town: "/ui/new-segment?from=at_risk",
@@ -241,6 +285,8 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/forms/{key}-submissions": lambda town: form(town, "?view=submissions"),
     "/ui/forms/{key}-days": lambda town: form(town, "?view=days"),
     "/ui/forms/{key}-embed": lambda town: form(town, "?view=embed"),
+    "/ui/scoring/{key}-history": lambda town: f"{scoring(town)}?view=history",
+    "/ui/contacts/{id}-scores": lambda town: f"/ui/contacts/{scored(town)}?view=scores",
     "/ui/segments/{key}-why": lambda town: segment(town, "?view=why&contact={contact}"),
     "/ui/segments/{key}-overlap": lambda town: segment(town, "?view=overlap&with=jury"),
     "/ui/segments/{key}-rule": lambda town: segment(town, "?view=rule"),

@@ -12,7 +12,7 @@ from crm.imports import uploads
 from crm.sales import tasks
 from engine.versions import publish
 from models import Member, Message, Run
-from tests.builder_ui.test_accessibility import a_pigeon, form, segment
+from tests.builder_ui.test_accessibility import a_pigeon, form, scoring, segment
 from workspace.api_keys import add_key
 
 
@@ -22,7 +22,11 @@ def say(opened: Any, client: Any, path: str) -> str:
 
 
 def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any, caplog: pytest.LogCaptureFixture) -> None:
-    keys = {"/ui/templates/{key}": "welcome-1-hello", "/ui/segments/{key}": segment(town).rpartition("/")[2]}
+    keys = {
+        "/ui/templates/{key}": "welcome-1-hello",
+        "/ui/segments/{key}": segment(town).rpartition("/")[2],
+        "/ui/scoring/{key}": scoring(town).rpartition("/")[2],
+    }
     keys["/ui/forms/{key}"] = form(town).rpartition("/")[2]
     with town.db.write() as session:
         key = add_key(session, "server", "Shop", town.now)[0].id

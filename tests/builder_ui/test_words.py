@@ -31,6 +31,9 @@ from builder_ui.kit import labels, run_timeline
 from builder_ui.kit.i18n import Translator, language_for, translator_for, translator_of
 from builder_ui.routes import PAGES, provider_accounts
 from builder_ui.sales import tasks
+from builder_ui.scoring import editor as scoring_editor
+from builder_ui.scoring import model as scoring_model
+from builder_ui.scoring import words as scoring_words
 from builder_ui.search import suggest
 from builder_ui.segments import detail as segment
 from builder_ui.segments import states as segment_states
@@ -44,6 +47,7 @@ from crm.imports.subjects import SUBJECTS
 from journeys.channels import CHANNELS
 from journeys.nodes import BUILT_IN, Palette
 from journeys.nodes.notify_team import NotifyTeam
+from journeys.scoring.model import ACTIONS as SCORE_ACTIONS
 from locales import translator
 from models import Member
 from tests.untranslated import wanted
@@ -51,6 +55,7 @@ from workspace import audit, members, settings
 
 ROOT = Path(__file__).parents[2] / "builder_ui"
 SAME = {
+    "Scoring",
     "(optional)",
     "HTML",
     "Link",
@@ -198,6 +203,10 @@ def tables() -> Iterator[str]:
     yield from (title for title, _, _ in suggest.KINDS.values())
     yield from (one.title for one in segment.TABS.values())
     yield from (text for text, _, _ in segment_states.KINDS.values())
+    for table in (scoring_words.WHY, scoring_words.PERIOD_LIMIT, scoring_model.ACTIONS):
+        yield from table.values()
+    yield from (text for _, text in (*scoring_editor.PERIODS, *scoring_editor.FADES))
+    yield from (text for kind in SCORE_ACTIONS.values() for text in (kind.label, kind.help()[0]))
     yield from (text for one in READY.values() for text in (one.name, one.description))
     for step in tour.STEPS:
         yield from (step.title, step.text)
