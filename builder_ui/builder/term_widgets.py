@@ -299,26 +299,38 @@ def _during(place: Place, widget: shape.During) -> Element:
         replace(form, edit=chosen), place.inside(widget.within), offered, mode,
         label=form.t("When"),
     )  # fmt: skip
-    return html.div({"className": "pfb-row"}, when, *_bounds(place, widget, has))
+    first, last = _beginnings(place, widget, has), _ending(place, widget, has)
+    if first and last:  # a line for each, for on a phone none has room for two dates
+        return _lines([when], first, last)
+    return html.div({"className": "pfb-row"}, when, *first, *last)
 
 
-def _bounds(
-    place: Place, widget: shape.During, has: tuple[bool, bool, str | None]
-) -> list[Element]:
-    form = place.form
-    within, since, ends = has
+Bounds = tuple[bool, bool, str | None]
+"""Whether there is a `within` and a `since`, and how `before` is given: `day`, `span` or not at all."""
+
+
+def _beginnings(place: Place, widget: shape.During, has: Bounds) -> list[Element]:
+    within, since, _ = has
     fields: list[Element] = []
     if within:
         fields.append(_span(place, shape.Span(widget.within, "Within")))
     if since:
-        fields.append(widgets.instant(form, place.inside(widget.since), form.t("First day")))
-    if ends and (within or since):
-        fields.append(html.span(form.t("but longer ago than" if ends == "span" else "and before")))
-    if ends == "day":
-        fields.append(widgets.instant(form, place.inside(widget.before), form.t("Before this day")))
-    if ends == "span":
-        fields.append(_ago(place, widget.before))
+        label = place.form.t("First day")
+        fields.append(widgets.instant(place.form, place.inside(widget.since), label))
     return fields
+
+
+def _ending(place: Place, widget: shape.During, has: Bounds) -> list[Element]:
+    t, (*begins, ends) = place.form.t, has
+    if ends is None:
+        return []
+    link = html.span(t("but longer ago than" if ends == "span" else "and before"))
+    field = (
+        _ago(place, widget.before)
+        if ends == "span"
+        else widgets.instant(place.form, place.inside(widget.before), t("Before this day"))
+    )
+    return [link, field] if any(begins) else [field]
 
 
 def _ago(place: Place, key: str) -> Element:

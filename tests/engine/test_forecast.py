@@ -31,7 +31,7 @@ from crm.consent.suppression import suppress
 from crm.people.contacts import ContactFilter
 from crm.people.merge import merge
 from engine.enrolment import manual, schedules
-from engine.interpreter.forecast import Forecast
+from engine.interpreter.forecast import Forecast, Foreseen
 from engine.interpreter.simulate import Script, simulate
 from engine.runs.operations import end_run, runs
 from engine.versions import migrate
@@ -40,9 +40,13 @@ from journeys.compile import compile_journey
 from journeys.errors import Conflict, Invalid
 from journeys.nodes import Palette
 from journeys.reading import read
+from journeys.rules import DictFacts, explain, holds, normalise_deep
+from journeys.rules.fields import asked_context
+from journeys.values import Received, RunInfo
 from models import Contact, Journey, Migration, Refusal, Run, Template, id_at
 from tests.engine.conftest import Counting, StoryClock, World
 from tests.journeys.graphs import KNOWN, documents
+from tests.journeys.rules import strategies
 from workspace import settings as workspace
 from workspace import stopped_accounts
 from workspace.members import add_member, put_rotation
@@ -770,3 +774,29 @@ def test_a_template_that_takes_too_much_is_not_tried_for_everybody(lite: Town) -
     with lite.world.db.read() as session:
         found = forecaster.enrolment(session, journey, None, lite.world.now)
     assert (found.steps["hello"].skipped["render_too_long"], slow.tried) == (5, forecasts.OFTEN)
+
+
+RUN = RunInfo(id="run1", contact_id="", journey="welcome", started_at=strategies.AS_OF)
+happenings = st.lists(strategies.events(), max_size=4)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(rule=strategies.rules(in_run=False), before=happenings, own=happenings)
+def test_what_a_walk_brings_about_adds_up_with_what_was(rule: Any, before: list[Any], own: list[Any]) -> None:
+    now = strategies.AS_OF
+    old = [_happened(number, *one) for number, one in enumerate(before)]
+    foreseen = Foreseen(DictFacts({}, events=old), RUN)
+    for name, properties, _ in own:
+        foreseen.happens(name, normalise_deep(properties), now)
+    new = [
+        _happened(100 + number, name, {"run_id": "run1", "journey": "welcome", **said}, now, {})
+        for number, (name, said, _) in enumerate(own)
+    ]
+    together = DictFacts({}, events=[*old, *new])
+    assert holds(rule, foreseen, now) is holds(rule, together, now)
+    assert explain(rule, foreseen, now) == explain(rule, together, now)
+
+
+def _happened(number: int, name: str, properties: dict[str, Any], at: Any, context: Any = None) -> Received:
+    around = asked_context(normalise_deep(properties.get("context", {}) if context is None else context))
+    return Received(id=number, name=name, properties=normalise_deep(properties), context=around, occurred_at=at, arrived_at=at)
