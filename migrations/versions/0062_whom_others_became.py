@@ -1,6 +1,6 @@
 """The index of merged contacts holds those only
 
-Revision 0061, after 0060. With everybody in it, SQLite took "is merged into nobody" for a search by this index: it read all contacts for a page of
+Revision 0062, after 0061. With everybody in it, SQLite took "is merged into nobody" for a search by this index: it read all contacts for a page of
 25, and sorted them.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0061"
-down_revision = "0060"
+revision = "0062"
+down_revision = "0061"
 branch_labels = None
 depends_on = None
 

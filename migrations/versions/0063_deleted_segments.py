@@ -1,6 +1,6 @@
 """Deleted segments can be taken back
 
-Revision 0062, after 0061. Those that are being deleted now go for good.
+Revision 0063, after 0062. Those that are being deleted now go for good.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0062"
-down_revision = "0061"
+revision = "0063"
+down_revision = "0062"
 branch_labels = None
 depends_on = None
 
