@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey
+from sqlalchemy import Column, ForeignKey, text
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
 from models.columns import BigId, big_id, json_field, new_id
@@ -20,6 +20,13 @@ class Contact(SQLModel, table=True):
         Index("ix_contact_phone", "phone", "id"),
         Index("ix_contact_timezone", "timezone", "id"),
         Index("ix_contact_grade", "grade", "id"),
+        # Only those: with everybody in it, SQLite would take it for "is merged into nobody" and read all contacts for each page.
+        Index(
+            "ix_contact_merged_into",
+            "merged_into",
+            sqlite_where=text("merged_into IS NOT NULL"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=32)
@@ -44,7 +51,7 @@ class Contact(SQLModel, table=True):
     created_at: datetime
     updated_at: datetime = Field(index=True)
     last_seen_at: datetime | None = None
-    merged_into: str | None = Field(default=None, max_length=32, index=True)
+    merged_into: str | None = Field(default=None, max_length=32)
     """Set on the loser of a merge; its rows have moved to the winner."""
     erased_at: datetime | None = None
     demo: bool = False

@@ -31,12 +31,16 @@ class Segment(SQLModel, table=True):
     version: int = 1
     """Grows with the rule; a fill belongs to one version."""
     state: str = Field(default="live", max_length=8)
-    """live, filling (not everybody has been asked yet) or emptying (deleted; nothing shows it any more)."""
+    """live, filling (not everybody has been asked yet) or emptying (deleted: only those who want it back see it)."""
     fill_job: str | None = Field(default=None, max_length=32)
     """The newest job that asks everybody."""
     created_at: datetime
     created_by: str = Field(default="", max_length=120)
     updated_at: datetime
+    deleted_at: datetime | None = None
+    """Since when it can be taken back. None of one that is deleted: it goes for good."""
+    former_key: str = Field(default="", max_length=64)
+    """Of one that is deleted; its `key` is free for others."""
 
 
 class SegmentMember(SQLModel, table=True):

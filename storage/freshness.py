@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Freshness
+from models import Freshness, lock
 from storage.sql import on, table, upsert
 
 _all = select(table(Freshness).c.topic, table(Freshness).c.number)
@@ -19,6 +19,13 @@ def bump(session: Session, topic: str) -> None:
     session.execute(statement.on_conflict_do_update(index_elements=["topic"], set_={"number": numbers.c.number + 1}))
     session.info.pop(_SEEN, None)
     session.info.setdefault(_BUMPED, set()).add(topic)
+
+
+def hold(session: Session, topic: str) -> None:
+    """Whoever else wants to change `topic` waits until this transaction ends, and what it has changed before is seen from here on."""
+    numbers = table(Freshness)
+    on(session).execute(lock(session, select(numbers.c.number).where(numbers.c.topic == topic)))
+    session.info.pop(_SEEN, None)
 
 
 def freshness(session: Session, topic: str) -> int:

@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 
 from journeys.topics import is_whole, of_segment, topics_of
 from models import ScoreModel, Segment, SegmentMark
-from storage.freshness import bump, freshness, is_changing
+from storage import freshness
+from storage.freshness import bump, is_changing
 from storage.sql import on, table
 
 SEGMENTS = "segments"
@@ -111,7 +112,7 @@ _memory: WeakKeyDictionary[Engine, Known] = WeakKeyDictionary()
 
 def known(session: Session) -> Known:
     """The segments as this transaction sees them."""
-    number, engine = freshness(session, SEGMENTS), session.get_bind().engine
+    number, engine = freshness.freshness(session, SEGMENTS), session.get_bind().engine
     if is_changing(session, SEGMENTS):
         return _load(session, number)
     found = _memory.get(engine)
@@ -124,6 +125,12 @@ def changed(session: Session) -> None:
     """Tells every process that segments were made, changed or deleted, when this transaction commits; until then whoever else changes some waits."""
     session.flush()
     bump(session, SEGMENTS)
+
+
+def hold(session: Session) -> None:
+    """Until this transaction ends nobody makes, changes or deletes a segment: for whoever stores something that asks for one."""
+    session.flush()
+    freshness.hold(session, SEGMENTS)
 
 
 @contextmanager

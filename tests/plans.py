@@ -61,6 +61,12 @@ READ_WHOLE = {
     ("builder_ui/outbox/list.py", "outbox_item"): "newest first by the key; the outbox stands for a provider on one's own machine",
     ("crm/privacy/erasure_rest.py", "upload"): "an erasure looks through the files that wait; there is room for 200",
     ("storage/files.py", "upload"): "the files that wait for their import; there is room for 200",
+    ("crm/people/contacts.py", "contact"): "in the order of the key, no further than the page goes, or than the 10,000 that are counted",
+    (
+        "crm/rules/expression.py",
+        "contact",
+    ): "in the order of the key, no further than the page goes; a count of whom a rule finds asks everybody",
+    ("crm/segments/questions.py", "contact"): "a count of whom a rule finds asks everybody, within five seconds",
     ("builder_ui/exports.py", "outbox_item"): "a file of the whole outbox, a page at a time",
 }
 """(module, table) -> why it may."""

@@ -104,7 +104,7 @@ WRITERS: Mapping[str, tuple[str, ...]] = {
     "Task Finished": ("crm/sales/tasks.py:finish",),
     "Task Overdue": ("crm/sales/tasks.py:_escalate",),
     **dict.fromkeys(("Note Added", "Call Logged"), ("crm/people/notes.py:_written", "crm/people/notes.py:log_call")),
-    **dict.fromkeys(("Segment Entered", "Segment Left"), ("crm/segments/evaluation.py:tell",)),
+    **dict.fromkeys(("Segment Entered", "Segment Left"), ("crm/segments/evaluation.py:row_of",)),
     **dict.fromkeys(("Company Joined", "Company Left"), ("crm/companies/members.py:_properties",)),
     "Company Changed": ("crm/companies/members.py:tell_change",),
     "Journey Start Delayed": ("engine/enrolment/routing.py:_delayed",),

@@ -25,6 +25,7 @@ from activities.sending.cards import card_of
 from activities.sending.ledger import message_id_of
 from activities.sending.messages import MessageSettings, contact_values
 from activities.templates import partials
+from activities.templates.rule_segments import refuse_gone
 from activities.templates.samples import CONTACT, lent
 from crm.rules.sql_facts import SqlFacts
 from journeys.channels import DEFAULT
@@ -94,6 +95,7 @@ def save(
         library = partials.library(session, variants, own=key if kind == PARTIAL else "")
     compiled = renderer.compile_template(variants, kind, message_class=message_class, library=library)
     with db.write() as session:
+        refuse_gone(session, (rule for one in compiled.variants.values() for rule in one.rules.values()))
         template = _put(session, key, name, kind, message_class, dict(variants), now, revision)
         _shelve(template, folder, tags)
         _choose(session, template, topic, sender, reply_to)

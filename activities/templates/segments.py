@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import TemplateSyntaxError
-from pydantic import ValidationError
 from sqlalchemy import String, cast, func, select, tuple_
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from activities.rendering.jinja import rules_of
 from activities.templates import listing
+from activities.templates.rule_segments import NOUN, asked_by
 from journeys.errors import Conflict
-from journeys.names import names_in_rule
-from journeys.rules import parse_rule
 from models import Template, TemplateVersion
-
-NOUN = "segment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +82,5 @@ def _drafted(variants: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _note(found: dict[str, set[str]], template: str, rules: Iterable[str]) -> None:
-    for text in rules:
-        try:
-            named = names_in_rule(parse_rule(json.loads(text)), "")
-        except ValidationError:
-            continue
-        for _, noun, segment in named:
-            if noun == NOUN:
-                found.setdefault(segment, set()).add(template)
+    for segment in asked_by(rules):
+        found.setdefault(segment, set()).add(template)

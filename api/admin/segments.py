@@ -24,6 +24,7 @@ from storage.locks import person_of
 
 router = APIRouter(prefix="/api/v1", tags=["segments"], route_class=JsonRoute)
 Key = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="Key of the segment.", examples=["vip"])]
+DeletedId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Of the deleted segment.", examples=[7])]
 Rule = Annotated[
     dict[str, Any],
     Field(description="As in journeys, asked of contacts outside a run.", examples=[{"event": "Order Completed", "within": "P90D"}]),
@@ -60,6 +61,24 @@ class SegmentRow(BaseModel):
     updated_at: datetime
     members: int = Field(0, description="How many are in it now.")
     fill: Fill | None = None
+
+
+class DeletedSegment(BaseModel):
+    """A segment that was deleted within 30 days."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int = Field(description="For restoring it.", examples=[7])
+    key: str = Field(validation_alias="former_key", description="As it was; others may have it now.", examples=["vip"])
+    name: str
+    kind: str = Field(examples=["live"])
+    deleted_at: datetime
+
+
+class DeletedSegments(BaseModel):
+    """Newest first."""
+
+    items: list[DeletedSegment]
 
 
 class SegmentRows(BaseModel):
@@ -254,12 +273,29 @@ def fill_segment(key: Key, server: TheServer, actor: Annotated[Actor, needs("seg
 
 @router.delete("/segments/{key}", summary="Delete a segment", status_code=204, responses=CHANGE)
 def delete_segment(key: Key, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> None:
-    """409, with the list, while a journey that runs (`used_in`), a template (`templates`) or another segment (`segments`) asks for it."""
+    """409, with the list, while a journey that runs (`used_in`), a template (`templates`) or another segment (`segments`) asks for it. It can be
+    restored for 30 days."""
     with server.engine.db.write() as session:
+        segments.hold(session)
         segments.get(session, key)
         refuse_used_segment(server.engine, session, key)
         refuse_asked(session, key)
         segments.remove(session, key, actor.id, server.engine.clock.now())
+
+
+@router.get("/deleted-segments", summary="List deleted segments", responses=ADMIN)
+def list_deleted_segments(server: TheServer, actor: Annotated[Actor, needs("segment.read")]) -> DeletedSegments:
+    """Those that can be restored, newest first."""
+    with server.engine.db.read() as session:
+        rows = segments.deleted(session, server.engine.clock.now())
+        return DeletedSegments(items=[DeletedSegment.model_validate(one) for one in rows])
+
+
+@router.post("/deleted-segments/{id}/restore", summary="Restore a deleted segment", responses=CHANGE)
+def restore_segment(id: DeletedId, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> SegmentRow:
+    """Under its old key if that is still free. One with a rule is filled anew, silently; a list kept by hand has whom it had."""
+    with server.engine.db.write() as session:
+        return _one(session, segments.restore(session, id, actor.id, server.engine.clock.now()))
 
 
 @router.get("/segments/{key}/members", summary="List the members of a segment", responses=ONE)

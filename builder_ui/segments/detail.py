@@ -168,21 +168,31 @@ def deleting(context: PageContext, data: Data, acts: Acts) -> Element:
             html.div({"className": "question"}, html.p(t("It cannot be deleted as long as these use it:")), uses.links(data.used)),
         )
     question = t(
-        "“{name}” and who is in it are deleted; {count} contacts lose nothing else. This cannot be undone.",
+        "“{name}” is deleted; its {count} contacts lose nothing else. It can be restored for {days} days, on the page of all segments.",
         name=segment.name,
         count=t.number(data.count),
+        days=t.number(segments.KEPT.days),
     )
-    do = acts.act("segment.change", removing(segment.key), "Segment deleted.")
-    return components.ask(t("Delete"), question, t("Delete permanently"), do, "ban", "danger")
+    do = acts.act("segment.change", removing(segment.key), "Segment deleted.", restoring(segments.id_of(segment)))
+    return components.ask(t("Delete"), question, t("Delete segment"), do, "ban", "danger")
 
 
 def removing(key: str) -> Do:
     def do(context: PageContext) -> None:
         with context.engine.db.write() as session, forms.plainly():
+            segments.hold(session)
             used = uses.places(context.engine, session, [key])[key]
             if used:
                 raise Invalid("It cannot be deleted as long as these use it: {places}.", places=[one.name for one in used])
             segments.remove(session, key, context.by, context.app.now())
+
+    return do
+
+
+def restoring(id: int) -> Do:
+    def do(context: PageContext) -> None:
+        with context.engine.db.write() as session, forms.plainly():
+            segments.restore(session, id, context.by, context.app.now())
 
     return do
 

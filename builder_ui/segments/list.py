@@ -11,6 +11,7 @@ from builder_ui.kit.context import Acts, Page, PageContext
 from builder_ui.kit.job_ends import no_worker, waits
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.segments import chart, states, uses
+from builder_ui.segments.detail import restoring
 from builder_ui.segments.ready import READY
 from crm.segments import members, segments
 from models import Job, Segment
@@ -19,6 +20,8 @@ from storage.tally import day_of
 
 PAGE_SIZE = 50
 MOST_USES = 3
+MOST_DELETED = 50
+"""Deleted segments that are shown, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Data:
     by_kind: dict[str, int]
     total: int
     next_before: str | None
+    deleted: list[Segment]
+    """What can be restored; only where all are shown, to those who may."""
     waits: bool
     """Something is to be filled, and no worker is alive."""
 
@@ -55,7 +60,9 @@ def load(context: PageContext) -> Data:
         first = int(query["before"]) if query.get("before", "").isdecimal() and len(query["before"]) < 6 else 0
         lines = _lines(context, session, found[first : first + PAGE_SIZE])
         following = str(first + PAGE_SIZE) if len(found) > first + PAGE_SIZE else None
-        return Data(lines, by_kind, len(everything), following, any(waits(session, one.job) for one in lines))
+        whole = context.may("segment.change") and not query
+        gone = segments.deleted(session, context.app.now())[:MOST_DELETED] if whole else []
+        return Data(lines, by_kind, len(everything), following, gone, any(waits(session, one.job) for one in lines))
 
 
 def fits(segment: Segment, text: str) -> bool:
@@ -94,7 +101,7 @@ def stamp(context: PageContext) -> object:
         )
         for one in data.lines
     ]
-    return lines, data.total, data.waits
+    return lines, data.total, data.waits, [one.id for one in data.deleted]
 
 
 def view(context: PageContext, data: Data, acts: Acts) -> Element:
@@ -109,6 +116,32 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         else None,
         table(context, data) if data.lines else nothing(context, data),
         components.pager(context, data.next_before, t("First page"), t("More")),
+        deleted(context, data, acts),
+    )
+
+
+def deleted(context: PageContext, data: Data, acts: Acts) -> Element:
+    """What was deleted lately, to be taken back."""
+    t = context.t
+    if not data.deleted:
+        return None
+    return html.details(
+        html.summary(t("Deleted within the last {days} days", days=t.number(segments.KEPT.days))),
+        components.table(
+            t("Deleted segments"),
+            (t("Name"), t("Kind"), t("Deleted"), ""),
+            [
+                [
+                    one.name,
+                    states.kind(t, one),
+                    t.moment(one.deleted_at),
+                    components.button(
+                        t("Restore"), acts.act("segment.change", restoring(segments.id_of(one)), "Segment restored."), "history"
+                    ),
+                ]
+                for one in data.deleted
+            ],
+        ),
     )
 
 

@@ -84,6 +84,7 @@ COUNTS = {
     "events": "events deleted",
     "opt_ins": "old sign-ups deleted",
     "submissions": "submissions of forms deleted",
+    "segments": "deleted segments removed for good",
     "unconfirmed": "contacts deleted who never confirmed",
     "asked": "checked",
     "left": "left",

@@ -22,6 +22,7 @@ from sqlmodel import SQLModel, col, select
 from crm import jobs
 from crm.people import devices, in_app
 from crm.privacy.erasure import erase
+from crm.segments import segments
 from models import (
     Body,
     Consent,
@@ -321,6 +322,14 @@ def _inbound(session: Session, _position: str, now: datetime, _keys: Sequence[by
     return Purged({"inbound_mails": len(ids)} if ids else {}, "" if len(ids) == MANY else None)
 
 
+def _segments(session: Session, _position: str, now: datetime, _keys: Sequence[bytes]) -> Purged:
+    """Deleted ones that nobody has taken back. Their members go in jobs of their own."""
+    rows = segments.too_old(session, now, MANY)
+    for row in rows:
+        segments.for_good(session, row, "system", now)
+    return Purged({"segments": len(rows)} if rows else {}, "" if len(rows) == MANY else None)
+
+
 def _is_event_due(session: Session, now: datetime) -> bool:
     return bool(_old_rows(session, Event, "received_at", 0, _before(session, "events", now), 1))
 
@@ -334,6 +343,7 @@ PURGES: Sequence[Purge] = (
     Purge("in_app_messages", lambda session, now: bool(_old_in_app(session, now, 1)), _in_app),
     Purge("devices", lambda session, now: bool(devices.unseen(session, now, 1)), _devices),
     Purge("inbound_mails", lambda session, now: bool(_old_inbound(session, now, 1)), _inbound),
+    Purge("segments", lambda session, now: bool(segments.too_old(session, now, 1)), _segments),
     Purge("runs", lambda session, now: bool(_old_runs(session, now, 1)), _runs),
     Purge("events", _is_event_due, _events),
 )

@@ -5,7 +5,7 @@ The answers are those of `crm.rules.sql_facts.SqlFacts`. There is no run, so wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -49,10 +49,11 @@ _all_members = (
 
 
 class Crowd:
-    """What is known of `ids` at `as_of`, read when it is first asked for. The caller holds their locks."""
+    """What is known of `ids` at `as_of`, read when it is first asked for. The caller holds their locks. `segment_ids`: of which segments
+    memberships are asked; None: of any."""
 
-    def __init__(self, session: Session, ids: Sequence[str], as_of: datetime) -> None:
-        self.session, self.ids, self.as_of = session, list(ids), as_of
+    def __init__(self, session: Session, ids: Sequence[str], as_of: datetime, segment_ids: Collection[int] | None = None) -> None:
+        self.session, self.ids, self.as_of, self.segment_ids = session, list(ids), as_of, segment_ids
         self._found: dict[int, Mapping[str, Any]] = {}
         self._terms: list[EventTerm | SequenceTerm] = []
 
@@ -91,7 +92,8 @@ class Crowd:
     @cached_property
     def segments(self) -> set[tuple[str, str]]:
         """(contact, key of a segment) of every membership; whoever changes one changes it here, too."""
-        return {(contact_id, key) for contact_id, key in self._execute(_all_members)}
+        asked = _all_members if self.segment_ids is None else _all_members.where(_members.c.segment_id.in_(self.segment_ids))
+        return {(contact_id, key) for contact_id, key in self._execute(asked)}
 
     def occurrences(self, term: EventTerm) -> Mapping[str, Occurrences]:
         """By contact; who has none is not in it."""

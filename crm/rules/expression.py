@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from crm.rules.answers import INSTANT, Answer, Clock, contacts
 from crm.rules.terms import SQL
 from journeys.errors import Invalid, Issue
-from journeys.rules import Group, Rule, dates, needs_run
+from journeys.rules import Group, Rule, can_flip, dates, needs_run
 from storage import sampling
 
 
@@ -34,6 +34,11 @@ def expression(rule: Rule, as_of: datetime) -> Answer:
         text = "There is no run here yet: this condition only works inside a journey."
         raise Invalid("The rule can only be asked inside a journey.", [Issue(code="rule.needs_run", text=text)])
     return Builder(_At(as_of)).rule(rule)
+
+
+def may_flip(rule: Rule, as_of: datetime) -> Answer:
+    """True at least for the contacts for whom `journeys.rules.next_flip` gives an instant; never NULL."""
+    return Builder(_At(as_of)).flips(rule)
 
 
 def living() -> Answer:
@@ -85,14 +90,29 @@ class Builder:
     def rule(self, rule: Rule) -> Answer:
         """Asked of contacts."""
         if isinstance(rule, Group):
-            return _grouped(rule, [self.rule(inner) for inner in rule.rules])
+            return _grouped(rule, [self.rule(inner) for inner in sorted(rule.rules, key=_is_costly)])
         return SQL[rule.kind].on_contact(rule, self)
+
+    def flips(self, rule: Rule) -> Answer:
+        """As `next_flip`: a term whose answer time cannot change decides for its group."""
+        if not can_flip(rule):
+            return false()
+        if not isinstance(rule, Group):
+            return SQL[rule.kind].may_flip(rule, self)
+        steady = [self.rule(inner) for inner in rule.rules if not can_flip(inner)]
+        moving = or_(*(self.flips(inner) for inner in rule.rules if can_flip(inner)))
+        return and_(*(steady if rule.combinator == "and" else map(not_, steady)), moving)
 
     def where(self, rule: Rule, events: FromClause) -> Answer:
         """Asked of the properties of events; terms that can only be asked of a contact are false there."""
         if isinstance(rule, Group):
             return _grouped(rule, [self.where(inner, events) for inner in rule.rules])
         return SQL[rule.kind].on_event(rule, events, self)
+
+
+def _is_costly(rule: Rule) -> bool:
+    """The databases ask a group's terms in this order where one alone decides, at least within an “or”."""
+    return any(map(_is_costly, rule.rules)) if isinstance(rule, Group) else SQL[rule.kind].costly
 
 
 def _grouped(group: Group, inner: list[Answer]) -> Answer:

@@ -27,9 +27,9 @@ from crm.scoring.actions import Start
 from crm.segments import members
 from journeys.rules import Rule, can_flip, holds, next_flip, parse_rule
 from journeys.topics import ENTERED, LEFT, of_segment
-from models import Contact, Event, Job, ScoreFlip, Segment, SegmentFlip, SegmentMark, lock
+from models import Contact, Event, Job, ScoreFlip, Segment, SegmentFlip, SegmentMark, lock, new_id
 from storage import segment_marks
-from storage.events import append_event
+from storage.events import event_row, insert_events
 from storage.segment_marks import Known, KnownModel, KnownSegment
 from storage.sql import on, table
 
@@ -138,13 +138,6 @@ AGAIN = timedelta(minutes=1)
 """After which somebody is asked again who could not be asked."""
 
 
-def ask_stretch(session: Session, segment_id: int, after_id: str, limit: int, now: datetime, voice: Voice) -> tuple[Done, str | None]:
-    """Asks the next `limit` contacts after `after_id` about one segment; returns also the last of them, None at the end."""
-    ids, last = stretch(session, after_id, limit)
-    living = locked(session, ids)
-    return ask(session, {segment_id: dict.fromkeys(ids, voice)}, living, now, filled=segment_id), last
-
-
 def score_stretch(session: Session, model_id: int, after_id: str, limit: int, now: datetime, voice: Voice) -> tuple[Done, str | None]:
     """Scores the next `limit` contacts after `after_id` by one model; returns also the last of them, None at the end."""
     ids, last = stretch(session, after_id, limit)
@@ -181,6 +174,7 @@ def ask(
                 page.score(one)
         elif one.rule is not None and page.asked.get(one.id):
             page.ask(one)
+    page.write()
     everybody = {id for wanted in (asked, scored) for contacts in wanted.values() for id in contacts}
     if dead := everybody.difference(living):
         _forget(session, dead, now)
@@ -193,6 +187,8 @@ def _copied(asked: Asked) -> Asked:
 
 
 class _Page:
+    """Asks first and writes at the end, all segments together: a statement for each kind of row, not for each segment."""
+
     def __init__(
         self,
         session: Session,
@@ -207,8 +203,11 @@ class _Page:
         self.session, self.known, self.asked, self.scored = session, known, asked, scored
         self.now, self.filled, self.why = now, filled, why
         self.living = frozenset(living)
-        self.crowd = Crowd(session, sorted(living), now)
+        self.crowd = Crowd(session, sorted(living), now, _memberships(known, asked))
         self.done = Done()
+        self.moves = members.Moves()
+        self.told: list[tuple[KnownSegment, str, str, int]] = []
+        """(segment, what happened, contact, hops) in the order in which it is told."""
 
     def ask(self, segment: KnownSegment) -> None:
         rule, voices = rule_of(segment), self.asked[segment.id]
@@ -219,19 +218,27 @@ class _Page:
             if is_in is not was_in:
                 (entering if is_in else leaving).append(id)
         if can_flip(rule) or segment.state == FILLING:
-            coming = {id: at for id in ids if (at := next_flip(rule, self.crowd.facts(id), self.now)) is not None}
-            members.plan(self.session, segment.id, ids, coming)
-        members.add(self.session, segment.id, entering, self.now)
-        members.remove(self.session, segment.id, leaving, self.now)
+            coming = {(id, segment.id): at for id in ids if (at := next_flip(rule, self.crowd.facts(id), self.now)) is not None}
+            self.moves.planned.update((id, segment.id) for id in ids)
+            self.moves.coming.update(coming)
+        self.moves.entered += ((segment.id, id) for id in entering)
+        self.moves.left += ((segment.id, id) for id in leaving)
         self.crowd.segments.update((id, segment.key) for id in entering)
         self.crowd.segments.difference_update((id, segment.key) for id in leaving)
-        self.done.entered += len(entering)
-        self.done.left += len(leaving)
         self._tell(segment, ENTERED, entering)
         self._tell(segment, LEFT, leaving)
 
+    def write(self) -> None:
+        """What has been found so far."""
+        members.move(self.session, self.moves, self.now)
+        self.done.entered += len(self.moves.entered)
+        self.done.left += len(self.moves.left)
+        rows = [row_of(segment, name, id, self.now, hops) for segment, name, id, hops in self.told]
+        self.done.events += [Event(id=id, **row) for id, row in zip(insert_events(self.session, rows), rows, strict=True)]
+        self.moves, self.told = members.Moves(), []
+
     def _tell(self, segment: KnownSegment, name: str, ids: Collection[str]) -> None:
-        """Asks again in those segments that ask for this one, and writes the events."""
+        """Asks again in those segments that ask for this one, and notes who is told of it."""
         is_filling = segment.state == FILLING and segment.id != self.filled
         is_closed = is_filling and bool(ids) and not _announces(self.session, segment.id)
         for id in ids:
@@ -239,7 +246,7 @@ class _Page:
             voice = Voice(is_closed if is_filling else asked.silent, asked.hops)
             self._pass_on(id, of_segment(segment.key), voice)
             if not voice.silent:
-                self.done.events.append(tell(self.session, segment, name, id, self.now, voice.hops))
+                self.told.append((segment, name, id, voice.hops))
 
     def _pass_on(self, id: str, topic: str, voice: Voice) -> None:
         """Who asks for what has just changed asks again; those are still to come in this page."""
@@ -250,6 +257,7 @@ class _Page:
 
     def score(self, model: KnownModel) -> None:
         """Books what is due; while a model scores everybody, what its job does decides what is told."""
+        self.write()  # events in the order in which one led to the other
         voices = {id: voice for id, voice in self.scored[model.id].items() if id in self.living}
         told = {id: voice.hops for id, voice in voices.items() if model.is_open and not voice.silent}
         found = booking.book(self.session, model, sorted(voices), self.crowd, self.now, told, self.why)
@@ -264,6 +272,18 @@ class _Page:
         self.done.reached += found.reached
 
 
+def _memberships(known: Known, asked: Collection[int]) -> set[int] | None:
+    """The segments whose members a page asks for: its own, those that ask for them, and all whom these ask for. None: nearly all, or
+    nobody knows, since scoring models may ask for any."""
+    if known.models or len(asked) > len(known.by_id) / 2:
+        return None
+    own = list(asked)
+    for id in own:  # it grows
+        own += (other for other in known.by_topic.get(of_segment(known.by_id[id].key), ()) if other not in own) if id in known.by_id else ()
+    asked_for = {topic for id in own if id in known.by_id for topic in known.by_id[id].topics}
+    return {*own, *(one.id for one in known.by_id.values() if of_segment(one.key) in asked_for)}
+
+
 def _announces(session: Session, segment_id: int) -> bool:
     """Whether the fill of a segment tells of its members."""
     job = select(jobs.c.input).join_from(segments, jobs, jobs.c.id == segments.c.fill_job).where(segments.c.id == segment_id)
@@ -271,10 +291,17 @@ def _announces(session: Session, segment_id: int) -> bool:
     return bool(found and found["announce"])
 
 
-def tell(session: Session, segment: KnownSegment, name: str, contact_id: str, now: datetime, hops: int = 0) -> Event:
-    """The event that somebody has entered or left, stored and not yet routed."""
+def row_of(segment: KnownSegment, name: str, contact_id: str, now: datetime, hops: int = 0) -> dict[str, Any]:
+    """The event that somebody has entered or left, to be stored and then routed."""
     said = {"segment": segment.key, "name": segment.name}
-    return append_event(session, contact_id, "system", name, said, now, hops=hops, routed=True)
+    row = event_row("system", name, said, received_at=now, source="system", message_id=new_id(), hops=hops, routed=True)
+    return {**row, "contact_id": contact_id}
+
+
+def tell(session: Session, segment: KnownSegment, name: str, contact_id: str, now: datetime) -> Event:
+    """That event, stored and not yet routed."""
+    row = row_of(segment, name, contact_id, now)
+    return Event(id=insert_events(session, [row])[0], **row)
 
 
 def rule_of(segment: KnownSegment) -> Rule:

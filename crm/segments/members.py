@@ -5,16 +5,18 @@ How many members a segment has is what all its days add up to: a few hundred row
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, literal, not_, select
 from sqlalchemy.orm import Session
 
+from crm.rules.answers import contacts
 from models import Segment, SegmentDay, SegmentFlip, SegmentMember
 from storage import segment_marks
-from storage.sql import insert_new, on, table, upsert
+from storage.sql import changed_rows, insert_new, on, table, upsert
 from storage.tally import day_of
 
 members, days, flips, segments = table(SegmentMember), table(SegmentDay), table(SegmentFlip), table(Segment)
@@ -91,12 +93,64 @@ def hand_back(session: Session, winner_id: str, loser_id: str, kept: Mapping[str
             remove(session, id, [winner_id], now)
 
 
-def plan(session: Session, segment_id: int, asked: Iterable[str], coming: Mapping[str, datetime]) -> None:
-    """Writes when each of `coming` has to be asked again; of the others of `asked` nothing is planned."""
-    on(session).execute(delete(flips).where(flips.c.contact_id.in_(list(asked)), flips.c.segment_id == segment_id))
-    rows = [{"contact_id": id, "segment_id": segment_id, "at": at} for id, at in sorted(coming.items())]
-    if rows:
-        on(session).execute(flips.insert(), rows)
+@dataclass(slots=True)
+class Moves:
+    """What a page changes. `entered` and `left`: (segment, contact) of those who were not in it before, and who were. `planned`: (contact, segment)
+    whose next instant was asked for; those that have one are in `coming`."""
+
+    entered: list[tuple[int, str]] = field(default_factory=list)
+    left: list[tuple[int, str]] = field(default_factory=list)
+    planned: set[tuple[str, int]] = field(default_factory=set)
+    coming: dict[tuple[str, int], datetime] = field(default_factory=dict)
+
+
+def move(session: Session, moves: Moves, now: datetime) -> None:
+    """Writes them, a statement for each kind of row. The caller holds the locks of the contacts, and has asked who was in what."""
+    if moves.entered:
+        rows = [{"segment_id": segment_id, "contact_id": id, "since": now} for segment_id, id in sorted(moves.entered)]
+        on(session).execute(_add, rows)
+    if moves.left:
+        on(session).execute(_remove, [{"segment": segment_id, "contact": id} for segment_id, id in sorted(moves.left)])
+    _plan(session, moves)
+    entered, left = Counter(id for id, _ in moves.entered), Counter(id for id, _ in moves.left)
+    _count_all(session, now, {id: (entered[id], left[id]) for id in {*entered, *left}})
+
+
+def set_by(session: Session, segment_id: int, contact_ids: Collection[str], is_in: ColumnElement[bool], now: datetime) -> tuple[int, int]:
+    """Makes those of `contact_ids`, all living, members for whom `is_in` (over contacts) is true, and ends the memberships of the others, silently.
+    Returns how many entered and left. The caller holds their locks."""
+    theirs = contacts.c.id.in_(contact_ids)
+    rows = select(literal(segment_id), contacts.c.id, literal(now, members.c.since.type))
+    there = exists().where(members.c.segment_id == segment_id, members.c.contact_id == contacts.c.id)
+    new = members.insert().from_select(["segment_id", "contact_id", "since"], rows.where(theirs, not_(there), is_in))
+    own = (members.c.segment_id == segment_id, members.c.contact_id.in_(contact_ids))
+    old = delete(members).where(*own, members.c.contact_id.not_in(select(contacts.c.id).where(theirs, is_in)))
+    entered, left = len(on(session).execute(new.returning(members.c.contact_id)).all()), changed_rows(session, old)
+    _count(session, segment_id, now, entered, left)
+    return entered, left
+
+
+def _plan(session: Session, moves: Moves) -> None:
+    """Only what differs is written: most events leave most instants where they were."""
+    if not moves.planned:
+        return
+    contact_ids, segment_ids = {id for id, _ in moves.planned}, {id for _, id in moves.planned}
+    theirs = _flips.where(flips.c.contact_id.in_(contact_ids), flips.c.segment_id.in_(segment_ids))
+    there = {(contact_id, segment_id): at for contact_id, segment_id, at in on(session).execute(theirs)}
+    gone = sorted(pair for pair in moves.planned if pair in there and pair not in moves.coming)
+    if gone:
+        on(session).execute(_unplan, [{"contact": contact_id, "segment": segment_id} for contact_id, segment_id in gone])
+    new = sorted((pair, at) for pair, at in moves.coming.items() if there.get(pair) != at)
+    if new:
+        statement = upsert(session, SegmentFlip)
+        statement = statement.on_conflict_do_update(index_elements=["contact_id", "segment_id"], set_={"at": statement.excluded.at})
+        on(session).execute(statement, [{"contact_id": id, "segment_id": segment_id, "at": at} for (id, segment_id), at in new])
+
+
+_add = members.insert()
+_remove = delete(members).where(members.c.segment_id == bindparam("segment"), members.c.contact_id == bindparam("contact"))
+_flips = select(flips.c.contact_id, flips.c.segment_id, flips.c.at)
+_unplan = delete(flips).where(flips.c.contact_id == bindparam("contact"), flips.c.segment_id == bindparam("segment"))
 
 
 def counts(session: Session, segment_ids: Collection[int] | None = None) -> dict[int, int]:
@@ -145,9 +199,17 @@ def overlap(session: Session, one_id: int, other_id: int) -> int:
 
 
 def _count(session: Session, segment_id: int, now: datetime, entered: int, left: int) -> None:
-    if not entered and not left:
-        return
-    statement = upsert(session, SegmentDay).values(segment_id=segment_id, day=day_of(now), entered=entered, left=left)
+    if entered or left:
+        _count_all(session, now, {segment_id: (entered, left)})
+
+
+def _count_all(session: Session, now: datetime, moved: Mapping[int, tuple[int, int]]) -> None:
+    """Segment id -> (entered, left). In the order of ids, so that two transactions never wait for each other."""
+    statement = upsert(session, SegmentDay)
     new = statement.excluded
     added = {"entered": days.c.entered + new.entered, "left": days.c.left + new.left}
-    on(session).execute(statement.on_conflict_do_update(index_elements=["segment_id", "day"], set_=added))
+    statement = statement.on_conflict_do_update(index_elements=["segment_id", "day"], set_=added)
+    day = day_of(now)
+    rows = [{"segment_id": id, "day": day, "entered": entered, "left": left} for id, (entered, left) in sorted(moved.items())]
+    if rows:
+        on(session).execute(statement, rows)

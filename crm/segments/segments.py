@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -33,6 +33,8 @@ MOST = 500
 """Segments of a workspace."""
 MOST_AT_ONCE = 1_000
 """Contacts that are put on a list, or taken from it, by one call."""
+KEPT = timedelta(days=30)
+"""So long a deleted segment can be taken back."""
 FILL, EMPTY = "segment_fill", "segment_empty"
 """The kinds of job that ask everybody about a new rule, and that take the members of a deleted segment away."""
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -157,9 +159,10 @@ def refill(session: Session, key: str, by: str, now: datetime) -> Segment:
     return row
 
 
-def remove(session: Session, key: str, by: str, now: datetime) -> None:
-    """Deletes a segment: nothing finds it any more from now on, its key is free, and its members go in the background. Who asks first where
-    journeys use it is `engine.versions.uses`.
+def remove(session: Session, key: str, by: str, now: datetime) -> Segment:
+    """Deletes a segment: nothing finds it any more from now on, and its key is free. For `KEPT` it can be taken back (`restore`). The members of
+    one with a rule go at once, in the background; those of a list kept by hand only with the segment itself. Who asks first where journeys and
+    templates use it calls `hold` before, so that nobody begins to use it meanwhile.
 
     Raises:
         NotFound. Conflict, with the list (`segments`): other segments ask for it.
@@ -170,10 +173,76 @@ def remove(session: Session, key: str, by: str, now: datetime) -> None:
         raise Conflict(
             "Other segments ask for this one: {names}.", names=[one.name for one in asking], segments=[one.key for one in asking]
         )
-    row.key, row.state, row.rule, row.topics = f"~{row.id}", EMPTYING, None, []
+    row.key, row.former_key, row.state, row.deleted_at = f"~{row.id}", key, EMPTYING, now
+    row.version += 1
     session.add(row)
     record(session, by, "segment.delete", f"segment:{key}", {"name": row.name})
-    add_job(session, EMPTY, f"segment:{key}", {"segment": row.id}, by, now, members.count(session, id_of(row)))
+    if row.kind == "live":
+        _empty(session, row, by, now)
+    for old in _deleted(session)[MOST:]:
+        for_good(session, old, by, now)
+    return row
+
+
+def hold(session: Session) -> None:
+    """Until this transaction ends no segment is made, changed or deleted by others, and nothing that is published or saved begins to ask for one."""
+    segment_marks.changed(session)
+
+
+def deleted(session: Session, now: datetime) -> list[Segment]:
+    """Those that can be taken back, newest first."""
+    return [row for row in _deleted(session) if row.deleted_at is not None and row.deleted_at > now - KEPT]
+
+
+def restore(session: Session, id: int, by: str, now: datetime) -> Segment:
+    """Takes a deleted segment back, under its old key if that is still free. One with a rule is filled anew, silently.
+
+    Raises:
+        NotFound: it is not deleted, or has gone for good. Conflict: there are `MOST`. Invalid: its rule names what is no longer there.
+    """
+    segment_marks.changed(session)
+    row: Segment | None = session.scalar(
+        lock(session, select(Segment).where(col(Segment.id) == id)), execution_options={"populate_existing": True}
+    )
+    if row is None or row.deleted_at is None or row.deleted_at <= now - KEPT:
+        raise NotFound("This segment can no longer be restored.")
+    present = keys(session)
+    if len(present) >= MOST:
+        raise Conflict("Expected at most {limit} segments.", limit=MOST)
+    row.key = row.former_key if row.former_key not in present else key_of(row.name, set(present), "segment", "-")
+    row.state, row.deleted_at, row.former_key, row.updated_at = "live", None, "", now
+    row.version += 1
+    if row.rule is not None:
+        _take_rule(session, row, row.rule)
+    session.add(row)
+    session.flush()
+    record(session, by, "segment.restore", f"segment:{row.key}", {"name": row.name})
+    if row.rule is not None:
+        _fill(session, row, by, now, announce=False)
+    return row
+
+
+def too_old(session: Session, now: datetime, limit: int) -> list[Segment]:
+    """Deleted ones that can no longer be taken back."""
+    return [row for row in _deleted(session) if row.deleted_at is not None and row.deleted_at <= now - KEPT][:limit]
+
+
+def for_good(session: Session, row: Segment, by: str, now: datetime) -> None:
+    """A deleted segment goes, with whoever is still in it, in the background."""
+    row.deleted_at = None
+    session.add(row)
+    _empty(session, row, by, now)
+
+
+def _deleted(session: Session) -> list[Segment]:
+    """At most some more than `MOST`: whoever deletes lets the oldest go."""
+    gone = select(Segment).where(col(Segment.state) == EMPTYING, col(Segment.deleted_at).is_not(None))
+    return list(session.scalars(gone.order_by(col(Segment.deleted_at).desc(), col(Segment.id).desc())))
+
+
+def _empty(session: Session, row: Segment, by: str, now: datetime) -> None:
+    input = {"segment": row.id, "version": row.version}
+    add_job(session, EMPTY, f"segment:{row.former_key}", input, by, now, members.count(session, id_of(row)))
 
 
 def used_by(session: Session, key: str) -> list[segment_marks.KnownSegment]:

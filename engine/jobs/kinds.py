@@ -166,10 +166,12 @@ def _unscore_page(engine: Engine, session: Session, job: Job, now: datetime) -> 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`page` does the next page in the transaction that moves the job. `prepare`: what is costly and needs no lock, before that transaction."""
+    """`page` does the next page in the transaction that moves the job. `prepare`: what is costly and needs no lock, before that transaction.
+    `yields`: nobody waits for it, so on SQLite, which lets one write at a time, it leaves others as much time as its page took."""
 
     page: Callable[[Engine, Session, Job, datetime], Page]
     prepare: Callable[[Engine, Job, datetime], None] | None = None
+    yields: bool = False
 
 
 def _prepare_import(engine: Engine, job: Job, now: datetime) -> None:
@@ -178,6 +180,10 @@ def _prepare_import(engine: Engine, job: Job, now: datetime) -> None:
 
 def _prepare_erasure(engine: Engine, job: Job, now: datetime) -> None:
     erasure_rest.prepare(engine.db, job, engine.address_keys)
+
+
+def _prepare_fill(engine: Engine, job: Job, now: datetime) -> None:
+    fill.prepare(engine.db, job, now)
 
 
 KINDS: Mapping[str, Kind] = {
@@ -191,8 +197,8 @@ KINDS: Mapping[str, Kind] = {
     perhaps.JOB: Kind(_restored_page),
     "erase_rest": Kind(_erase_page, _prepare_erasure),
     retention.JOB: Kind(_purge_page),
-    segments.FILL: Kind(_fill_page),
-    segments.EMPTY: Kind(_empty_page),
+    segments.FILL: Kind(_fill_page, _prepare_fill, yields=True),
+    segments.EMPTY: Kind(_empty_page, yields=True),
     companies.EMPTY: Kind(_company_page),
     companies.MOVE: Kind(_company_page),
     models.SCORE: Kind(_score_page),

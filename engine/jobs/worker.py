@@ -30,6 +30,9 @@ log = logging.getLogger("pfadwerk.jobs")
 
 T = TypeVar("T")
 
+LONGEST_REST_SECONDS = 0.05
+"""Between two pages of a job that yields; SQLite's own waiting for a lock sleeps about as long between two looks."""
+
 IDLE_SECONDS = 0.5
 """How often a thread without work looks for a job; it reads a partial index that is nearly always empty."""
 RENEW_SECONDS = 3.0
@@ -46,6 +49,8 @@ class Outcome:
 
     then: Literal["more", "idle", "over"] = "over"
     wakeups: Wakeups = field(default_factory=Wakeups)
+    rest_seconds: float = 0.0
+    """How long others are to have the database now."""
 
 
 def do_page(engine: Engine, job_id: str, holder: str = "", kinds: Mapping[str, Kind] = KINDS) -> Outcome:
@@ -53,6 +58,7 @@ def do_page(engine: Engine, job_id: str, holder: str = "", kinds: Mapping[str, K
     now = engine.clock.now()
     try:
         _prepare(engine, job_id, holder, kinds, now)
+        begin = time.monotonic()
         with engine.db.write() as session:
             job = locked(session, job_id)
             if job is None or not _is_held(job, holder):
@@ -61,10 +67,12 @@ def do_page(engine: Engine, job_id: str, holder: str = "", kinds: Mapping[str, K
             moved = page.finished or bool(page.counts) or page.cursor != job.cursor
             _advance(job, page, now, engine.clock.real_now())
             session.add(job)
+            rests = kinds[job.kind].yields and engine.db.is_sqlite
     except PfadwerkError as error:
         _fail(engine, job_id, holder, error, now)
         return Outcome()
-    return Outcome("over" if page.finished else "more" if moved else "idle", page.wakeups)
+    rest = min(time.monotonic() - begin, LONGEST_REST_SECONDS) if rests else 0.0
+    return Outcome("over" if page.finished else "more" if moved else "idle", page.wakeups, rest)
 
 
 def _is_held(job: Job, holder: str) -> bool:
@@ -228,6 +236,7 @@ class JobWorker:
             log.warning("Temporal is slow; the keeper starts what is missing")
         except Exception as error:  # noqa: BLE001 - the page is stored, and the thread is needed
             log.warning("Temporal was not told what a page of the job %s brought; the keeper starts it: %s", job_id, where(error))
+        self._stopping.wait(outcome.rest_seconds)
         return outcome.then
 
     def _give_back(self, job_id: str, rest: timedelta) -> None:

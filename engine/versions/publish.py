@@ -31,6 +31,7 @@ from journeys.reading import read
 from journeys.stray import UNKNOWN_KEY
 from journeys.unfinished import parts_of
 from models import Journey, Member, Rotation, Run, Template, TemplateVersion, Version, lock
+from storage import segment_marks
 from storage.freshness import bump
 from storage.sql import table
 from workspace import imprint, secrets, sending_domains, settings
@@ -167,6 +168,7 @@ def publish(engine: Engine, session: Session, journey_id: str, by: str, note: st
 
 
 def _publish(engine: Engine, session: Session, journey: Journey, by: str, note: str, now: datetime, passed: frozenset[str]) -> Version:
+    segment_marks.hold(session)  # what it asks for is not deleted between this look and the commit
     errors = [issue for issue in check_draft(engine, session, journey.draft, passed) if issue.severity == "error"]
     if errors:
         raise Invalid(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from journeys.rules.closures import holds
 from journeys.rules.facts import Facts
 from journeys.rules.memo import Memo
 from journeys.rules.model import Group, Rule
@@ -40,7 +41,12 @@ def next_flip(rule: Rule, facts: Facts, as_of: datetime) -> datetime | None:
 
     Conservative: at that instant the result may still be the same (then ask again), but it never changes earlier.
     """
-    flips = [at for flip in _flips(rule) if (at := flip(facts, as_of)) is not None and at > as_of]
+    if not isinstance(rule, Group):
+        flips = [at for flip in _flips(rule) if (at := flip(facts, as_of)) is not None and at > as_of]
+    elif any(holds(inner, facts, as_of) is (rule.combinator == "or") for inner in rule.rules if not _flips(inner)):
+        return None  # one whose answer time cannot change decides for all; if that changes, everything is asked anew
+    else:
+        flips = [at for inner in rule.rules if _flips(inner) and (at := next_flip(inner, facts, as_of)) is not None]
     return min(flips, default=None)
 
 

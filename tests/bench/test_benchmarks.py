@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import os
 import shutil
 import socket
+import sqlite3
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
-from bench import builder, callbacks, engine, ingest, memory, messages, rendering, simulate
+from bench import builder, callbacks, engine, ingest, memory, messages, people, rendering, shop, simulate
 from bench import compile as compiling
 from bench.line import open_line
 from bench.measure import cpu_seconds, machine, memory_bytes, percentile, spread_ms
@@ -49,6 +51,32 @@ def test_memory_is_read_while_messages_are_sent():
     found = memory.run(messages=12, warm_up=2, every=2)
     assert found["rss_mb"]["most"] >= found["rss_mb"]["end"] > 0
     assert isinstance(found["rss_growth_mb"], float)
+
+
+def test_a_shop_is_made_once_and_is_the_same_each_time(tmp_path, monkeypatch):
+    monkeypatch.setenv(shop.FOLDER, str(tmp_path))
+    made = shop.on_sqlite(500, 3_000)
+    assert made.made_seconds > 0
+    assert shop.on_sqlite(500, 3_000) == dataclasses.replace(made, made_seconds=0.0)
+    with closing(sqlite3.connect(made.url.removeprefix("sqlite:///"))) as connection:
+        told = "SELECT count(*), count(DISTINCT contact_id), sum(name = 'Order Completed') FROM event WHERE contact_id IN (SELECT id FROM contact)"
+        assert connection.execute(told).fetchone() == ORDERS_OF_THE_SHOP
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ix_event_contact_name'").fetchone() == (1,)
+
+
+ORDERS_OF_THE_SHOP = (3_000, 500, 168)
+
+
+@pytest.mark.soak
+def test_segments_are_measured_with_many_people(tmp_path, monkeypatch):
+    monkeypatch.setenv(shop.FOLDER, str(tmp_path))
+    found = people.run(contacts=2_000, events=10_000, seconds=1.0, rounds=1, rows=500)
+    assert found["segment_lag_ms"]["count"] == 10
+    assert found["segment_lag_missing"] == 0
+    assert found["fill"]["everybody"]["members"] == 2_000
+    assert found["ingest_ratio"] > 0
+    assert min(page["then"] for page in found["open_ms"].values()) > 0
+    assert found["csv"]["rows_per_s"] > 0
 
 
 def test_simulate_walks_a_mix_of_kinds():

@@ -270,9 +270,14 @@ def test_what_is_used_is_not_deleted_and_says_by_what(log_in: Any, opened: Any, 
     assert "Welcome" in say(opened, client, "/ui/segments")
     assert "These use this segment, and follow a change of it:" in say(opened, client, f"/ui/segments/{leads}?view=rule")
     with opened(client, f"/ui/segments/{asking}") as page:
-        page.press("Delete permanently")
+        page.press("Delete segment")
         page.see_until("Segment deleted.")
         assert "There is no segment at this address, or no longer." in page.text
+    with opened(client, "/ui/segments") as page:
+        page.press("Restore")
+        page.see_until("Segment restored.")
+        assert "Deleted within" not in page.text
+    assert "No leads" in say(opened, client, f"/ui/segments/{asking}")
 
 
 def test_a_template_that_asks_is_named(log_in: Any, opened: Any, town: Any) -> None:
@@ -288,7 +293,7 @@ def test_a_template_that_asks_is_named(log_in: Any, opened: Any, town: Any) -> N
 def test_an_old_page_does_not_delete_what_was_put_to_use_meanwhile(log_in: Any, opened: Any, town: Any) -> None:
     leads = made(town, "Leads", LEADS)
     with opened(log_in("marketer"), f"/ui/segments/{leads}") as page:
-        button = page.button("Delete permanently")
+        button = page.button("Delete segment")
         made(town, "No leads", {"combinator": "and", "rules": [{"segment": leads, "member": False}]})
         begins_with(town, leads)
         page.send({"type": "layout-event", "target": button, "data": [{}]})

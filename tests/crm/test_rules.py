@@ -91,6 +91,8 @@ def test_closure_database_and_sql_agree(db: Database, crowd: list[dict[str, Any]
                 assert [holds(rule, page.facts(id), AS_OF) for id in ids] == expected, "Crowd"
                 assert yes.isdisjoint(no)
                 assert yes | no == set(ids), "never NULL"
+                moving = {id for id in ids if next_flip(rule, SqlFacts(session, id, as_of=AS_OF), AS_OF) is not None}
+                assert moving <= _ids(session, sql.may_flip(rule, AS_OF)), "nobody is left out whom time changes"
         transaction.rollback()
 
 
@@ -454,6 +456,20 @@ def test_an_event_rule_uses_the_index_of_events(sqlite_db: Database, rule: Any) 
         text = str(statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True}))
         plan = " ".join(row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
     assert "ix_event_contact_name (contact_id=? AND name=? AND occurred_at>? AND occurred_at<?)" in plan
+
+
+def test_a_page_of_the_living_is_read_by_the_key(sqlite_db: Database) -> None:
+    """Nearly everybody is merged into nobody: SQLite must not look for them by the index of those who are."""
+    with sqlite_db.read() as session:
+        for wanted in (select(table(Contact).c.id).where(table(Contact).c.id > "a"), select(table(Contact).c.id).limit(9)):
+            text = (
+                wanted.where(sql.living()).order_by(table(Contact).c.id).compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+            )
+            plan = " ".join(row[3] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+            assert "sqlite_autoindex_contact_1" in plan
+            assert "TEMP B-TREE" not in plan
+        merged = session.connection().exec_driver_sql("EXPLAIN QUERY PLAN SELECT id FROM contact WHERE merged_into = 'a'").one()[3]
+        assert "ix_contact_merged_into" in merged
 
 
 def test_an_address_is_found_by_its_index(sqlite_db: Database) -> None:

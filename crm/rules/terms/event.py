@@ -14,6 +14,7 @@ from storage.sql import table
 
 class EventSql(TermSql[EventTerm]):
     term = EventTerm
+    costly = True
 
     def on_contact(self, term: EventTerm, builder: Builder) -> Answer:
         events = table(Event).alias()
@@ -28,6 +29,13 @@ class EventSql(TermSql[EventTerm]):
             return exists(events, matching, wanted=not term.did)
         times = select(func.count()).select_from(events).where(*matching).correlate(contacts).scalar_subquery()
         return compared(term.count.operator if term.did else OPPOSITE[term.count.operator], times, term.count.value)
+
+    def may_flip(self, term: EventTerm, builder: Builder) -> Answer:
+        """Only what lies in the window can leave it; what is too new to count yet can come into it."""
+        if term.period.ago is not None:
+            return super().may_flip(term, builder)
+        events = table(Event).alias()
+        return exists(events, [events.c.contact_id == contacts.c.id, *conditions(term, events, builder)], wanted=True)
 
 
 def conditions(term: EventTerm, events: FromClause, builder: Builder) -> list[Answer]:

@@ -41,5 +41,13 @@ class FieldSql(TermSql[FieldTerm]):
             return exists(rows, (members.c.contact_id == contacts.c.id, not_(says)), wanted=False)
         return exists(rows, (members.c.contact_id == contacts.c.id, says), wanted=True)
 
+    def may_flip(self, term: FieldTerm, builder: Builder) -> Answer:
+        """Where there is no value, time changes nothing."""
+        if term.field.startswith(COMPANY):
+            return super().may_flip(term, builder)
+        column = CONTACT_COLUMNS.get(term.field)
+        source = Json(contacts.c.attributes, term.field) if column is None else Column(contacts.c[term.field])
+        return not_(source.missing())
+
     def on_event(self, term: FieldTerm, events: FromClause, builder: Builder) -> Answer:
         return Asked(Json(*of_event(events, term.field)), builder.clock).say(predicate(term))

@@ -8,6 +8,7 @@ from journeys.rules import MessageTerm, desugar
 
 class MessageSql(TermSql[MessageTerm]):
     term = MessageTerm
+    costly = True
 
     def on_contact(self, term: MessageTerm, builder: Builder) -> Answer:
         return EventSql().on_contact(desugar(term), builder)

@@ -17,6 +17,7 @@ from storage.sql import table
 
 class SequenceSql(TermSql[SequenceTerm]):
     term = SequenceTerm
+    costly = True
 
     def on_contact(self, term: SequenceTerm, builder: Builder) -> Answer:
         levels = climb(term, builder, lambda events: events.c.contact_id == contacts.c.id, contacts)

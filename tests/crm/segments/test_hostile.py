@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from crm import catalogue
 from crm.imports.bulk import WriteMode, write_people
 from crm.imports.columns import Person
 from crm.people import identity, profile
 from crm.people.merge import merge
-from crm.segments import evaluation, fill, segments
+from crm.segments import evaluation, fill, members, segments
 from journeys.errors import Conflict, Invalid
 from journeys.topics import MOST_FIELDS
-from models import Database, Job, Segment, SegmentFlip
+from models import Contact, Database, Job, Segment, SegmentFlip, new_id
 from storage import segment_marks
 from storage.events import append_event
+from storage.locks import lock_contacts
 
 BOUGHT = {"event": "Order Completed"}
 DEEP = 500
@@ -115,3 +117,63 @@ def test_who_brings_more_fields_than_an_event_names_is_merged_all_the_same(sessi
         profile.update_fields(session, ben, {f"{'k' * 110}{part}{number:03}": 1 for number in range(100)}, now, "test")
     told = merge(session, anna, ben, now).events
     assert [len(event.properties["fields"]) for event in told] == [MOST_FIELDS]
+
+
+@pytest.mark.parametrize(
+    ("rule", "place"),
+    [
+        ({"field": "last_seen_at", "operator": "after", "value": "2026-02-30"}, "rule.value"),
+        ({"field": "last_seen_at", "operator": "before", "value": "2026-13-01T00:00:00Z"}, "rule.value"),
+        ({"field": "last_seen_at", "operator": "withinLast", "value": "P-1D"}, "rule"),
+        ({"field": "last_seen_at", "operator": "between", "value": ["2026-01-01", 5]}, "rule.value"),
+        ({"rules": [{"field": "created_at", "operator": ">", "value": "tomorrow"}]}, "rule.rules.0.value"),
+        ({"event": "Order Completed", "within": "soon"}, "rule"),
+        ({"event": "Order Completed", "count": {"operator": ">=", "value": "two"}}, "rule"),
+        ({"event": "Order Completed", "count": {"operator": ">=", "value": -1}}, "rule"),
+        ({"tag": ["vip"]}, "rule"),
+        ({"segment": 5}, "rule"),
+        ({"segment": "nowhere"}, "rule.segment"),
+        ([], "rule"),
+        ({}, "rule"),
+    ],
+)
+def test_rules_that_mean_nothing_are_refused_with_their_place(session: Session, now: datetime, rule: Any, place: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        segments.create(session, "Odd", rule, "test", now)
+    assert (refused.value.issues[0].field or "").startswith(place)
+
+
+def test_mixed_types_are_no_members_and_break_nothing(session: Session, make_contact: Any, now: datetime) -> None:
+    """What is of another type than the rule's answers no, in the fill as afterwards."""
+    values = [30, "30", True, None, [30], {"age": 30}, 30.0, "2026-02-30", 10**15]
+    ids = [make_contact(f"c{number}", attributes={} if value is None else {"age": value}) for number, value in enumerate(values)]
+    catalogue.declare_field(session, "age", "number", now)
+    row = segments.create(session, "Thirty", {"field": "age", "operator": "=", "value": 30}, "test", now)
+    job = session.get_one(Job, row.fill_job)
+    while (cursor := fill.fill_page(session, job, now).cursor) is not None:
+        job.cursor = cursor
+    assert [id for id, _ in members.page(session, segments.id_of(row))] == [ids[0], ids[6]]
+
+
+def test_a_rule_that_matches_everybody_locks_some_at_a_time_and_nobody_while_it_looks(
+    postgres_db: Database, now: datetime, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(fill, "PAGE", 3)
+    monkeypatch.setattr(fill, "STRETCH", 8)
+    with postgres_db.write() as session:
+        ids = [new_id() for _ in range(20)]
+        session.add_all(Contact(id=id, created_at=now, updated_at=now) for id in ids)
+        job = session.get_one(Job, segments.create(session, "All", {"field": "created_at", "operator": "notNull"}, "test", now).fill_job)
+        job.cursor = fill.FROM
+    asked = list[int]()
+    with postgres_db.write() as other:
+        lock_contacts(other, ids)
+        fill.prepare(postgres_db, job, now)  # it waits for nobody
+    while job.cursor:
+        fill.prepare(postgres_db, job, now)
+        with postgres_db.write() as session:
+            done = fill.fill_page(session, job, now)
+            asked.append(done.counts.get("entered", 0))
+        job.cursor = done.cursor or ""
+    assert sum(asked) == 20
+    assert max(asked) <= 3

@@ -156,7 +156,7 @@ def test_a_list_kept_by_hand(world: Any) -> None:
         segments.put_in(session, "both", [anna], "test", world.now)
 
 
-def test_a_segment_that_is_asked_for_stays_and_a_deleted_one_goes_as_a_whole(world: Any) -> None:
+def test_a_segment_that_is_asked_for_stays_and_of_a_deleted_one_nobody_is_left(world: Any) -> None:
     anna = world.contact()
     appended(world, anna, "Order Completed")
     segment(world, "buyers", BUYERS)
@@ -173,8 +173,9 @@ def test_a_segment_that_is_asked_for_stays_and_a_deleted_one_goes_as_a_whole(wor
     for job in jobs:
         work_through(world.engine, job)
     with world.db.read() as session:
-        left = [session.execute(select(rows)).all() for rows in (members.members, members.days, members.flips, members.segments)]
-    assert left == [[], [], [], []]
+        left = [session.execute(select(rows)).all() for rows in (members.members, members.flips)]
+        assert segments.listed(session) == []
+    assert left == [[], []]
     assert told(world) == []
 
 

@@ -203,7 +203,14 @@ def test_topics() -> None:
         ({"sequence": [{"event": "Order Completed"}] * 3, "within": "P30D"}, None),
         ({"sequence": [{"event": "Order Completed"}] * 2}, None),
         ({"tag": "vip"}, None),
-        ({"rules": [{"tag": "vip"}, {"field": "renews_at", "operator": "withinNext", "value": "P7D"}]}, timedelta(days=23)),
+        ({"rules": [{"tag": "vip", "has": False}, {"field": "renews_at", "operator": "withinNext", "value": "P7D"}]}, timedelta(days=23)),
+        ({"rules": [{"tag": "vip"}, {"field": "renews_at", "operator": "withinNext", "value": "P7D"}]}, None),
+        (
+            {"combinator": "or", "rules": [{"tag": "vip"}, {"field": "renews_at", "operator": "withinNext", "value": "P7D"}]},
+            timedelta(days=23),
+        ),
+        ({"combinator": "or", "rules": [{"tag": "vip", "has": False}, {"event": "Order Completed", "within": "P90D"}]}, None),
+        ({"not": True, "rules": [{"rules": [{"tag": "vip"}, {"event": "Order Completed", "within": "P90D"}]}]}, None),
     ],
 )
 def test_next_flip(rule: dict[str, Any], flips_in: timedelta | None) -> None:
