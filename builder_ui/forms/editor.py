@@ -16,7 +16,7 @@ from builder_ui.kit.labels import CHANNELS
 from builder_ui.kit.observable import use_topics
 from builder_ui.kit.reactpy_compat import Element, component, html, use_ref
 from crm.forms.definition import WITH_CHOICES, inputs_of, spec_of
-from journeys.channels import SENDABLE
+from journeys.channels import DEFAULT, SENDABLE
 from journeys.errors import Issue
 
 LOOKS = assets()[1:]
@@ -255,9 +255,9 @@ def box_card(writing: Writing, form: Form, place: int, one: Mapping[str, Any]) -
     t, path = form.t, (*BOXES, place)
     channels = [(name, CHANNELS[name]) for name in SENDABLE]
     purposes = writing.lookups.choices["purpose"]
-    channel = widgets.select(form, (*path, "channel"), channels, one.get("channel") or "email")
+    channel = widgets.select(form, (*path, "channel"), channels, one.get("channel") or DEFAULT)
     purpose = widgets.picker(form, (*path, "purpose"), purposes, optional=False, value=one.get("purpose") or "marketing")
-    title = f"{t(CHANNELS[one.get('channel') or 'email'])}, {dict(purposes).get(one.get('purpose') or 'marketing') or one.get('purpose') or 'marketing'}"
+    title = f"{t(CHANNELS[one.get('channel') or DEFAULT])}, {dict(purposes).get(one.get('purpose') or 'marketing') or one.get('purpose') or 'marketing'}"
     return card(
         writing,
         form,

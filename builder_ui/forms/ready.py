@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from journeys.channels import DEFAULT
 from locales import translator
 
 
@@ -24,7 +25,7 @@ def _contact(name: str, input: str = "text", *, required: bool = False) -> dict[
 
 def _newsletter(*, required: bool) -> dict[str, Any]:
     wording = "Yes, I would like to get news and offers by e-mail. I can unsubscribe at any time."
-    return {"key": "news", "channel": "email", "purpose": "marketing", "wording": both(wording), "required": required}
+    return {"key": "news", "channel": DEFAULT, "purpose": "marketing", "wording": both(wording), "required": required}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from builder_ui.kit.context import PageContext
 from builder_ui.kit.observable import Publisher
 from crm.forms import forms
 from crm.forms.definition import inputs_of, spec_of
+from journeys.channels import DEFAULT
 from journeys.errors import Invalid, Issue
 from journeys.keys import free
 
@@ -75,7 +76,7 @@ class Writing(Publisher):
 
     def add_box(self) -> None:
         key = free("box", {str(one.get("key")) for one in self.listed(BOXES)})
-        self.add(BOXES, {"key": key, "channel": "email", "purpose": "marketing", "wording": {}})
+        self.add(BOXES, {"key": key, "channel": DEFAULT, "purpose": "marketing", "wording": {}})
 
     def store(self, visitor: PageContext) -> None:
         """Stores what was written, as whoever was asked just now.

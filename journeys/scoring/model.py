@@ -89,13 +89,12 @@ class ScoringRule(Part):
         """The rule whose answer gives the points, or the event term whose occurrences do."""
         if self.rule is not None:
             return parse_rule(self.rule)
-        return parse_rule({"event": self.event, **({} if self.where is None else {"where": self.where})})
+        return self.term
 
-    @property
+    @cached_property
     def term(self) -> EventTerm:
         """What is counted."""
-        assert isinstance(self.asked, EventTerm), "it counts an event"
-        return self.asked
+        return EventTerm.model_validate({"event": self.event, **({} if self.where is None else {"where": self.where})})
 
 
 class Notify(Node):

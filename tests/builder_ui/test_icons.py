@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder_ui.app.host import MENU
-from builder_ui.contacts import detail
+from builder_ui.contacts.timeline import lines
 from builder_ui.kit import components, run_timeline
 from builder_ui.kit.components import ICONS
 
@@ -83,7 +83,7 @@ def test_every_icon_is_drawn() -> None:
     python, browser = list(in_python()), list(in_browser())
     assert len(python) > 150
     assert len(browser) >= 7
-    tables = [("the menu", symbol) for _, _, _, symbol in MENU] + [("the timeline", name) for name in detail.ICONS.values()]
+    tables = [("the menu", symbol) for _, _, _, symbol in MENU] + [("the timeline", name) for name in lines.ICONS.values()]
     assert [(place, name) for place, name in (*python, *browser, *tables) if name not in ICONS] == []
 
 

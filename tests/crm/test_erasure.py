@@ -44,6 +44,9 @@ from models import (
     OutboxItem,
     Refusal,
     Run,
+    ScoreBooked,
+    ScoreModel,
+    ScoreReached,
     Subscription,
     Task,
     Trail,
@@ -114,6 +117,10 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(CouponPool(key="p", name="P", created_at=now))
     segments.create(session, "Guests", None, "m1", now)
     segments.put_in(session, "guests", [id], "m1", now)
+    session.add(ScoreModel(id=1, key="fit", name="Fit", created_at=now, updated_at=now))
+    session.flush()
+    session.add(ScoreBooked(contact_id=id, model_id=1, rule="r1", score_group="fit", points=5))
+    session.add(ScoreReached(contact_id=id, model_id=1, threshold="hot", since=now))
     companies.assign(session, id, companies.create(session, "Acme", "m1", now).id, "m1", now)
     session.flush()
     session.add(Coupon(pool_key="p", code="CODE", state="sent", contact_id=id))
@@ -251,7 +258,7 @@ def test_a_mark_of_somebody_else_is_refused(session: Session, person: str, mark:
 def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> None:
     """Whoever adds a table must say what becomes of it."""
     naming = {name for name, made in SQLModel.metadata.tables.items() if "contact_id" in made.columns}
-    asked = {"segment_mark", "segment_flip", "company_mark"}
+    asked = {"segment_mark", "segment_flip", "company_mark", "score_flip"}
     moved = {table(model).name for model in MOVED} | {
         "tag",
         "score",
@@ -260,6 +267,8 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
         "segment_member",
         "company_member",
         "lead_source",
+        "score_booked",
+        "score_reached",
     }
     moved |= {"import_change"}  # stays with whom the import changed: an undo tells that they were merged
     blanked = {table(model).name for model in DELETED} | {
@@ -275,6 +284,8 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
         "coupon",
         "segment_member",
         "company_member",
+        "score_booked",
+        "score_reached",
     }
     exported = {table(model).name for _, model in PARTS} | {"subscription"}
     assert naming - asked == moved == blanked == exported, (

@@ -156,7 +156,7 @@ CODES = "one of our own words: a state, a kind, a reason, a name of a step or of
 COLUMNS = {
     **dict.fromkeys(
         (
-            "contact.id", "contact.merged_into", "contact.owner", "contact.lifecycle_stage", "contact.grade", "score_change.why", "score_change.rule", "event.type", "event.name", "event.source",
+            "contact.id", "contact.merged_into", "contact.owner", "contact.lifecycle_stage", "contact.grade", "score_change.why", "score_change.rule", "form_submission.state", "event.type", "event.name", "event.source",
             "run.occasion", "run.status", "run.node", "run.reason", "run.instruction", "run.trace", "event.trace", "trail.what", "trail.node", "trail.outlet", "refusal.reason", "merge.reason", "subscription.topic", "subscription.why",
             "merge.undone_by", "message.once_key", "message.mailbox_key", "message.node", "message.channel", "message.purpose",
             "message.message_class", "message.topic", "message.cap_class", "message.template", "message.locale", "message.status", "message.reason",

@@ -31,6 +31,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "activities/rendering/foreign.py": "the contact's field `email`, as other systems' templates spell it",
     "api/admin/accounts.py": "an example of the OpenAPI description",
     "api/admin/contacts.py": "examples of the OpenAPI description",
+    "api/admin/forms.py": "an example of the OpenAPI description",
     "api/admin/imports.py": "examples of the OpenAPI description",
     "api/in_app/embed.py": "`push` is the name of a script for websites, which stays",
     "api/tracking/endpoints.py": "examples of the OpenAPI description",
