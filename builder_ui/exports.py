@@ -25,6 +25,8 @@ from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, OUTLETS, REASONS, RU
 from builder_ui.kit.permissions import does, may
 from builder_ui.outbox import list as outbox
 from builder_ui.sales import tasks as tasks_page
+from crm.companies import companies
+from crm.companies.money import major
 from crm.forms import forms, submissions
 from crm.imports.csv_cells import START, line_of
 from crm.people import contacts
@@ -34,7 +36,7 @@ from engine.versions.publish import get_journey
 from journeys.channels import CHANNELS as CONTACTED
 from journeys.channels import SENDABLE, TOPIC
 from journeys.errors import NotFound, PfadwerkError
-from models import ConsentState, Contact, Tag
+from models import Company, ConsentState, Contact, Tag
 from storage.locks import person_of
 from workspace.audit import record
 
@@ -73,9 +75,9 @@ def _contacts(session: Session, context: PageContext, mark: str | None) -> Rows:
     return rows, page.next_before
 
 
-def _flat(contact: Contact) -> str:
+def _flat(row: Contact | Company) -> str:
     """The free fields in one cell, in the order of their names."""
-    return "; ".join(f"{name}={value}" for name, value in sorted(contact.attributes.items()))[:10_000]
+    return "; ".join(f"{name}={value}" for name, value in sorted(row.attributes.items()))[:10_000]
 
 
 def _tags(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
@@ -165,7 +167,28 @@ def _outbox(session: Session, context: PageContext, mark: str | None) -> Rows:
     return rows, str(found[-1].id) if len(found) == PAGE else None
 
 
+def _companies(session: Session, context: PageContext, mark: str | None) -> Rows:
+    query, t = context.query, context.t
+    owner, sort = query.get("owner") or None, query.get("sort", "name")
+    page = companies.search(session, text=query.get("q", ""), owner=owner, after=mark, limit=PAGE, sort=sort)
+    members = member_names(session)
+    rows: list[Sequence[Any]] = [
+        (
+            one.id, one.name, one.domain, members.get(one.owner or ""), one.members, major(one.revenue, one.currency), one.currency,
+            t.number(one.score / 1000), one.last_activity_at, one.created_at, _flat(one),
+        )
+        for one in page.companies
+    ]  # fmt: skip
+    return rows, page.next
+
+
 LISTS: Mapping[str, List] = {
+    "companies": List(
+        (
+            "Company id", "Name", "Domain", "Owner", "Contacts", "Revenue", "Currency", "Score", "Last activity", "Created", "Attributes",
+        ),
+        _companies,
+    ),
     "contacts": List(
         (
             "Contact id", "First name", "Last name", "E-mail", "Phone", "Postal address", "Stage", "Owner", "Language", "Time zone", "Tags",

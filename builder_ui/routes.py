@@ -11,6 +11,9 @@ from activities.rendering.turns import Turns
 from builder_ui import exports, tour
 from builder_ui.app import host
 from builder_ui.builder import page
+from builder_ui.companies import detail as company
+from builder_ui.companies import list as companies
+from builder_ui.companies import new as new_company
 from builder_ui.contacts import detail as contact
 from builder_ui.contacts import duplicates, edit, import_forms, import_steps, imports
 from builder_ui.contacts import list as contacts
@@ -73,6 +76,9 @@ PAGES = (
     edit.NEW,
     duplicates.PAGE,
     contact.PAGE,
+    companies.PAGE,
+    new_company.PAGE,
+    company.PAGE,
     segments.PAGE,
     new_segment.PAGE,
     segment.PAGE,

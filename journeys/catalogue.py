@@ -71,6 +71,8 @@ class Catalogue:
 
     def field(self, name: str) -> FieldSpec | None:
         """The field called `name` (dotted paths below a known object are known, with type `any`), None if unknown."""
+        if name == _COMPANY_ITSELF:
+            return self.fields.get(name)
         return _at(name, self.fields)
 
     def event(self, name: str) -> EventSpec | None:
@@ -145,6 +147,8 @@ CONTACT_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("last_seen_at", "datetime", "date last seen"),
 )
 
+_COMPANY_ITSELF = "company"
+"""A contact's own field, a text in most workspaces, and not the object of what `company.…` reads."""
 COMPANY_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("company.id", "string", "id of the company"),
     FieldSpec("company.name", "string", "name of the company"),

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, String, cast, or_
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from crm.companies import companies
 from crm.people import contacts
 from crm.sales.tasks import OPEN
 from models import Contact, ContactPhone, Identity, Journey, Message, OutboxItem, Run, Segment, Task, Template
@@ -43,7 +44,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The hits of one kind: journey, contact, template, segment, task, run or message. `more`: there are others."""
+    """The hits of one kind: journey, contact, company, template, segment, task, run or message. `more`: there are others."""
 
     kind: str
     hits: list[Hit]
@@ -56,7 +57,7 @@ def search(session: Session, text: str, limit: int = 10) -> list[Group]:
     if len(text) < LEAST_CHARACTERS:
         return []
     groups = []
-    for look in (_journeys, _contacts, _templates, _segments, _tasks, _runs, _messages):
+    for look in (_journeys, _contacts, _companies, _templates, _segments, _tasks, _runs, _messages):
         hits = [hit for _, hit in zip(range(limit + 1), look(session, text, limit), strict=False)]
         if hits:
             groups.append(Group(hits[0].kind, hits[:limit], len(hits) > limit))
@@ -131,6 +132,12 @@ def _called(session: Session, text: str, limit: int) -> list[Contact]:
     """Names are in no index: only the newest contacts are looked at."""
     oldest = session.scalar(select(Contact.id).order_by(col(Contact.id).desc()).offset(NEWEST).limit(1))
     return contacts.search(session, contacts.ContactFilter(text=text, newer_than=oldest), limit=limit + 1).contacts
+
+
+def _companies(session: Session, text: str, limit: int) -> Iterator[Hit]:
+    """By the beginning of the name or of a domain."""
+    for one in companies.search(session, text=text, limit=limit + 1).companies:
+        yield Hit("company", one.id, one.name, one.domain or "")
 
 
 def _phone(text: str) -> str:

@@ -52,6 +52,7 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 MENU = (
     ("journeys", "/ui/journeys", "Journeys", "route"),
     ("contacts", "/ui/contacts", "Contacts", "people"),
+    ("companies", "/ui/companies", "Companies", "building"),
     ("segments", "/ui/segments", "Segments", "segments"),
     ("forms", "/ui/forms", "Forms", "clipboard-check"),
     ("scoring", "/ui/scoring", "Scoring", "gauge"),

@@ -21,6 +21,7 @@ QUICK = 4
 KINDS = {
     "journey": ("Journeys", "/ui/journeys/{id}", "route"),
     "contact": ("Contacts", "/ui/contacts/{id}", "people"),
+    "company": ("Companies", "/ui/companies/{id}", "building"),
     "template": ("Templates", "/ui/templates/{id}", "pencil"),
     "segment": ("Segments", "/ui/segments/{id}", "segments"),
     "task": ("Tasks", "/ui/tasks?owner=all", "check-square"),

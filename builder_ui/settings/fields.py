@@ -317,6 +317,12 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "Events",
         "At least 90 days. Conditions no longer know older ones; contacts in a journey keep theirs until they leave.",
     ),
+    "companies.by_domain": (
+        "E-mail domains make companies",
+        "A contact with the address ada@acme.example belongs to the company acme.example, unless somebody said otherwise. Free mailers and throw-away addresses are known and left out. It holds for addresses that come in from now on.",
+    ),
+    "companies.free_mailers": ("Further domains that are no company", "One a line."),
+    "companies.currency": ("Currency of revenue", "Three letters such as CHF. Orders without a currency count in it."),
     "score_groups.names": ("Score", ""),
     "score_groups.names.key": ("Key", "Used in scores and journeys; never changes. Leave empty to remove this score."),
     "score_groups.names.english": ("Name in English", ""),

@@ -26,6 +26,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("/ui/settings/workspace/topics", "Topics", "setting.read"),
     ("/ui/settings/workspace/double_opt_in", "Double opt-in", "setting.read"),
     ("/ui/settings/workspace/score_groups", "Scores", "setting.read"),
+    ("/ui/settings/workspace/companies", "Companies", "setting.read"),
     ("/ui/settings/workspace/calendar", "Working hours", "setting.read"),
     ("/ui/settings/workspace/tracking", "Tracking", "setting.read"),
     ("/ui/settings/workspace/link_parameters", "Campaign parameters", "setting.read"),

@@ -34,6 +34,7 @@ LEADS = {
     "sending_limits": "From how many bounces and complaints on a provider account sends less marketing, or none. Other messages still leave.",
     "retention": "How long data about contacts is kept. A daily job deletes what is older; see “Background jobs”.",
     "score_groups": "What points are collected for. Journeys can only use the scores listed here.",
+    "companies": "Whether e-mail addresses say which company a contact belongs to, and the currency of revenue.",
     "tracking": "Whether clicks and opens are counted.",
     "link_parameters": "Added to the links of messages, so that the statistics of your website tell where visitors come from. A template may say something else. Links that have campaign parameters, and those to unsubscribe or to preferences, stay as they are.",
     "access": "How long a log-in lasts, and who needs an authenticator app.",
@@ -42,7 +43,7 @@ LEADS = {
 
 
 ANYWAY = "anyway"
-AT_ONCE = frozenset({"access", "seed_list", "appearance", "notices", "retention", "complaints", "sending_limits"})
+AT_ONCE = frozenset({"access", "companies", "seed_list", "appearance", "notices", "retention", "complaints", "sending_limits"})
 """What says nothing about messages to contacts, and so does not wait for the next one."""
 
 

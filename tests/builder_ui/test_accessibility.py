@@ -18,6 +18,7 @@ from activities.pictures import library as picture_library
 from builder_ui.forms.ready import READY
 from builder_ui.routes import PAGES
 from builder_ui.tour import STEPS
+from crm.companies import companies
 from crm.coupons import pools as coupon_store
 from crm.forms import forms, submissions
 from crm.forms.definition import read_definition
@@ -28,9 +29,11 @@ from crm.jobs import WANTED, add_job
 from crm.people.contacts import ContactFilter
 from crm.scoring import models as scoring_models
 from crm.segments import segments
+from engine.companies import roller
 from engine.enrolment.unrouted import entry_of, owe
 from engine.jobs.worker import do_page
 from models import ApiKey, Event, Import, Job, Member, OutboxItem, Restore
+from storage.events import append_event
 from tests.activities.pictures.test_file import photo
 from tests.toy_provider import a_pigeon
 from workspace import notices, sessions
@@ -236,12 +239,30 @@ def scored(town: Any) -> str:
     return str(town.people["Anna"])
 
 
+def company(town: Any, view: str = "") -> str:
+    """Two companies, one of them with two people, an order and fields."""
+    with town.db.write() as session:
+        now = town.engine.clock.now()
+        known = companies.find(session, companies.Said("acme"))
+        if known is None:
+            wanted = {"industry": "Tools", "employees": 12, "plan": "pro"}
+            known = companies.create(session, "Acme AG", "test", now, external_id="acme", domains=["acme.example"], fields=wanted).id
+            companies.create(session, "Acme Deutschland GmbH", "test", now, domains=["acme.de"])
+            for name in ("Anna", "Ben"):
+                companies.assign_many(session, [town.people[name]], known, "test", now)
+            append_event(session, town.people["Anna"], "track", "Order Completed", {"revenue": 249.5, "currency": "EUR"}, now)
+    roller.settle(town.engine)
+    return f"/ui/companies/{known}{view}"
+
+
 EXAMPLES: dict[str, Callable[[Any], str]] = {
     "/ui/forms": lambda town: form(town).rpartition("/")[0],
     "/ui/forms/{key}": form,
     "/ui/new-form": lambda town: "/ui/new-form",
     "/ui/scoring": lambda town: scoring(town).rpartition("/")[0],
     "/ui/scoring/{key}": scoring,
+    "/ui/companies": lambda town: company(town).rpartition("/")[0],
+    "/ui/companies/{id}": company,
     "/ui/segments": segment_list,
     "/ui/segments/{key}": segment,
     "/ui/new-segment": lambda town: "/ui/new-segment?from=at_risk",
@@ -287,6 +308,10 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/forms/{key}-embed": lambda town: form(town, "?view=embed"),
     "/ui/scoring/{key}-history": lambda town: f"{scoring(town)}?view=history",
     "/ui/contacts/{id}-scores": lambda town: f"/ui/contacts/{scored(town)}?view=scores",
+    "/ui/companies/{id}-timeline": lambda town: company(town, "?view=timeline"),
+    "/ui/companies/{id}-edit": lambda town: company(town, "?view=edit&find=acme"),
+    "/ui/contacts/{id}-company": lambda town: f"/ui/contacts/{town.people['Anna']}?view=company&company=acme",
+    "/ui/settings/workspace/companies": lambda town: "/ui/settings/workspace/companies",
     "/ui/segments/{key}-why": lambda town: segment(town, "?view=why&contact={contact}"),
     "/ui/segments/{key}-overlap": lambda town: segment(town, "?view=overlap&with=jury"),
     "/ui/segments/{key}-rule": lambda town: segment(town, "?view=rule"),

@@ -12,7 +12,7 @@ from crm.imports import uploads
 from crm.sales import tasks
 from engine.versions import publish
 from models import Member, Message, Run
-from tests.builder_ui.test_accessibility import a_pigeon, form, scoring, segment
+from tests.builder_ui.test_accessibility import a_pigeon, company, form, scoring, segment
 from workspace.api_keys import add_key
 
 
@@ -37,6 +37,7 @@ def test_every_page_draws_in_both_languages(log_in: Any, opened: Any, town: Any,
         "/ui/outbox/{id}": "1",
         "/ui/messages/{id}": town.message(),
         "/ui/contacts/{id}": town.people["Anna"],
+        "/ui/companies/{id}": company(town).rpartition("/")[2],
         "/ui/settings/users/{id}": town.members["sales"],
         "/ui/settings/keys/{id}": key,
     }

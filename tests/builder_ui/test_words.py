@@ -20,11 +20,15 @@ from activities.templates.layouts import layouts
 from builder_ui import exports, tour
 from builder_ui.app.host import MENU, THEMES
 from builder_ui.builder import canvas_texts, metrics
+from builder_ui.companies import detail as company
+from builder_ui.companies import fields as company_fields
+from builder_ui.companies import list as companies
+from builder_ui.companies import people
 from builder_ui.contacts import edit, filters, import_steps, import_undo, reading_form, writing_notes
 from builder_ui.contacts import imports as contact_imports
 from builder_ui.contacts import list as contacts
 from builder_ui.contacts.panels import PANELS, orders, who
-from builder_ui.contacts.timeline import lines
+from builder_ui.contacts.timeline import events, lines
 from builder_ui.journeys import compare, drilldown, versions
 from builder_ui.journeys import list as journeys
 from builder_ui.kit import labels, run_timeline
@@ -56,6 +60,8 @@ from workspace import audit, members, settings
 ROOT = Path(__file__).parents[2] / "builder_ui"
 SAME = {
     "Scoring",
+    "Domain",
+    "Domains",
     "(optional)",
     "HTML",
     "Link",
@@ -202,6 +208,9 @@ def tables() -> Iterator[str]:
     yield from THEMES.values()
     yield from (title for title, _, _ in suggest.KINDS.values())
     yield from (one.title for one in segment.TABS.values())
+    yield from (one.title for one in company.TABS.values())
+    yield from (*companies.SORTS.values(), *people.SOURCES.values(), *company_fields.PLACES.values())
+    yield from events.COMPANY_TEXTS.values()
     yield from (text for text, _, _ in segment_states.KINDS.values())
     for table in (scoring_words.WHY, scoring_words.PERIOD_LIMIT, scoring_model.ACTIONS):
         yield from table.values()

@@ -2,6 +2,7 @@
 
 from builder_ui.contacts.panels import (
     change,
+    company,
     consents,
     devices,
     fields,
@@ -23,6 +24,7 @@ from builder_ui.contacts.panels.panel import Panel
 PANELS: tuple[Panel, ...] = (
     timeline.PANEL,
     who.PANEL,
+    company.PANEL,
     notes.PANEL,
     tasks.PANEL,
     journeys.PANEL,

@@ -130,6 +130,21 @@ def tell_device(context: PageContext, told: Told, row: Mapping[str, Any]) -> Ele
     return html.span(t("Device for push messages removed: {device} ({reason})", device=kind, reason=why))
 
 
+COMPANY_TEXTS = {"Company Joined": "Joined the company", "Company Left": "Left the company", "Company Changed": "The company changed"}
+
+
+def tell_company(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
+    """Which company the contact belongs to, or no longer does; what of it changed."""
+    t, properties = context.t, row["properties"]
+    id = str(properties.get("company_id") or "")
+    link = html.a({"href": f"/ui/companies/{id}"}, str(properties.get("name") or id[-6:])) if id else None
+    names = [labels.field_name(t, str(name), told.titles) for name in list(properties.get("fields", ()))[:20]]
+    changed = ", ".join(names) if row["name"] == "Company Changed" else ""
+    return html._(
+        html.b(t(COMPANY_TEXTS[row["name"]])), " ", link, html.p({"className": "quiet"}, short(changed, 300)) if changed else None
+    )
+
+
 def tell_segment(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
     """Which segment the contact entered or left."""
     t, properties = context.t, row["properties"]
@@ -148,6 +163,7 @@ OURS: Mapping[str, Callable[[PageContext, Told, Mapping[str, Any]], Element]] = 
     "Device Added": tell_device,
     "Device Removed": tell_device,
     "Journey Entered": tell_entry,
+    **dict.fromkeys(COMPANY_TEXTS, tell_company),
     "Segment Entered": tell_segment,
     "Segment Left": tell_segment,
 }

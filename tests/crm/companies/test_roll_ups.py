@@ -18,6 +18,7 @@ from crm.people import profile, scores
 from crm.people.merge import merge
 from crm.people.unmerge import newest, unmerge
 from crm.privacy.erasure import erase
+from journeys.catalogue import Catalogue, FieldSpec
 from journeys.errors import Conflict
 from models import Company, CompanyDelta, CompanyMark, CompanyMember, Contact, Database
 from storage import company_marks
@@ -259,3 +260,10 @@ def test_merging_a_company_with_itself_is_refused(session: Session, contact: str
     [row] = session.scalars(select(Company))
     with pytest.raises(Conflict):
         companies.merge(session, row.id, row.id, "test", now)
+
+
+def test_the_contact_s_own_field_company_is_no_object_of_its_company() -> None:
+    known = Catalogue.built_in()
+    assert known.field("company") is None
+    assert known.field("company.name") is not None
+    assert known.with_fields(FieldSpec("company", "string")).field("company") == FieldSpec("company", "string")

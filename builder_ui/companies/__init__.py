@@ -1,0 +1,1 @@
+"""Pages of companies: all of them, one from all sides, and a new one."""
