@@ -25,7 +25,7 @@ from activities.measures import Measures
 from activities.providers import ConfiguredProvider, Outbox, Provider, Surroundings
 from activities.providers.registry import kept_here
 from activities.rendering import INLINE, Renderer, RenderLimits, RenderPool
-from activities.sending import confirmations, coupon_codes, resend
+from activities.sending import confirmations, coupon_codes, personal_sending, resend
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects, Sharing, alone
 from activities.sending.handler import Carried, ChannelHandler
@@ -127,7 +127,10 @@ async def run(settings: Settings, ready: Callable[[], None], stop: asyncio.Event
                 asyncio.create_task(Takeover(engine, temporal).run()),
             ]
             resending = asyncio.gather(
-                resend.run(effects, stop), confirmations.run(effects, stop), *_reading(settings, engine, temporal, accounts, stop)
+                resend.run(effects, stop),
+                confirmations.run(effects, stop),
+                personal_sending.run(effects, stop),
+                *_reading(settings, engine, temporal, accounts, stop),
             )
             jobs = build_job_worker(settings, engine, temporal, renderer)
             jobs.start()

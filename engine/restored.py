@@ -20,7 +20,21 @@ from engine.engine import Engine
 from engine.interpreter.state import State
 from journeys.compile import Program
 from journeys.reach import soonest_visit
-from models import OPEN_MESSAGE, Event, Message, MigratedRun, Restore, RestoredMessage, RestoredRun, Run, Stamp, new_id
+from models import (
+    DUE_PERSONAL_MAIL,
+    ONCE_PERSONAL,
+    OPEN_MESSAGE,
+    Event,
+    Message,
+    MigratedRun,
+    PersonalMail,
+    Restore,
+    RestoredMessage,
+    RestoredRun,
+    Run,
+    Stamp,
+    new_id,
+)
 from storage import held_messages, tally
 from storage.held_messages import AGAIN
 from storage.sql import on, table, upsert
@@ -28,6 +42,7 @@ from workspace.audit import record
 
 runs = table(Run)
 messages = table(Message)
+letters = table(PersonalMail)
 restores = table(Restore)
 restored_runs = table(RestoredRun)
 restored_messages = table(RestoredMessage)
@@ -88,6 +103,7 @@ def mark(session: Session, *, backup_at: datetime, until: datetime, assume: Assu
     _mark_runs(session, restore_id, since)
     _step_ahead(session)
     _resends(session, restore_id, assume, now)
+    _letters(session, restore_id, assume, now)
     said = {"backup_at": backup_at.isoformat(), "until": until.isoformat(), "assume": assume}
     record(session, "restore", "workspace.restore", f"restore:{restore_id}", said)
     return restore_id
@@ -113,16 +129,30 @@ def _resends(session: Session, restore_id: str, assume: Assume, now: datetime) -
     """Messages that a person had asked for again just before the backup: they may have left once more."""
     if assume == "unsent":
         return
-    values = {"sent": ("sent", ASSUMED_SENT), "ask": ("uncertain", PERHAPS_SENT)}[assume]
     due = select(messages).where(OPEN_MESSAGE, messages.c.status == "held", messages.c.reason == AGAIN)
     for row in on(session).execute(due).all():
         counted: dict[tally.Key, int] = {(row.node, "sent", "", row.channel, row.template_version or 0): 1}
         tally.append(session, row.journey_id, row.version_number, counted, row.sent_at or now)
-        changes = {"status": values[0], "reason": values[1], "held_until": None}
-        on(session).execute(update(messages).where(messages.c.id == row.id).values(**changes))
-        noted = {"message_id": row.id, "restore_id": restore_id, "assumed": assume, "decided_at": now}
-        statement = upsert(session, RestoredMessage).values(noted)
-        on(session).execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=noted))
+        _assume(session, row, restore_id, assume, now)
+
+
+def _letters(session: Session, restore_id: str, assume: Assume, now: datetime) -> None:
+    """E-mails of members that were about to leave at the backup: they may have left since. Of a call that had begun the provider is asked as ever."""
+    if assume == "unsent":
+        return
+    due = select(messages, letters.c.id.label("letter")).join(letters, messages.c.once_key == literal(ONCE_PERSONAL).concat(letters.c.id))
+    for row in on(session).execute(due.where(DUE_PERSONAL_MAIL, messages.c.status.in_(("planned", "held")))).all():
+        _assume(session, row, restore_id, assume, now)
+        on(session).execute(update(letters).where(letters.c.id == row.letter).values(next_at=None))
+
+
+def _assume(session: Session, row: Row[Any], restore_id: str, assume: Assume, now: datetime) -> None:
+    status, reason = {"sent": ("sent", ASSUMED_SENT), "ask": ("uncertain", PERHAPS_SENT)}[assume]
+    changes = {"status": status, "reason": reason, "held_until": None, "lease_until": None, "sent_at": row.sent_at or now}
+    on(session).execute(update(messages).where(messages.c.id == row.id).values(**changes))
+    noted = {"message_id": row.id, "restore_id": restore_id, "assumed": assume, "decided_at": now}
+    statement = upsert(session, RestoredMessage).values(noted)
+    on(session).execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=noted))
 
 
 _OPEN_STATUSES = ("active", "held", "stuck", "quarantined")

@@ -57,6 +57,7 @@ from models.message import (
 from models.note import Note
 from models.notice import Notice, NoticeDelivery
 from models.opt_in import DUE_OPT_IN, OptIn
+from models.personal_mail import DUE_PERSONAL_MAIL, ONCE_PERSONAL, PersonalMail
 from models.picture import Picture, PictureFile
 from models.report import EarlyReport
 from models.restore import Restore, RestoredMessage, RestoredRun
@@ -83,8 +84,10 @@ from models.team import Member, Rotation, Task, TaskChange, TaskNotice
 
 __all__ = [
     "DUE_OPT_IN",
+    "DUE_PERSONAL_MAIL",
     "LEFT",
     "OF_COMPANIES",
+    "ONCE_PERSONAL",
     "OPEN_MESSAGE",
     "PATIENT",
     "RESERVED_COUPON",
@@ -156,6 +159,7 @@ __all__ = [
     "OpenBuilder",
     "OptIn",
     "OutboxItem",
+    "PersonalMail",
     "Picture",
     "PictureFile",
     "Process",

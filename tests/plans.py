@@ -40,6 +40,7 @@ GROWING = frozenset(
         "migrated_run",
         "note",
         "outbox_item",
+        "personal_mail",
         "refusal",
         "run",
         "score",

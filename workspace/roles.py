@@ -88,6 +88,7 @@ ACTS: Final[Mapping[str, Roles]] = {
     "company.remove": EDITORS,  # merge and delete, which nobody takes back
     "scoring.read": ANYONE,  # rules and points, grades, and what a model would come to
     "scoring.change": EDITORS,  # make, change, switch and delete models
+    "mail.write": SELLERS,  # an e-mail to one contact
     "note.write": WORKERS,  # notes on a contact and logged calls; only who wrote one changes or deletes it
     "task.read": ANYONE,
     "task.work": SELLERS,

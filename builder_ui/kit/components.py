@@ -225,9 +225,9 @@ def kept(acts: Acts, name: str, label: str, most: int, shown: str = "", **more: 
     return html.label(label, html.input(field))
 
 
-def kept_lines(acts: Acts, name: str, label: str, most: int, rows: int = 2) -> Element:
+def kept_lines(acts: Acts, name: str, label: str, most: int, rows: int = 2, shown: str = "") -> Element:
     """The same for several lines."""
-    field = {"rows": rows, "maxLength": most, "onBlur": keep(acts, name, most), "defaultValue": acts.drafts.get(name, "")}
+    field = {"rows": rows, "maxLength": most, "onBlur": keep(acts, name, most, shown), "defaultValue": acts.drafts.get(name, shown)}
     return html.label(label, html.textarea(field))
 
 

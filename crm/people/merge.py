@@ -51,6 +51,7 @@ from models import (
     Message,
     Note,
     OptIn,
+    PersonalMail,
     Refusal,
     Run,
     Score,
@@ -86,6 +87,7 @@ MOVED: tuple[type[SQLModel], ...] = (
     ContactPhone,
     Coupon,
     Note,
+    PersonalMail,
 )
 """Tables whose rows simply change hands."""
 

@@ -31,6 +31,7 @@ from models import (
     Message,
     Note,
     OptIn,
+    PersonalMail,
     Refusal,
     Run,
     Score,
@@ -74,6 +75,7 @@ PARTS: tuple[tuple[str, type[SQLModel]], ...] = (
     ("companies", CompanyMember),
     ("imports", ImportChange),
     ("notes", Note),
+    ("personal_mails", PersonalMail),
 )
 """Key in the bundle -> table whose rows name the contact."""
 MORE_PARTS: Mapping[str, type[SQLModel]] = {"trail": Trail, "hits": Hit, "task_changes": TaskChange, "merges": Merge}

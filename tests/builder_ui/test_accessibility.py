@@ -307,6 +307,7 @@ FURTHER: dict[str, Callable[[Any], str]] = {
     "/ui/forms/{key}-days": lambda town: form(town, "?view=days"),
     "/ui/forms/{key}-embed": lambda town: form(town, "?view=embed"),
     "/ui/scoring/{key}-history": lambda town: f"{scoring(town)}?view=history",
+    "/ui/contacts/{id}-mail": lambda town: f"/ui/contacts/{town.people['Anna']}?view=mail",
     "/ui/contacts/{id}-scores": lambda town: f"/ui/contacts/{scored(town)}?view=scores",
     "/ui/companies/{id}-timeline": lambda town: company(town, "?view=timeline"),
     "/ui/companies/{id}-edit": lambda town: company(town, "?view=edit&find=acme"),

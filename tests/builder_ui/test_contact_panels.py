@@ -16,11 +16,12 @@ from builder_ui.contacts import detail
 from builder_ui.contacts.panels import PANELS, Panel
 from builder_ui.kit.context import Acts, PageContext
 from builder_ui.kit.reactpy_compat import Element, html
+from crm.consent import suppression
 from crm.people import notes
 from crm.people.timeline import Wanted, mark_of, timeline
 from crm.sales import tasks
 from journeys.changes import CreateTask
-from models import Contact, Event, new_id
+from models import Contact, Event, Member, PersonalMail, new_id
 from storage.events import append_event
 from tests.axes import ROOT, sources, unwanted
 from tests.builder_ui.test_contacts import fill
@@ -221,3 +222,38 @@ def test_what_a_page_asks_does_not_grow_with_what_happened(log_in: Any, opened: 
             say(opened, client, f"/ui/contacts/{anna}")
         asked.append(len([one for one in seen if one.startswith("SELECT")]))
     assert asked[1] <= asked[0] <= 70
+
+
+def test_an_e_mail_is_looked_at_and_handed_over_once(log_in: Any, opened: Any, town: Any) -> None:
+    anna = town.people["Anna"]
+    with opened(log_in("marketer"), f"/ui/contacts/{anna}?view=mail") as page:
+        page.press("Send e-mail")
+        page.see_until("Enter a subject and a text, or choose a template.")
+        fill(page, "Subject", "Your question")
+        fill(page, "Text", "<i>Yes</i>, it is.")
+        fill(page, "Signature", "Mara")
+        page.press("Preview")
+        page.see_until("This is what the contact would get.")
+        assert "<i>Yes</i>, it is. -- Mara" in squeezed(page.text)
+        page.press("Send e-mail")
+        page.see_until("The e-mail is on its way")
+    with town.db.read() as session:
+        mail = session.scalars(select(PersonalMail)).one()
+        assert (mail.contact_id, mail.author) == (anna, f"member:{town.members['marketer']}")
+        assert session.get_one(Member, town.members["marketer"]).preferences["signature"] == "Mara"
+    assert "Your question Planned" in squeezed(say(opened, log_in("viewer"), f"/ui/contacts/{anna}"))
+    assert "Write e-mail" not in say(opened, log_in("viewer"), f"/ui/contacts/{anna}?view=mail")
+
+
+def test_the_refusal_for_a_suppressed_address_stands_on_the_page(log_in: Any, opened: Any, town: Any) -> None:
+    anna = town.people["Anna"]
+    with town.db.write() as session:
+        address = session.get_one(Contact, anna).email
+        suppression.suppress(session, town.engine.address_keys, "email", address, "hard_bounce", town.engine.clock.now())
+    with opened(log_in("marketer"), f"/ui/contacts/{anna}?view=mail") as page:
+        fill(page, "Subject", "Your question")
+        fill(page, "Text", "Yes, it is.")
+        page.press("Send e-mail")
+        page.see_until("This address is suppressed")
+    with town.db.read() as session:
+        assert session.scalars(select(PersonalMail)).all() == []

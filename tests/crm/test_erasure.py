@@ -42,6 +42,7 @@ from models import (
     Note,
     OptIn,
     OutboxItem,
+    PersonalMail,
     Refusal,
     Run,
     ScoreBooked,
@@ -107,6 +108,7 @@ def person(session: Session, make_contact: Callable[..., str], make_run: Callabl
     session.add(Body(contact_id=id, recipient=mail, subject=SECRET, html=SECRET, text=SECRET, headers={"To": SECRET}, created_at=now))
     session.add(OutboxItem(idempotency_key="k", message_id="m1", channel="email", recipient=mail, html=SECRET, accepted_at=now))
     session.add(ContactPhone(contact_id=id, phone="+41799876543", created_at=now))
+    session.add(PersonalMail(contact_id=id, author="member:m1", give_up_at=now, created_at=now))
     session.add(Note(contact_id=id, text=SECRET, author="member:m1", at=now))
     session.add(Note(contact_id=id, kind="call", text=SECRET, author="member:m1", at=now))
     session.add(Device(contact_id=id, kind="web", address=SECRET, address_hash="h", created_at=now, last_seen_at=now))
@@ -272,6 +274,7 @@ def test_every_table_that_names_a_contact_is_merged_erased_and_exported() -> Non
     }
     moved |= {"import_change"}  # stays with whom the import changed: an undo tells that they were merged
     blanked = {table(model).name for model in DELETED} | {
+        "personal_mail",
         "event",
         "consent",
         "message",

@@ -140,6 +140,7 @@ TABLES = {
     "early_report": "ids and codes, for an hour",
     "inbound_mail": "a digest of the mail, for a month",
     "inbox": "ids",
+    "personal_mail": "ids; the text is a body's",
     **dict.fromkeys(("restore", "restored_run", "restored_message"), "instants, ids and places in journeys"),
     "duplicate": "ids; its rows go",
     **dict.fromkeys(("segment_member", "segment_mark", "segment_flip"), "ids; the rows go"),
