@@ -75,6 +75,12 @@ class Catalogue:
             return self.fields.get(name)
         return _at(name, self.fields)
 
+    def is_filled_in(self, name: str) -> bool:
+        """Whether texts can be filled with the field `name`. Fields of the contact's company are for rules alone; below an object `company` that contacts have
+        of their own, as Segment's clients send one, lie fields of theirs."""
+        own = self.fields.get(_COMPANY_ITSELF)
+        return not name.startswith(f"{_COMPANY_ITSELF}.") or (own is not None and own.type in ("object", "any"))
+
     def event(self, name: str) -> EventSpec | None:
         """The event called `name`, None if unknown. Names of other systems (`ALIASES`) are unknown; see `suggest_event`."""
         return self.events.get(name)
@@ -161,7 +167,7 @@ COMPANY_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("company.score", "number", "score of the company"),
     FieldSpec("company.last_activity_at", "datetime", "last activity of the company"),
 )
-"""Of the company that a contact belongs to: rules and templates read them, nobody writes them to a contact."""
+"""Of the company that a contact belongs to: rules read them, nobody writes them to a contact and no text can be filled with them."""
 
 USUAL_TITLES: Mapping[str, str] = {
     "birthday": "birthday",

@@ -34,7 +34,7 @@ class Company(SQLModel, table=True):
     attributes: dict[str, Any] = json_field()
     """Every other field, flat or nested, by name."""
     told: dict[str, Any] = json_field()
-    """What rules and templates read as `company.…`, made of all the other columns and written with them (`crm.companies.told`)."""
+    """What rules read as `company.…`, made of all the other columns and written with them (`crm.companies.told`)."""
     members: int = 0
     revenues: dict[str, Any] = json_field()
     """Currency (empty: none was said) -> net revenue in its minor unit (cents)."""

@@ -153,6 +153,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def lock(session: Session, statement: Any) -> Any:
-    """`statement` with `FOR UPDATE` where rows can be locked; SQLite has locked the whole file already."""
-    return statement if session.get_bind().dialect.name == "sqlite" else statement.with_for_update()
+def lock(session: Session, statement: Any, *, key_share: bool = False) -> Any:
+    """`statement` with `FOR UPDATE` where rows can be locked; SQLite has locked the whole file already. `key_share`: whoever only refers to the row, with
+    a new row of another table, does not wait (`FOR NO KEY UPDATE`)."""
+    return statement if session.get_bind().dialect.name == "sqlite" else statement.with_for_update(key_share=key_share)

@@ -15,6 +15,9 @@ from urllib.parse import quote, urlencode, urlsplit
 _WRITTEN = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?=[/\"'?#&)\s<]|$)", re.IGNORECASE)
 """A host that somebody wrote out whole. `https://shop.example{{ x }}` and `https://shop.example@{{ x }}` are none."""
 _OWN = re.compile(r"(?:^|&)utm_[a-z_]+=", re.IGNORECASE)
+_SIGNED = re.compile(r"(?:^|&)(?:x-amz-signature|x-goog-signature|signature|sig|hmac)=", re.IGNORECASE)
+"""A query that was signed as a whole: with anything more in it, nobody lets one in. Source: AWS Signature Version 4 and CloudFront, Google Cloud Storage
+(signed addresses); SAS of Azure; Shopify."""
 _IN_TEXT = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 _AFTER = ".,;:!?)]}'"
 """Ends a sentence, and belongs to no address there."""
@@ -46,16 +49,19 @@ def is_ours(address: str, hosts: frozenset[str], domains: frozenset[str]) -> boo
 
 
 def with_parameters(address: str, parameters: Mapping[str, str], left_alone: frozenset[str]) -> str:
-    """A web address with the parameters, before its fragment. It stays as it is if it has campaign parameters of its own, leads to one of the sites in
-    `left_alone` or below it, or would be too long."""
+    """A web address with the parameters, before its fragment. It stays as it is if it has campaign parameters of its own or is signed, leads to one of
+    the sites in `left_alone` or below it, is no address, or would be too long."""
     if not parameters or not address.startswith(("https://", "http://")) or "\\" in address:
         return address
-    host = _host(address)
+    try:
+        host = _host(address)
+    except ValueError:
+        return address
     if any(host == site or host.endswith(f".{site}") for site in left_alone):
         return address
     rest, mark, fragment = address.partition("#")
     path, _, query = rest.partition("?")
-    if _OWN.search(query):
+    if _OWN.search(query) or _SIGNED.search(query):
         return address
     link = "" if query == "" or query.endswith("&") else "&"
     found = f"{path}?{query}{link}{urlencode(parameters, quote_via=quote)}{mark}{fragment}"
@@ -66,12 +72,21 @@ def with_parameters_in(text: str, parameters: Mapping[str, str], left_alone: fro
     """The same for every web address in a plain text, but for those in `own`."""
 
     def one(found: re.Match[str]) -> str:
-        address = found.group()
-        trailing = address[len(address.rstrip(_AFTER)) :]
-        address = address.removesuffix(trailing)
+        address = _without_end(found.group())
+        trailing = found.group()[len(address) :]
         return (address if address in own else with_parameters(address, parameters, left_alone)) + trailing
 
     return _IN_TEXT.sub(one, text) if parameters else text
+
+
+def _without_end(address: str) -> str:
+    """Without what ends a sentence; a bracket that was opened in the address belongs to it (`/wiki/Tal_(Bern)`)."""
+    end = len(address)
+    while end and address[end - 1] in _AFTER:
+        if address[end - 1] == ")" and address.count("(", 0, end) >= address.count(")", 0, end):
+            break
+        end -= 1
+    return address[:end]
 
 
 @lru_cache(maxsize=4096)

@@ -145,7 +145,14 @@ def proof(
     )
     catalogue = load_catalogue(session)
     size = len(rendered.html.encode()) if rendered else 0
-    advice = hints(kind, locale, variants, compiled, size_bytes=size, is_known=lambda name: catalogue.field(name) is not None)
+    advice = hints(
+        kind,
+        locale,
+        variants,
+        compiled,
+        size_bytes=size,
+        is_known=lambda name: catalogue.is_filled_in(name) and catalogue.field(name) is not None,
+    )
     return Proof(
         locale,
         rendered,

@@ -265,7 +265,7 @@ def get_contact_company(id: Id, server: TheServer, actor: Annotated[Actor, needs
 def put_contact_company(
     id: Id, body: ChooseCompany, server: TheServer, actor: Annotated[Actor, needs("company.change")]
 ) -> CompanyOfContact:
-    """Group calls no longer move the contact."""
+    """Group calls no longer move the contact to another company; one that has none is brought to theirs by the next."""
     now = server.engine.clock.now()
     with server.engine.db.write() as session:
         contact = lock_contact(session, id)

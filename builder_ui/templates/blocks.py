@@ -108,6 +108,11 @@ def texts(writing: Writing) -> str:
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
+def contact_fields(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """(name, title) of the contact fields that a text can be filled with."""
+    return [(name, spec.title) for name, spec in catalogue.fields.items() if catalogue.is_filled_in(name)]
+
+
 def values(
     t: Any, fields: Sequence[tuple[str, str]], properties: Sequence[tuple[str, str]], pools: Sequence[tuple[str, str]]
 ) -> list[tuple[str, list[tuple[str, str]]]]:

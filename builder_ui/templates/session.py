@@ -765,7 +765,7 @@ def fetch(context: PageContext) -> Stored:
     with context.engine.db.read() as session:
         template = library.get(session, context.arguments["key"])
         catalogue = load_catalogue(session)
-        fields = [(name, spec.title) for name, spec in catalogue.fields.items()]
+        fields = blocks.contact_fields(catalogue)
         uses = listing.uses(session, template.key).get(template.key, [])
         pieces = partials.offered(session, template.key) if template.kind in HTML else []
         return Stored(

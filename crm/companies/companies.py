@@ -71,7 +71,7 @@ def lock_company(session: Session, company_id: str) -> Company:
 
     Raises: as `get`."""
     statement = select(Company).where(col(Company.id) == get(session, company_id).id)
-    found: Company | None = session.scalar(lock(session, statement), execution_options={"populate_existing": True})
+    found: Company | None = session.scalar(lock(session, statement, key_share=True), execution_options={"populate_existing": True})
     if found is None or found.gone:
         return lock_company(session, company_id)  # merged or deleted while we waited: `get` says which
     return found
@@ -140,7 +140,8 @@ def _meant(said: Said, holders: Mapping[tuple[str, str], str], known: Mapping[st
 
 def ensure(session: Session, said: Said, now: datetime, by: str, *, vouched: bool = True) -> Upserted:
     """The company that is meant, made if there is none; whatever it is not known by yet and nobody else has, it is known by from now on. Two processes at
-    once make one.
+    once make one. Anybody's word (not `vouched`) adds no name to a company that somebody authenticated has named, and no domain to a new one that has an
+    id: whoever writes to that domain would belong to it.
 
     Raises:
         Conflict: it keeps changing hands; try again.
@@ -148,12 +149,17 @@ def ensure(session: Session, said: Said, now: datetime, by: str, *, vouched: boo
     for _ in range(ATTEMPTS):
         found = find(session, said)
         if found is not None:
-            _claim(session, found, said.known_as()[:2] if said.id or said.domain else [], now)
+            if vouched or not _read(session, found).vouched:
+                _claim(session, found, _claimed(said.known_as()[:2] if said.id or said.domain else [], vouched), now)
             return Upserted(found)
         made = _make(session, said, now, by, vouched)
         if made is not None:
             return Upserted(made, created=True)
     raise Conflict("The companies of this call keep changing; try again.")
+
+
+def _claimed(wanted: Sequence[tuple[str, str]], vouched: bool) -> list[tuple[str, str]]:
+    return [one for one in wanted if vouched or one[0] != "domain"]
 
 
 class _TakenError(Exception):
@@ -174,7 +180,7 @@ def _make(session: Session, said: Said, now: datetime, by: str, vouched: bool) -
                 raise _TakenError
     except _TakenError:
         return None
-    claimed = _claim(session, row.id, [*others, ("name", row.sort_name)], now)
+    claimed = _claim(session, row.id, [*_claimed(others, vouched), ("name", row.sort_name)], now)
     row.domain = said.domain if said.domain and (surest[0] == "domain" or ("domain", said.domain) in claimed) else None
     row.told = told(row)
     session.add(row)
@@ -209,9 +215,9 @@ def upsert_company(
     """
     done = ensure(session, said, now, by, vouched=trusted)
     row = _read(session, done.company_id)
-    change = _planned(row, said, fields, trusted)
-    if change is None:
-        return done
+    refused = _nothing_new(row, said, fields, trusted)
+    if refused is not None:
+        return Upserted(done.company_id, done.created, refused=refused)
     row = lock_company(session, done.company_id)
     changed, refused = _write(session, row, _wanted(row, said, fields, trusted), now)
     row.vouched = row.vouched or trusted
@@ -242,12 +248,13 @@ def _wanted(row: Company, said: Said, fields: Mapping[str, object], trusted: boo
     }
 
 
-def _planned(row: Company, said: Said, fields: Mapping[str, object], trusted: bool) -> dict[str, object] | None:
-    """What would be written that differs from what is there; None if nothing does, so that nobody waits for the row."""
+def _nothing_new(row: Company, said: Said, fields: Mapping[str, object], trusted: bool) -> dict[str, str] | None:
+    """Where everything that can be stored stands there already: what is left out, and nobody waits for the row. None: something is new."""
     checked, refused = check_fields(_wanted(row, said, fields, trusted))
-    after, _ = written(row.attributes, {name: value for name, value in checked.items() if name not in COLUMNS})
-    same = after == row.attributes and all(_column(row, name) == value for name, value in checked.items() if name in COLUMNS)
-    return None if same and not refused and (row.vouched or not trusted) else checked
+    after, unfit = written(row.attributes, {name: value for name, value in checked.items() if name not in COLUMNS})
+    columns = {name: value for name, value in checked.items() if name in COLUMNS and (name, value) != ("name", "")}
+    same = after == row.attributes and all(getattr(row, name) == value for name, value in columns.items())
+    return refused | unfit if same and (row.vouched or not trusted) else None
 
 
 # What can be written
@@ -289,10 +296,6 @@ def _stored_value(name: str, value: object) -> Any:
     if name == OWNER:
         return (str(value).strip()[:32] or None) if value is not None else None
     return None if value == "" else clean(value)
-
-
-def _column(row: Company, name: str) -> Any:
-    return getattr(row, name)
 
 
 def _write(session: Session, row: Company, fields: Mapping[str, object], now: datetime) -> tuple[list[str], dict[str, str]]:
@@ -419,6 +422,7 @@ def change(
     known = None if domains is None else domains_of(list(domains))
     _refuse(session, fields or {})
     row = lock_company(session, company_id)
+    known_by = names_of(session, row.id)
     if version is not None and version != row.version:
         raise Conflict("Somebody else has changed this company meanwhile. Look at it again, then change it.", version=row.version)
     changed, refused = _write(session, row, fields or {}, now)
@@ -431,7 +435,9 @@ def change(
         first = known[0] if known else None
         changed += ["domain"] if row.domain != first else []
         row.domain = first
-    _stored(session, row, changed or ["name"] if external_id is not None and not changed else changed, now)
+    if not changed and names_of(session, row.id) != known_by:
+        row.version, row.updated_at = row.version + 1, now
+    _stored(session, row, changed, now)
     record(
         session, by, "company.change", f"company:{row.id}", {"fields": changed[:50], "names": external_id is not None or known is not None}
     )
@@ -545,6 +551,8 @@ def merge(session: Session, winner_id: str, loser_id: str, by: str, now: datetim
     for id in sorted((winner_id, loser_id)):
         lock_company(session, id)
     winner, loser = lock_company(session, winner_id), lock_company(session, loser_id)
+    if winner.id == loser.id:
+        raise Conflict("A company cannot be merged with itself.")  # somebody else was faster
     attributes = {**loser.attributes, **winner.attributes}
     domains = {*names_of(session, winner.id)["domain"], *names_of(session, loser.id)["domain"]}
     if len(attributes) > MOST_ATTRIBUTES or size(attributes) > MOST_BYTES or len(domains) > MOST_DOMAINS:

@@ -1,4 +1,4 @@
-"""`group` calls: which company a sender says its contacts belong to. A whole batch takes a handful of statements while nothing is new."""
+"""`group` calls: which company a sender says its contacts belong to. What several calls of a batch say alike of a company is looked up once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from crm.companies import companies, members
+from crm.companies.free_mailers import is_free
 from crm.companies.names import Said, read, read_domain
 from models import Event
 
@@ -42,18 +43,22 @@ class Joined:
 def join(session: Session, calls: Sequence[Call], now: datetime, source: str) -> list[Joined]:
     """Brings contacts, whose rows are locked, to their companies. The events are stored and routed by the caller.
 
-    Companies are taken in the order of their ids' spelling, so that two batches never wait for each other in a circle.
+    Companies are taken in the order of their ids' spelling, so that two batches hardly ever wait for each other in a circle: only a company that was merged
+    has several ids, and then one of the batches is repeated.
     """
     done = [Joined() for _ in calls]
     said = [_said(call) for call in calls]
     meant: dict[int, str] = {}
+    found, last = companies.Upserted(""), ""
     for number in sorted(
         (number for number, one in enumerate(said) if one is not None), key=lambda number: (calls[number].group_id, number)
     ):
         one, call = said[number], calls[number]
         assert one is not None, "the others were left out"
-        fields = {name: value for name, value in call.traits.items() if name != "name"}
-        found = companies.upsert_company(session, one, fields, now, source, trusted=call.trusted, hops=call.hops, silent=call.silent)
+        fields = {name: value for name, value in call.traits.items() if name != "name" and (name != "domain" or one.domain is None)}
+        if (said_now := repr((one, fields, call.trusted, call.hops, call.silent))) != last:
+            found = companies.upsert_company(session, one, fields, now, source, trusted=call.trusted, hops=call.hops, silent=call.silent)
+            last = said_now
         meant[number] = found.company_id
         done[number].refused |= found.refused
     present = members.of(session, {calls[number].contact_id for number in meant})
@@ -82,6 +87,11 @@ def _said(call: Call) -> Said | None:
     if found is None or found.id is None:
         return None
     domain = next(
-        (one for name in DOMAIN_TRAITS if isinstance(call.traits.get(name), str) and (one := read_domain(call.traits[name]))), None
+        (
+            one
+            for name in DOMAIN_TRAITS
+            if isinstance(call.traits.get(name), str) and (one := read_domain(call.traits[name])) and not is_free(one)
+        ),
+        None,
     )
     return Said(found.id, domain, found.name)

@@ -192,8 +192,9 @@ def _places(session: Session, company_ids: Sequence[str]) -> dict[str, str]:
 
 def there(session: Session, company_id: str) -> str | None:
     """The company that this one has become; None if it is gone."""
-    row = session.get(Company, company_id)
-    while row is not None and row.merged_into is not None:
+    row, known = session.get(Company, company_id), set[str]()
+    while row is not None and row.merged_into is not None and row.id not in known:
+        known.add(row.id)
         row = session.get(Company, row.merged_into)
     return None if row is None or row.gone else row.id
 

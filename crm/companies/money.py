@@ -20,6 +20,8 @@ AMOUNTS = ("revenue", "total", "value")
 Source: Segment, spec v2 e-commerce, Order Completed."""
 MOST = Decimal(10**12)
 """Of one order, in whole units: more is a mistake."""
+MOST_SUM = 2**62
+"""Of any sum, in minor units: a database holds no more, and one forged total must not stop the others from being worked out."""
 UNSAID = ""
 """The currency of amounts that came without one; counted in hundredths."""
 _EXPONENTS = {
@@ -76,7 +78,12 @@ def net(events: Iterable[OrderEvent]) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
     for order in orders.values():
         found[order.currency] += minor(order.net(), order.currency)
-    return {currency: amount for currency, amount in found.items() if amount}
+    return {currency: held(amount) for currency, amount in found.items() if amount}
+
+
+def held(amount: int) -> int:
+    """As much of a sum as is kept."""
+    return max(-MOST_SUM, min(MOST_SUM, amount))
 
 
 def _amount(properties: Mapping[str, Any], *, back: bool) -> Decimal | None:
@@ -113,10 +120,10 @@ def major(amount: int, currency: str) -> float:
 def in_currency(amounts: Amounts, currency: str) -> int:
     """What of it is in one currency, in its minor unit; what came without a currency is counted in."""
     unsaid = minor(Decimal(amounts.get(UNSAID, 0)).scaleb(-2), currency)
-    return amounts.get(currency, 0) + (unsaid if currency != UNSAID else 0)
+    return held(amounts.get(currency, 0) + (unsaid if currency != UNSAID else 0))
 
 
 def added(one: Amounts, other: Amounts, sign: int = 1) -> dict[str, int]:
     """One and (`sign` 1) or less (-1) the other, without zeros."""
-    found = {currency: one.get(currency, 0) + sign * other.get(currency, 0) for currency in {*one, *other}}
+    found = {currency: held(one.get(currency, 0) + sign * other.get(currency, 0)) for currency in {*one, *other}}
     return {currency: amount for currency, amount in sorted(found.items()) if amount}

@@ -167,7 +167,7 @@ def _fold_into(
     session: Session, company_id: str, changes: Sequence[Any], currency: str, now: datetime, is_asked: Callable[[str], bool]
 ) -> None:
     company = session.scalar(
-        lock(session, select(Company).where(col(Company.id) == company_id)), execution_options={"populate_existing": True}
+        lock(session, select(Company).where(col(Company.id) == company_id), key_share=True), execution_options={"populate_existing": True}
     )
     assert company is not None, "what is gone leaves its row"
     for change in changes:
@@ -200,7 +200,8 @@ def other_currency(session: Session, is_asked: Callable[[str], bool], limit: int
     """Works revenue out anew for the next companies that tell it in another currency than the workspace; answers how many there were."""
     currency = settings.load(session, settings.Companies).currency
     other = or_(col(Company.currency) < currency, col(Company.currency) > currency)
-    found = session.scalars(lock(session, select(Company).where(other).order_by(col(Company.id)).limit(limit))).all()
+    statement = select(Company).where(other).order_by(col(Company.id)).limit(limit)
+    found = session.scalars(lock(session, statement, key_share=True)).all()
     for company in found:
         _tell_again(session, company, currency, is_asked)
     return len(found)
@@ -230,20 +231,23 @@ def next_spread(session: Session) -> Any:
 
 def spread_page(session: Session, spread: Any, now: datetime, starts_journeys: bool) -> Done:
     """Tells the next members of one changed field. Of a roll-up, which changes with every order, only whoever waits for it gets an event, and everybody where a
-    journey begins by it (`starts_journeys`); the others are only asked again by their segments.
+    journey begins by it (`starts_journeys`); the others are only asked again by their segments. Contacts are locked first: whoever changes a company has
+    theirs, and waits for the row of `spread` next.
     """
     key = (spreads.c.company_id == spread.company_id, spreads.c.field == spread.field)
-    here = on(session).execute(lock(session, select(spreads).where(*key))).first()
     company = session.get(Company, spread.company_id, populate_existing=True)
-    if here is None or company is None or company.gone:
+    if company is None or company.gone:
         on(session).execute(delete(spreads).where(*key))
         return Done()
-    ids = [one.contact_id for one in members.page(session, company.id, here.after_id, members.TOLD_AT_ONCE)]
-    _move_on(session, here, key, ids)
+    ids = [one.contact_id for one in members.page(session, company.id, spread.after_id, members.TOLD_AT_ONCE)]
     topic = f"field:{spread.field}"
     is_roll_up = spread.field.removeprefix(COMPANY) in (*ROLL_UPS, "currency")
     told_to = ids if starts_journeys or not is_roll_up else _listening(session, ids, topic)
     living = members.locked(session, told_to)
+    here = on(session).execute(lock(session, select(spreads).where(*key))).first()
+    if here is None or here.after_id != spread.after_id:
+        return Done()  # another process was here meanwhile
+    _move_on(session, here, key, ids)
     done = Done(len(ids), members.tell_change(session, living, company, [spread.field], now, hops=here.hops, silent=here.silent))
     segment_marks.mark(session, set(ids).difference(living), (topic,), now, silent=here.silent, hops=here.hops)
     return done

@@ -1,4 +1,4 @@
-"""What rules and templates read as `company.…`: one JSON object per company, kept in its row, so that every face reads the same."""
+"""What rules read as `company.…`, those in templates too: one JSON object per company, kept in its row, so that every face reads the same."""
 
 from __future__ import annotations
 

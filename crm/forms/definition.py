@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from journeys.catalogue import USUAL_TITLES, Catalogue, FieldSpec, Type
 from journeys.channels import DEFAULT, SENDABLE
 from journeys.errors import Invalid, Issue
+from journeys.rules.fields import COMPANY
 from workspace.settings import CONSENT_NAME
 from workspace.web_addresses import web_address
 
@@ -24,7 +25,7 @@ NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 HOST = re.compile(r"(?=.{1,255}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]{1,5})?")
 RESERVED = frozenset({"ticket", "language", "shown", "website", "page", "referrer", "landing_page", "anonymous_id"})
 """Names of the form's own hidden fields."""
-NOT_ASKED = frozenset({"owner", "lifecycle_stage", "push_devices", "created_at", "last_seen_at", "postal_address"})
+NOT_ASKED = frozenset({"owner", "lifecycle_stage", "push_devices", "grade", "created_at", "last_seen_at", "postal_address"})
 """Contact fields that are not for contacts to say, or that take more than one line."""
 LONGEST = {"text": 500, "email": 320, "tel": 40, "number": 40, "date": 10, "textarea": 4_000}
 """Input -> characters that are taken."""
@@ -310,7 +311,9 @@ def spec_of(catalogue: Catalogue, name: str) -> FieldSpec | None:
 
 
 def is_asked(spec: FieldSpec) -> bool:
-    """Whether people may be asked for a contact field."""
+    """Whether people may be asked for a contact field, and it can be stored: those of the contact's company cannot."""
+    if spec.name.startswith(COMPANY):
+        return False
     return spec.name not in NOT_ASKED and spec.type != "object" and bool(NAME.fullmatch(spec.name)) and spec.name not in RESERVED
 
 

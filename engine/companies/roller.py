@@ -41,6 +41,7 @@ class Roller:
         self.engine, self.temporal, self.every_seconds = engine, temporal, every_seconds
         self.name = secrets.token_hex(8)
         self._held_until = datetime.min.replace(tzinfo=UTC)
+        self._turn = 0
 
     async def run(self) -> None:
         """A page that fails is logged and tried again."""
@@ -55,8 +56,12 @@ class Roller:
     def page(self) -> Wakeups | None:
         """What to wake after the commit; None if nothing was due, or another process is at it."""
         with self.engine.db.read() as session:
-            work = next(_due(session, self.engine.clock.now()), None)
-        return work(self.engine) if work is not None and self._holds_lease() else None
+            due = list(_due(session, self.engine.clock.now()))
+        if not due or not self._holds_lease():
+            return None
+        work = due[self._turn % len(due)]
+        self._turn += 1
+        return work(self.engine)
 
     def _holds_lease(self) -> bool:
         real = self.engine.clock.real_now()
@@ -71,7 +76,8 @@ Work = Callable[[Engine], Wakeups]
 
 
 def _due(session: Session, now: datetime) -> Iterator[Work]:
-    """What is to be done, in this order: what contacts count for first, so that a company is told of once."""
+    """What is to be done, in this order: what contacts count for first, so that a company is told of once. Each has its turn, so that steady orders never keep
+    a company from being told."""
     if not company_marks.are_there(session) and not company_marks.is_by_domain(session):
         return
     if roll_ups.waiting(session, now, 1):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from engine.companies.roller import settle
+from engine.companies.roller import Roller, settle
 from engine.jobs.worker import work_through
 from engine.segments.evaluator import settle as settle_segments
 from models import Company, Event, Job
+from storage import company_marks
 from tests.api.conftest import TestClient
 
 COMPANIES = "/api/v1/companies"
@@ -163,3 +164,14 @@ def test_what_a_person_chose_stands_against_group_calls(admin: TestClient, clien
     with engine.db.read() as session:
         last = session.query(Event).filter(Event.name == "Group Joined").order_by(Event.id.desc()).first()
         assert last.properties["refused"] == {"company": "chosen_by_hand"}
+
+
+def test_steady_orders_do_not_keep_a_company_from_being_told(admin: TestClient, engine: Any) -> None:
+    acme, ann = admin.post(COMPANIES, json={"name": "Acme"}).json()["id"], person(admin, "ann")
+    admin.post(f"{COMPANIES}/{acme}/members", json={"contacts": [ann]})
+    roller = Roller(engine, cast(Any, None))
+    for _ in range(4):
+        roller.page()
+        with engine.db.write() as session:
+            company_marks.mark(session, [ann], engine.clock.now())
+    assert admin.get(f"{COMPANIES}/{acme}").json()["members"] == 1

@@ -38,6 +38,13 @@ def test_paths_below_objects_are_known() -> None:
     assert BUILT_IN.with_fields(FieldSpec("a.b", "string")).field("a") == FieldSpec("a", "object")
 
 
+def test_texts_are_not_filled_with_fields_of_a_company() -> None:
+    known = Catalogue.built_in()
+    assert known.is_filled_in("first_name")
+    assert not known.is_filled_in("company.name")
+    assert known.with_fields(FieldSpec("company", "object")).is_filled_in("company.name")
+
+
 def test_suggestions() -> None:
     catalogue = BUILT_IN.with_fields(FieldSpec("birthday", "date"))
     assert catalogue.suggest_field("brithday") == "birthday"

@@ -32,6 +32,10 @@ OWN = {f"{name}_url": f"https://us.example/{name}" for name in ("unsubscribe", "
         ("mailto:a@shop.example", "mailto:a@shop.example"),
         ("https://shop.example\\@evil.example/", "https://shop.example\\@evil.example/"),
         (f"https://shop.example/{'a' * 1_990}", f"https://shop.example/{'a' * 1_990}"),
+        ("https://[shop.example/a", "https://[shop.example/a"),
+        ("https://s3.example/a?X-Amz-Date=1&X-Amz-Signature=f00d", "https://s3.example/a?X-Amz-Date=1&X-Amz-Signature=f00d"),
+        ("https://cdn.example/a?Expires=1&Signature=x~&Key-Pair-Id=k", "https://cdn.example/a?Expires=1&Signature=x~&Key-Pair-Id=k"),
+        ("https://shop.example/a?design=x", f"https://shop.example/a?design=x&{QUERY}"),
     ],
 )
 def test_where_they_are_added(address: str, expected: str) -> None:
@@ -44,6 +48,13 @@ def test_addresses_in_plain_text() -> None:
     text = "See https://shop.example/a (or https://shop.example/b?x=1). Stop: https://us.example/unsubscribe!"
     shown = with_parameters_in(text, UTM, LEFT_ALONE, frozenset({"https://us.example/unsubscribe"}))
     assert shown == f"See https://shop.example/a?{QUERY} (or https://shop.example/b?x=1&{QUERY}). Stop: https://us.example/unsubscribe!"
+
+
+def test_a_bracket_belongs_to_an_address_in_which_it_was_opened() -> None:
+    text = "See https://wiki.example/Tal_(Bern) (also https://wiki.example/Tal_(Bern)), http://[x and https://wiki.example/a)."
+    shown = with_parameters_in(text, UTM, LEFT_ALONE, frozenset())
+    own = f"https://wiki.example/Tal_(Bern)?{QUERY}"
+    assert shown == f"See {own} (also {own}), http://[x and https://wiki.example/a?{QUERY})."
 
 
 MAIL = (

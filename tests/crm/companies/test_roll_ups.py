@@ -267,3 +267,41 @@ def test_the_contact_s_own_field_company_is_no_object_of_its_company() -> None:
     assert known.field("company") is None
     assert known.field("company.name") is not None
     assert known.with_fields(FieldSpec("company", "string")).field("company") == FieldSpec("company", "string")
+
+
+def test_a_forged_sum_keeps_nobody_from_being_worked_out(session: Session, contact: str, now: datetime) -> None:
+    joined(session, contact, now)
+    worked(session, now)
+    [row] = session.scalars(select(Company))
+    session.add_all(CompanyDelta(company_id=row.id, revenues={"": money.MOST_SUM}) for _ in range(3))
+    session.flush()
+    worked(session, now)
+    assert (row.members, row.revenues) == (1, {"": money.MOST_SUM})
+
+
+def test_the_domain_that_a_group_call_names_is_taken_and_no_field(session: Session, contact: str, now: datetime) -> None:
+    call = group.Call(contact, "acme", {"name": "Acme", "domain": "acme.example", "members": 9}, trusted=True)
+    for _ in range(2):
+        [done] = group.join(session, [call], now, "key:1")
+        assert done.refused == {"members": "read_only"}
+        [row] = session.scalars(select(Company))
+        assert (row.domain, row.version) == ("acme.example", 1)
+
+
+def test_anybody_s_word_gives_no_company_a_domain(session: Session, contact: str, now: datetime) -> None:
+    joined(session, contact, now)
+    for id in ("acme", "evil"):
+        group.join(session, [group.Call(contact, id, {"domain": "victim.example"}, trusted=False)], now, "key:2")
+    assert companies.find(session, companies.Said(domain="victim.example")) is None
+    group.join(session, [group.Call(contact, "acme", {"domain": "gmail.com"}, trusted=True)], now, "key:1")
+    assert companies.find(session, companies.Said(domain="gmail.com")) is None
+    group.join(session, [group.Call(contact, "acme", {"domain": "victim.example"}, trusted=True)], now, "key:1")
+    assert companies.find(session, companies.Said(domain="victim.example")) == companies.find(session, companies.Said("acme"))
+
+
+def test_another_of_its_domains_is_another_version(session: Session, now: datetime) -> None:
+    row = companies.create(session, "Acme", "test", now, domains=["a.example", "b.example"])
+    seen = row.version
+    companies.change(session, row.id, "test", now, domains=["a.example", "c.example"], version=seen)
+    with pytest.raises(Conflict):
+        companies.change(session, row.id, "test", now, domains=["a.example"], version=seen)
