@@ -98,7 +98,7 @@ def view(context: PageContext, data: Data | None, acts: Acts) -> Element:
         html.p(
             {"className": "quiet"},
             t(
-                "Filled in: {count}. Sent by programs and not kept: {spam}.",
+                "Filled in: {count}. Sent by bots and not kept: {spam}.",
                 count=t.number(data.submitted),
                 spam=t.number(data.spam),
             ),
@@ -232,7 +232,7 @@ def submissions_view(context: PageContext, data: Data, acts: Acts) -> Element:
 
 def line(context: PageContext, came: Came, row: FormSubmission) -> list[Element]:
     t = context.t
-    waiting = html.small(components.badge(t("Waits for the mailbox"), "warn", "hourglass")) if row.state == submissions.WAITING else None
+    waiting = html.small(components.badge(t("Waiting for confirmation"), "warn", "hourglass")) if row.state == submissions.WAITING else None
     answers = [(came.labels.get(name, name), said(context, value)) for name, value in row.values.items()]
     source = [f"{name}: {value}" for name, value in row.source.items()]
     return [
@@ -261,7 +261,7 @@ def days_view(context: PageContext, data: Data, acts: Acts) -> Element:
     t, days = context.t, data.inner
     if not days:
         return components.empty("clock", t("Nothing came in within {count} days.", count=t.number(SPAN)), None)
-    columns = (t("Day"), t("Filled in"), t("By programs"))
+    columns = (t("Day"), t("Filled in"), t("By bots"))
     rows: list[list[Element]] = [[t.calendar_day(one.day), t.number(one.submitted), t.number(one.spam)] for one in days]
     note = html.p({"className": "quiet"}, t("Days are in UTC. Newest first."))
     return html._(note, components.table(t("By day"), columns, rows, "metrics"))

@@ -238,7 +238,7 @@ def _choice(line: str) -> dict[str, Any]:
 def consents(writing: Writing, form: Form) -> Element:
     t = form.t
     note = t(
-        "Nobody but the person ticks a box. What is ticked is kept with its wording. A box for e-mails counts once the mailbox has confirmed it; "
+        "Nobody but the person ticks a box. What is ticked is kept with its wording. A box for e-mails counts once it is confirmed by e-mail; "
         "the others stay pending until the number writes START or a member records the consent."
     )
     cards = [box_card(writing, form, place, one) for place, one in enumerate(writing.listed(BOXES))]
@@ -304,7 +304,7 @@ def places(form: Form) -> Element:
         widgets.checkbox(form, (*TOP, "framed"), bool(form.value((*TOP, "framed"))), t("These websites may also show its page in a frame")),
         html.div(
             widgets.checkbox(form, (*TOP, "plain"), bool(form.value((*TOP, "plain"))), t("Accept it from plain HTML without a script")),
-            html.small(t("Simple, but programs are told apart less well, and double clicks are two submissions.")),
+            html.small(t("Simple, but bots are told apart less well, and double clicks are two submissions.")),
         ),
     )
 
@@ -373,7 +373,7 @@ def further(form: Form) -> Element:
             labelled(
                 form,
                 (*TOP, "min_seconds"),
-                t("Quicker than so many seconds is a program"),
+                t("Faster than this counts as a bot (seconds)"),
                 widgets.number(
                     form, (*TOP, "min_seconds"), 2 if seconds is None else seconds, {"type": "integer", "minimum": 0, "maximum": 60}
                 ),

@@ -61,7 +61,7 @@ def begin(context: PageContext) -> list[Element]:
 
 def table(context: PageContext, data: Data) -> Element:
     t = context.t
-    columns = (t("Name"), t("State"), t("Filled in"), t("By programs"), t("Changed"))
+    columns = (t("Name"), t("State"), t("Filled in"), t("By bots"), t("Changed"))
     rows: list[list[Element]] = []
     for one in data.forms:
         submitted, spam = data.totals.get(forms.id_of(one), (0, 0))

@@ -40,7 +40,7 @@ class Ready:
 READY: Mapping[str, Ready] = {
     "newsletter": Ready(
         "Newsletter",
-        "E-mail address and first name, and one box that the mailbox confirms.",
+        "E-mail address and first name, and one box that is confirmed by e-mail.",
         {"title": both("Newsletter"), "fields": [_email(), _contact("first_name")], "boxes": [_newsletter(required=True)]},
     ),
     "contact": Ready(

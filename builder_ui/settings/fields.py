@@ -318,7 +318,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "At least 90 days. Conditions no longer know older ones; contacts in a journey keep theirs until they leave.",
     ),
     "companies.by_domain": (
-        "E-mail domains make companies",
+        "Make companies from e-mail domains",
         "A contact with the address ada@acme.example belongs to the company acme.example, unless somebody said otherwise. Free mailers and throw-away addresses are known and left out. It holds for addresses that come in from now on.",
     ),
     "companies.free_mailers": ("Further domains that are no company", "One a line."),

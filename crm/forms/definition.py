@@ -280,7 +280,7 @@ def problems(definition: Definition, catalogue: Catalogue, purposes: frozenset[s
             yield Issue(code="form", text=text, values={"key": box.purpose}, field=f"boxes.{place}.purpose")
     email = definition.field("email")
     if definition.asks_mail and (email is None or not email.required or email.kind != "contact"):
-        text = "A box for e-mails needs the field “e-mail address”, and it must be required: the mailbox confirms what was ticked."
+        text = "A box for e-mails needs the field “e-mail address”, and it must be required: what was ticked is confirmed by e-mail."
         yield Issue(code="form", text=text, field="fields")
 
 

@@ -61,7 +61,7 @@ def view(context: PageContext, contact: Contact, data: Data, acts: Acts) -> Elem
         html.h3({"className": "apart"}, t("Changes of scores")),
         components.table(
             t("Changes of scores"),
-            (t("When"), t("Score"), t("Points"), t("Total"), t("Why")),
+            (t("When"), t("Score"), t("Points"), t("Score after"), t("Why")),
             [line(context, one) for one in data.rows],
             "scores",
         ),

@@ -66,7 +66,7 @@ class Consents:
         "state": "Yes or no",
         "channel": "Channel (e-mail if empty)",
         "purpose": "Purpose (marketing if empty)",
-        "at": "When it was said",
+        "at": "Time of the statement",
         "source": "Source",
         "wording": "Wording they agreed to",
         "proof": "Proof",

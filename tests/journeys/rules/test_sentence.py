@@ -48,7 +48,7 @@ SAID = [
     (
         {"lead_source": "last", "attribute": "utm_source", "operator": "in", "value": ["news", "ads"], "within": "P30D"},
         "UTM source of the last touch is one of “news”, “ads” (touch in the last 30 days)",
-        "UTM-Quelle beim letzten Kontakt ist einer dieser Werte: „news“, „ads“ (Kontakt in den letzten 30 Tagen)",
+        "UTM-Quelle beim Letztkontakt ist einer dieser Werte: „news“, „ads“ (Kontakt in den letzten 30 Tagen)",
     ),
     (
         {"consent_age": "email", "age": "P365D"},
