@@ -228,7 +228,9 @@ def _meant(db: Database, import_id: str, query: Mapping[str, str]) -> None:
     segment = query.get("list", "")[:64]
     if segment:
         with suppress(PfadwerkError):  # the list is gone, or no such list: the form asks for one
-            uploads.decide(db, import_id, uploads.Draft({}, None, subject=SegmentMembers.key, segment=segment))
+            with db.read() as session:
+                columns = uploads.proposed(get_import(session, import_id))[1]
+            uploads.decide(db, import_id, uploads.Draft(columns, None, subject=SegmentMembers.key, segment=segment))
 
 
 def _reading(before: Reading, form: Mapping[str, str]) -> Reading:

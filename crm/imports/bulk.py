@@ -23,13 +23,13 @@ from crm.consent import mailbox, suppression
 from crm.consent.consent import Evidence, Standing, check, does_apply
 from crm.imports import changes
 from crm.imports.columns import Person, Said
-from crm.people import profile, touches
+from crm.people import phones, profile, touches
 from crm.people.addresses import claim
 from crm.people.identity import resolve_batch
 from journeys.channels import ADDRESSED, address_of
 from journeys.errors import Conflict, TooLarge
 from models import Consent, ConsentState, Contact, Event, Tag, new_id
-from storage import segment_marks
+from storage import company_marks, segment_marks
 from storage.events import event_row
 from storage.identifiers import Name
 from storage.json_values import clean_text
@@ -37,6 +37,7 @@ from storage.locks import lock_contacts
 from storage.sql import on, table, upsert
 
 consents, states, tags, events = table(Consent), table(ConsentState), table(Tag), table(Event)
+_PHONES = frozenset({"phone", phones.FIELD})
 Key = tuple[str, str, str]
 """(contact id, channel, purpose)"""
 
@@ -92,7 +93,7 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
     made = [found.contact_id for found in resolved if found.created]
     with session.no_autoflush:
         locked = lock_contacts(session, [found.contact_id for found in resolved])
-        batch = _Batch(session, locked, now, manner)
+        batch = _Batch(session, locked, now, manner, phoned=any(not _PHONES.isdisjoint(person.fields) for person in people))
         changed = 0
         for index, (person, found) in enumerate(zip(people, resolved, strict=True)):
             if found.contact_id not in locked:
@@ -116,9 +117,12 @@ def write_people(session: Session, people: Sequence[Person], now: datetime, mann
 class _Batch:
     """What stands about some contacts, and what rows have changed of it so far."""
 
-    def __init__(self, session: Session, contacts: Mapping[str, Contact], now: datetime, manner: WriteMode) -> None:
+    def __init__(
+        self, session: Session, contacts: Mapping[str, Contact], now: datetime, manner: WriteMode, *, phoned: bool = False
+    ) -> None:
+        """`phoned`: rows say phone numbers, so further numbers may change."""
         self.session, self.now, self.manner = session, now, manner
-        self.contacts = contacts
+        self.contacts, self.phoned = contacts, phoned
         self.words: list[mailbox.Word] = []
         self.moved: dict[str, Contact] = {}
         self.withheld = 0
@@ -138,7 +142,11 @@ class _Batch:
         self.claims: dict[str, dict[str, str]] = {}
         self.said_again: list[str] = []
         self.whats: dict[str, changes.What] = defaultdict(changes.What)
-        self.before = {id: changes.look(contact) for id, contact in contacts.items()}
+        self.before = self._look()
+
+    def _look(self) -> dict[str, dict[str, Any]]:
+        further = changes.further(self.session, self.contacts) if self.phoned and self.manner.import_id else {}
+        return {id: changes.look(contact, further.get(id, ())) for id, contact in self.contacts.items()}
 
     def _said(self) -> set[tuple[Any, ...]]:
         """The statements there are, so that the same one is not logged twice."""
@@ -231,8 +239,8 @@ class _Batch:
         if not applies:
             return
         now_stands = self.states[key] = self.new_states[key] = Standing(said.state, said_at, dated)
-        known = self.whats[contact_id].consents.get(f"{said.channel} {said.purpose}", [_plain(present)])
-        self.whats[contact_id].consents[f"{said.channel} {said.purpose}"] = [known[0], _plain(now_stands)]
+        what, new = self.whats[contact_id], {f"{said.channel} {said.purpose}": [_plain(present), _plain(now_stands)]}
+        what.consents = changes.then(what.consents, new, stays=changes.is_no)
         if dated or (present.state if present else None) != said.state == "withdrawn":
             self.words += mailbox.words(self.contacts[contact_id], said.channel, said.purpose, said.state, said_at)
         if present is None or present.state != said.state:
@@ -248,15 +256,17 @@ class _Batch:
         self.new_events.append({"contact_id": contact_id, **row})
 
     def done(self, made: Collection[str], free: Collection[Name]) -> dict[str, changes.What]:
-        """What changed of each contact; of new ones only what stays when they go. `free`: names of the rows that nobody had."""
-        names = changes.new_names(self.session, [id for id in self.contacts if id not in made], free, self.now)
-        for id, contact in self.contacts.items():
-            if id not in made and (fields := changes.differences(self.before[id], changes.look(contact))):
+        """What changed of each contact; of new ones only what is undone where they stay, and what stays where they go. `free`: names of the rows that
+        nobody had."""
+        names, after = changes.new_names(self.session, [id for id in self.contacts if id not in made], free, self.now), self._look()
+        for id in self.contacts:
+            if id not in made and (fields := changes.differences(self.before[id], after[id])):
                 self.whats[id].fields = fields
             if id in names:
                 self.whats[id].names = names[id]
-        for id in made:  # they go as a whole
-            self.whats[id] = changes.What(merged=self.whats[id].merged, suppressed=self.whats[id].suppressed)
+        for id in made:  # they go as a whole, unless they are in use by then
+            what = self.whats[id]
+            self.whats[id] = changes.What(consents=what.consents, merged=what.merged, suppressed=what.suppressed)
         return {id: what for id, what in self.whats.items() if what.to_json()}
 
     def write(self) -> None:
@@ -278,6 +288,7 @@ class _Batch:
         if self.new_events:
             connection.execute(insert(events), self.new_events)
             segment_marks.mark_events(session, self.new_events)
+            company_marks.mark_events(session, self.new_events)
         segment_marks.mark(session, self.said_again, {"consent"}, self.now, silent=not self.manner.wake)
         mailbox.write(session, self.words)
         withdrawn = {contact_id for (contact_id, _, _), standing in self.states.items() if standing.state == "withdrawn"}

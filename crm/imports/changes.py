@@ -6,7 +6,7 @@ take back (merges, withdrawals, suppressed addresses) is kept too, to be told.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,20 +14,22 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Contact, Identity, ImportChange
+from crm.people import phones
+from models import Contact, ContactPhone, Identity, ImportChange
 from storage.identifiers import Name
 from storage.sql import on, table, upsert
 
 COLUMNS = ("email", "phone", "postal_address", "first_name", "last_name", "locale", "timezone", "lifecycle_stage", "owner")
 ATTRIBUTE = "attributes."
-changes, identities = table(ImportChange), table(Identity)
+changes, identities, numbers = table(ImportChange), table(Identity), table(ContactPhone)
 
 
 @dataclass(slots=True)
 class What:
-    """`fields`: name -> [before, after], attributes by their first part (`attributes.plan`), absent as None. `tags` that were added, `names` that it
-    became known by, `consents`: `channel purpose` -> [standing before or None, after], a standing as [state, ISO instant, dated]. `lists`: ids of
-    segments it was put on. `events`: it got some of the file. `merged`, `suppressed`: what cannot be taken back."""
+    """`fields`: name -> [before, after], attributes by their first part (`attributes.plan`), absent as None; `phones` are the further numbers. `tags`
+    that were added, `names` that it became known by, `consents`: `channel purpose` -> [standing before or None, after], a standing as
+    [state, ISO instant, dated]; a no that the file said itself is what stood before its later yes. `lists`: ids of segments it was put
+    on. `events`: it got some of the file. `merged`, `suppressed`: what cannot be taken back."""
 
     fields: dict[str, list[Any]] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
@@ -48,10 +50,10 @@ class What:
     def then(self, later: What) -> What:
         """Both, one after the other."""
         return What(
-            {**later.fields, **{name: [before, later.fields.get(name, [0, after])[1]] for name, (before, after) in self.fields.items()}},
+            then(self.fields, later.fields),
             [*dict.fromkeys((*self.tags, *later.tags))],
             self.names + [name for name in later.names if name not in self.names],
-            {**later.consents, **{key: [before, later.consents.get(key, [0, after])[1]] for key, (before, after) in self.consents.items()}},
+            then(self.consents, later.consents, stays=is_no),
             [*dict.fromkeys((*self.lists, *later.lists))],
             self.events or later.events,
             self.merged or later.merged,
@@ -59,10 +61,37 @@ class What:
         )
 
 
-def look(contact: Contact) -> dict[str, Any]:
-    """The fields of a contact as they are now."""
-    found = {name: getattr(contact, name) for name in COLUMNS}
-    return found | {ATTRIBUTE + name: value for name, value in contact.attributes.items()}
+def then(
+    first: Mapping[str, list[Any]], later: Mapping[str, list[Any]], stays: Callable[[Any], bool] = lambda _: False
+) -> dict[str, list[Any]]:
+    """Pairs of before and after, one after the other. What somebody else put there in between is what stood before, and so is what `stays`."""
+    found = dict(first)
+    for name, (before, after) in later.items():
+        known = first.get(name)
+        found[name] = [known[0] if known is not None and known[1] == before and not stays(before) else before, after]
+    return found
+
+
+def is_no(standing: Any) -> bool:
+    """Whether this standing of a consent is a withdrawal: no undo takes one back."""
+    return standing is not None and standing[0] == "withdrawn"
+
+
+def look(contact: Contact, further: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a contact as they are now; `further`: its phone numbers beside the main one."""
+    found: dict[str, Any] = {name: getattr(contact, name) for name in COLUMNS}
+    found |= {ATTRIBUTE + name: value for name, value in contact.attributes.items()}
+    return found | ({phones.FIELD: list(further)} if further else {})
+
+
+def further(session: Session, contacts: Mapping[str, Contact]) -> dict[str, list[str]]:
+    """Contact id -> its further numbers, as `crm.people.phones.further` lists them."""
+    found: dict[str, list[str]] = {}
+    rows = select(numbers.c.contact_id, numbers.c.phone).where(numbers.c.contact_id.in_(contacts)).order_by(numbers.c.id)
+    for id, phone in session.execute(rows):
+        if phone != contacts[id].phone and phone not in found.setdefault(id, []):
+            found[id].append(phone)
+    return found
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

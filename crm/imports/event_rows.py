@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from crm.catalogue import learn
 from crm.imports import changes
 from models import Event
-from storage import segment_marks
+from storage import company_marks, segment_marks
 from storage.events import event_row
 from storage.identifiers import Name
 from storage.sql import insert_new, on
@@ -64,6 +64,7 @@ def store(session: Session, import_id: str, happened: Sequence[Happened], now: d
     if not new:
         return set()
     segment_marks.mark_events(session, new)
+    company_marks.mark_events(session, new)
     learn(session, {}, {row["name"]: row["properties"] for row in new}, now)
     if keep:
         changes.keep(session, import_id, (), {row["contact_id"]: changes.What(events=True) for row in new}, now)

@@ -20,6 +20,7 @@ from crm.imports.columns import RowProblem
 from crm.imports.csv_file import Line
 from crm.imports.imports import ImportReport, Options, RowError, count_errors
 from crm.imports.record_columns import Record, RecordColumns
+from crm.people import touches
 from crm.people.identity import ResolvedContact, find_many, resolve_batch
 from journeys.errors import PfadwerkError
 from models import Contact, Event
@@ -118,6 +119,8 @@ class RecordWriter:
         session.flush()
         made = {one.contact_id for one in found if one and one.created}
         changes.keep(session, report.id, made, _merged(found), now)
+        touches.record_all(session, [(id, touches.made_by(f"import:{report.id}", now)) for id in sorted(made)], made)
+        touches.mark_new(session, made, now, silent=not wake)
         report.created += sum(one.created for one in found if one)
         merged = [event.id for one in found if one for event in one.events]
         if merged and not wake:

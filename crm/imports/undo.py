@@ -26,6 +26,7 @@ from crm.imports import event_rows, uploads
 from crm.imports.changes import ATTRIBUTE, What, changes, look
 from crm.jobs import add_job, newest_job
 from crm.people import duplicates, phones
+from crm.scoring import grades
 from crm.segments import members
 from journeys.errors import Conflict, NotFound
 from models import (
@@ -40,12 +41,18 @@ from models import (
     Job,
     LeadSource,
     MailboxConsent,
+    Score,
+    ScoreBooked,
+    ScoreChange,
+    ScoreFlip,
+    ScoreReached,
     Segment,
+    SegmentMember,
     Tag,
     Unrouted,
     lock,
 )
-from storage import segment_marks
+from storage import company_marks, segment_marks
 from storage.events import append_event
 from storage.locks import lock_contacts
 from storage.sql import on, table, undone
@@ -66,13 +73,17 @@ KEPT: Mapping[str, str] = {
 }
 """Why something of a contact stays: code -> sentence (message id of the catalogues), the weightiest first."""
 contacts, events, consents, states = table(Contact), table(Event), table(Consent), table(ConsentState)
+listed, lists, points = table(SegmentMember), table(Segment), table(ScoreChange)
 OWN: Mapping[str, Any] = {
-    model.__tablename__: table(model) for model in (Consent, ConsentState, ContactPhone, Event, Identity, ImportChange, LeadSource, Tag)
-}
-"""Tables whose rows about a contact go with it; the first two and the events only if they are the import's."""
+    model.__tablename__: table(model)
+    for model in (
+        Consent, ConsentState, ContactPhone, Event, Identity, ImportChange, LeadSource, Score, ScoreBooked, ScoreChange, ScoreFlip, ScoreReached, Tag,
+    )
+}  # fmt: skip
+"""Tables whose rows about a contact go with it; consents and events only if they are the import's, scores only if rules gave them."""
 _DERIVED = frozenset({"company_mark", "company_member", "duplicate", "segment_flip", "segment_mark", "segment_member"})
 _MANY = 500
-_TELLING = ("Company Joined", "Company Left", "Consent Changed", "Lead Source Changed", "Segment Entered", "Segment Left")
+_TELLING = ("Company Joined", "Company Left", "Consent Changed", "Lead Source Changed", "Score Changed", "Segment Entered", "Segment Left")
 """Our own events that tell of what an import did, beside those whose source it is."""
 
 
@@ -192,7 +203,7 @@ class _Undoing:
         self.contacts = lock_contacts(session, [row.contact_id for row in rows])
 
     def verdicts(self) -> dict[str, Verdict]:
-        made = [row.contact_id for row in self.rows if row.made and self._is_somebody(row.contact_id)]
+        made = {row.contact_id: row for row in self.rows if row.made and self._is_somebody(row.contact_id)}
         used = self._used(made)
         gone = [id for id in made if id not in used]
         self._remove(gone)
@@ -212,29 +223,39 @@ class _Undoing:
             return Verdict("unchanged", "erased")
         if contact.merged_into is not None:
             return Verdict("unchanged", "merged")
-        if is_used:
-            return Verdict("unchanged", "used")
-        return self._set_back(contact, What.read(row.what))
+        if is_used:  # it stays as it is, but for what the file said that it agreed to
+            return Verdict(self._set_back(contact, What(consents=What.read(row.what).consents), row.at).did, "used")
+        return self._set_back(contact, What.read(row.what), row.at)
 
     # Contacts that it made
 
-    def _used(self, ids: Collection[str]) -> set[str]:
-        """Those of whom anything is known that the import did not bring."""
+    def _used(self, rows: Mapping[str, Any]) -> set[str]:
+        """Those of whom anything is known that the import did not bring. `rows`: contact id -> its row of changes."""
+        ids = list(rows)
         if not ids:
             return set()
         ours = or_(events.c.source == self.source, (events.c.type == "system") & events.c.name.in_(_TELLING))
         others = select(changes.c.contact_id).where(changes.c.contact_id.in_(ids), changes.c.import_id != self.import_id)
         imported = events.c.source == event_rows.SOURCE
-        found = set(on(self.session).execute(select(events.c.contact_id).where(events.c.contact_id.in_(ids), ~ours, ~imported)).scalars())
+        happened = select(events.c.contact_id).where(events.c.contact_id.in_(ids), ~ours, ~imported).distinct()
+        found = set(on(self.session).execute(happened).scalars())
         theirs = on(self.session).execute(select(events.c.contact_id, events.c.context).where(events.c.contact_id.in_(ids), imported))
         found |= {id for id, context in theirs if context.get("import") != self.import_id}
         found |= set(on(self.session).execute(others).scalars())
         said = on(self.session).execute(select(consents.c.contact_id, consents.c.proof).where(consents.c.contact_id.in_(ids)))
         found |= {id for id, proof in said if (proof or {}).get("import") != self.import_id}
         found |= {id for id, row in company_members.of(self.session, ids).items() if row.source != "domain"}
+        scored = select(points.c.contact_id).where(points.c.contact_id.in_(ids), points.c.model_id.is_(None)).distinct()
+        found |= set(on(self.session).execute(scored).scalars())
+        found |= {row.contact_id for row in self._on_lists(ids) if not _put_there(rows[row.contact_id], row)}
         for column in _columns_of_others():
             found |= set(on(self.session).execute(select(column).where(column.in_(ids)).distinct()).scalars())
         return found
+
+    def _on_lists(self, ids: Collection[str]) -> Sequence[Any]:
+        """Their places on lists kept by hand."""
+        wanted = select(listed).join(lists, lists.c.id == listed.c.segment_id).where(listed.c.contact_id.in_(ids))
+        return on(self.session).execute(wanted.where(lists.c.kind == "static", lists.c.state != segment_marks.EMPTYING)).all()
 
     def _remove(self, ids: Sequence[str]) -> None:
         if not ids:
@@ -243,6 +264,8 @@ class _Undoing:
         for id in ids:
             mailbox.hide(session, self.keys, id)
             duplicates.forget(session, id)
+        for grade in sorted(grade for id in ids if (grade := self.contacts[id].grade) is not None):
+            grades.count(session, grade, None, self.now)
         members.forget(session, ids, self.now)
         company_members.forget(session, ids)
         session.flush()
@@ -256,13 +279,14 @@ class _Undoing:
 
     # Contacts that it changed
 
-    def _set_back(self, contact: Contact, what: What) -> Verdict:
+    def _set_back(self, contact: Contact, what: What, at: datetime) -> Verdict:
+        """`at`: when the import wrote last; what was put there later is somebody else's."""
         with segment_marks.silently(self.session):
             fields, lost = self._fields(contact, what)
-            tags = self._tags(contact, what.tags)
+            tags = self._tags(contact, what.tags, at)
             self._names(contact, what.names)
             consented, changed, no = self._consents(contact, what)
-            listed = self._lists(contact, what.lists)
+            taken_off = self._lists(contact, what.lists, at)
             gone = self._events(contact) if what.events else 0
             if fields or tags:
                 told = {"fields": sorted(name.removeprefix(ATTRIBUTE) for name in fields), **({"tags_removed": tags} if tags else {})}
@@ -271,14 +295,17 @@ class _Undoing:
                 )
             segment_marks.mark_for_all(self.session, [contact.id], self.now, silent=True)
         kept = "changed_since" if lost or changed else "no" if no or what.suppressed else "joined" if what.merged else ""
-        return Verdict("set_back" if fields or tags or consented or listed or gone or what.names else "unchanged", kept)
+        return Verdict("set_back" if fields or tags or consented or taken_off or gone or what.names else "unchanged", kept)
 
     def _fields(self, contact: Contact, what: What) -> tuple[list[str], list[str]]:
         """The fields that were set back, and those that say something else by now."""
-        present, attributes = look(contact), dict(contact.attributes)
+        further = phones.further(self.session, contact) if phones.FIELD in what.fields else ()
+        present, attributes = look(contact, further), dict(contact.attributes)
         back = [name for name, (_, after) in what.fields.items() if present.get(name) == after]
         for name in back:
             before = what.fields[name][0]
+            if name == phones.FIELD:
+                continue
             if not name.startswith(ATTRIBUTE):
                 setattr(contact, name, before)
             elif before is None:
@@ -291,13 +318,15 @@ class _Undoing:
             self.session.flush()
         if "phone" in back:
             phones.swap(self.session, contact, None, self.now)
+        if phones.FIELD in back:
+            phones.put(self.session, contact, what.fields[phones.FIELD][0] or (), self.now)
         if "email" in back or "phone" in back:
             mailbox.carry(self.session, contact)
         return back, [name for name in what.fields if name not in back]
 
-    def _tags(self, contact: Contact, added: Collection[str]) -> list[str]:
+    def _tags(self, contact: Contact, added: Collection[str], at: datetime) -> list[str]:
         tags = table(Tag)
-        theirs = delete(tags).where(tags.c.contact_id == contact.id, tags.c.tag.in_(list(added)))
+        theirs = delete(tags).where(tags.c.contact_id == contact.id, tags.c.tag.in_(list(added)), tags.c.added_at <= at)
         return sorted(on(self.session).execute(theirs.returning(tags.c.tag)).scalars()) if added else []
 
     def _names(self, contact: Contact, names: Iterable[Sequence[str]]) -> None:
@@ -316,7 +345,7 @@ class _Undoing:
             state = self.session.get(ConsentState, (contact.id, channel, purpose))
             if after[0] == "withdrawn":
                 no += 1
-            elif state is None or [state.state, state.said_at.isoformat()] != after[:2]:
+            elif state is None or (state.state, state.said_at) != (after[0], datetime.fromisoformat(after[1])):
                 changed += 1
             elif before is not None and STRICTNESS[before[0]] < STRICTNESS[after[0]]:
                 no += 1
@@ -335,7 +364,7 @@ class _Undoing:
         self.session.flush()
         log = (col(Consent.contact_id) == contact.id, col(Consent.channel) == channel, col(Consent.purpose) == purpose)
         for line in self.session.scalars(select(Consent).where(*log)):
-            if line.proof.get("import") == self.import_id:
+            if line.proof.get("import") == self.import_id and line.state != "withdrawn":
                 line.proof = {**line.proof, "applied": False, "undone": self.now.isoformat()}
                 self.session.add(line)
         if before is not None and before[0] == "withdrawn":
@@ -344,10 +373,10 @@ class _Undoing:
             taken_back = (words.c.state == "granted", words.c.proven.is_(False), words.c.said_at == granted_at)
             again = {"state": "withdrawn", "said_at": datetime.fromisoformat(before[1])}
             on(self.session).execute(update(words).where(*theirs, *taken_back).values(**again))
+            mailbox.carry(self.session, contact)
 
-    def _lists(self, contact: Contact, ids: Collection[int]) -> int:
-        there = select(table(Segment).c.id).where(table(Segment).c.id.in_(list(ids)), table(Segment).c.state != segment_marks.EMPTYING)
-        found = on(self.session).execute(there).scalars().all() if ids else []
+    def _lists(self, contact: Contact, ids: Collection[int], at: datetime) -> int:
+        found = [row.segment_id for row in self._on_lists([contact.id]) if row.segment_id in ids and row.since <= at] if ids else []
         return sum(len(members.remove(self.session, id, [contact.id], self.now)) for id in found)
 
     def _events(self, contact: Contact) -> int:
@@ -358,7 +387,13 @@ class _Undoing:
             some = ids[at : at + _MANY]
             on(self.session).execute(delete(table(Unrouted)).where(table(Unrouted).c.event_id.in_(some)))
             on(self.session).execute(delete(events).where(events.c.id.in_(some)))
+        company_marks.mark_members(self.session, [contact.id] if ids else [], self.now, silent=True)  # orders were counted there
         return len(ids)
+
+
+def _put_there(row: Any, place: Any) -> bool:
+    """Whether the import has put the contact on this list, and nobody has since. `row`: of its changes; `place`: of the list."""
+    return place.segment_id in What.read(row.what).lists and bool(place.since <= row.at)
 
 
 def _columns_of_others() -> list[Any]:

@@ -13,15 +13,18 @@ from crm.imports import uploads
 from crm.imports.subjects import SUBJECTS
 from crm.imports.uploads import Draft
 from journeys.errors import Invalid
-from models import Consent, ConsentState, Contact, Database, Event, Import
+from models import Company, Consent, ConsentState, Contact, Database, Event, Import, LeadSource
 from storage.files import Room
+from tests.crm.companies.test_roll_ups import joined, worked
 from tests.crm.test_undo import KEYS, known, undone
 
 
 def imported(db: Database, subject: str, content: str, now: datetime, *, make: bool = False) -> Import:
     """With the columns that are guessed."""
     id = uploads.receive(db, "export.csv", content.encode(), "test", now, now, Room())
-    row = uploads.decide(db, id, Draft({}, subject=subject, make=make))
+    with db.read() as session:
+        guessed = uploads.proposed(session.get_one(Import, id))[1]
+    row = uploads.decide(db, id, Draft(guessed, subject=subject, make=make))
     row = uploads.decide(db, id, Draft(row.mapping["columns"], make=make))
     assert uploads.problems(row) == []
     told: list[object] = []
@@ -81,6 +84,8 @@ def test_events_are_stored_once_and_tell_nobody(db: Database, now: datetime) -> 
 def test_events_that_made_their_contact_do_not_keep_it(db: Database, now: datetime) -> None:
     row = imported(db, "events", EVENTS, now, make=True)
     assert row.mapping["counts"]["created"] == 2
+    with db.read() as session:
+        assert {(one.first_kind, one.first_source_id) for one in session.scalars(select(LeadSource))} == {("import", f"import:{row.id}")}
     assert undone(db, row.id, now) == {"removed": 2}
     with db.read() as session:
         assert session.scalars(select(Contact.id)).all() == session.scalars(select(Event.id)).all() == []
@@ -113,6 +118,20 @@ def test_orders_as_shopify_exports_them(db: Database, now: datetime) -> None:
             "order_id": "#1001", "total": 107, "revenue": 90, "tax": 8, "shipping": 9, "currency": "CHF", "coupon": "SPRING",
         }  # fmt: skip
     assert imported(db, "orders", ORDERS, now + timedelta(days=1)).mapping["counts"]["changed"] == 0
+
+
+def test_orders_that_are_undone_count_for_no_company(db: Database, now: datetime) -> None:
+    ada = known(db, now, "ada@example.org")
+    with db.write() as session:
+        joined(session, ada, now)
+    row = imported(db, "orders", ORDERS, now)
+    revenues = []
+    for _ in range(2):
+        with db.write() as session:
+            worked(session, now)
+            revenues.append(session.scalars(select(Company)).one().revenues.get("CHF", 0))
+        undone(db, row.id, now) if len(revenues) == 1 else None
+    assert revenues == [9_000, 0]
 
 
 def test_a_consent_of_a_file_is_never_stronger_than_what_was_said_later(db: Database, now: datetime) -> None:

@@ -7,17 +7,20 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import SQLModel, select
 
-from crm.consent import suppression
+from crm.consent import mailbox, suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import undo, uploads
+from crm.imports.changes import What
 from crm.imports.uploads import Draft
-from crm.people import profile
+from crm.people import phones, profile
 from crm.people.identity import find, resolve
 from crm.people.merge import merge
+from crm.people.scores import change_score
 from crm.privacy.erasure import erase
+from crm.scoring import grades, jobs, models
 from crm.segments import members, segments
 from journeys.errors import Conflict
-from models import Consent, ConsentState, Contact, Database, Event, Identity, Import, ImportChange, Tag
+from models import Consent, ConsentState, Contact, Database, Event, Identity, Import, ImportChange, Job, ScoreChange, Tag
 from storage.events import append_event
 from storage.files import Room
 from tests.crm.test_uploads import run
@@ -173,3 +176,98 @@ def test_an_undo_is_refused_when_there_is_nothing_to_undo(db: Database, now: dat
         assert (undo.are_old(session, now), undo.are_old(session, late)) == (False, True)
         assert undo.forget_old(session, late) == 1
         assert not undo.can_undo(session, session.get_one(Import, id), now)
+
+
+def test_points_of_rules_go_with_a_contact_and_points_by_hand_keep_it(db: Database, now: datetime) -> None:
+    id = imported(db, "ada@example.org,,free,Ada,,,\nbo@example.org,,free,Bo,,,\n", now)
+    with db.write() as session:
+        ada, bo = (find(session, ("email", f"{name}@example.org")) or "" for name in ("ada", "bo"))
+        rules = [{"id": "r", "group": "fit", "points": 30, "rule": {"field": "first_name", "operator": "notNull"}}]
+        row = models.create(session, "Leads", {"rules": rules, "grading": {"letters": [20, 10, 1], "numbers": [20, 10, 0]}}, "test", now)
+        job = session.get_one(Job, row.job)
+        while (cursor := jobs.score_page(session, job, now)[0]) is not None:
+            job.cursor = cursor
+        assert sum(grades.counts(session).values()) == 2
+        change_score(session, bo, "fit", 5, False, "met her", now)
+    assert undone(db, id, now) == {"removed": 1, "unchanged": 1, "used": 1}
+    with db.read() as session:
+        assert session.get(Contact, ada) is None
+        assert sum(grades.counts(session).values()) == 1
+        assert {one.contact_id for one in session.scalars(select(ScoreChange))} == {bo}
+
+
+def test_a_list_that_somebody_else_put_a_contact_on_keeps_it(db: Database, now: datetime) -> None:
+    later = now + timedelta(hours=1)
+    with db.write() as session:
+        for key in ("guests", "board"):
+            segments.create(session, key, None, "test", now, key=key)
+    id = imported(db, "".join(f"{name}@example.org,,free,,,,\n" for name in ("ada", "bo", "cy")), now, segment="guests")
+    with db.write() as session:
+        ada, bo = (find(session, ("email", f"{name}@example.org")) or "" for name in ("ada", "bo"))
+        segments.put_in(session, "board", [ada], "member:1", later)
+        segments.take_out(session, "guests", [bo], "member:1", later)
+        segments.put_in(session, "guests", [bo], "member:1", later)
+    assert undone(db, id, later) == {"removed": 1, "unchanged": 2, "used": 2}
+    with db.read() as session:
+        assert [one.key for one in members.of_contact(session, ada)] == ["board", "guests"]
+        assert [one.key for one in members.of_contact(session, bo)] == ["guests"]
+
+
+def test_what_somebody_gave_again_since_stays(db: Database, now: datetime) -> None:
+    ada, later = known(db, now, "ada@example.org"), now + timedelta(hours=1)
+    with db.write() as session:
+        segments.create(session, "Guests", None, "test", now, key="guests")
+    id = imported(db, "ada@example.org,,,,vip;new,,\n", now, segment="guests")
+    with db.write() as session:
+        profile.remove_tag(session, ada, "vip", later)
+        profile.add_tag(session, ada, "vip", later)
+        segments.take_out(session, "guests", [ada], "member:1", later)
+        segments.put_in(session, "guests", [ada], "member:1", later)
+    assert undone(db, id, later) == {"set_back": 1}
+    with db.read() as session:
+        assert profile.tags(session, ada) == ["vip"]
+        assert [one.key for one in members.of_contact(session, ada)] == ["guests"]
+
+
+@pytest.mark.parametrize("between", [0, 60], ids=["one chunk", "two chunks"])
+def test_a_no_of_the_file_outlives_its_later_yes(db: Database, now: datetime, between: int) -> None:
+    ada = known(db, now, "ada@example.org")
+    rows = "ada@example.org,,,,,no,2026-01-01\n" + "".join(f"p{n}@example.org,,,,,,\n" for n in range(between))
+    id = imported(db, rows + "ada@example.org,,,,,yes,2026-01-02\n", now)
+    with db.read() as session:
+        assert session.get_one(ConsentState, (ada, "email", "marketing")).state == "granted"
+    assert undone(db, id, now)["set_back"] == 1
+    with db.read() as session:
+        assert session.get_one(ConsentState, (ada, "email", "marketing")).state == "withdrawn"
+        assert mailbox.says_no(session, KEYS, "email", "marketing", "ada@example.org")
+        lines = {row.state: row.proof.get("applied", True) for row in session.scalars(select(Consent))}
+        assert lines == {"withdrawn": True, "granted": False}
+
+
+def test_a_contact_in_use_keeps_no_consent_of_the_file(db: Database, now: datetime) -> None:
+    id = imported(db, "ada@example.org,,free,Ada,vip,yes,2026-01-01\n", now)
+    with db.write() as session:
+        ada = find(session, ("email", "ada@example.org")) or ""
+        append_event(session, ada, "track", "Order Completed", {}, now, source="shop")
+    assert undone(db, id, now) == {"set_back": 1, "used": 1}
+    with db.read() as session:
+        assert session.scalars(select(ConsentState)).all() == []
+        assert (session.get_one(Contact, ada).first_name, profile.tags(session, ada)) == ("Ada", ["vip"])
+
+
+def test_further_numbers_are_set_back(db: Database, now: datetime) -> None:
+    ada = known(db, now, "ada@example.org", phone="+41446681800", phones=["+41446681800", "+41446681801"])
+    bo = known(db, now, "bo@example.org", phone="+41446681802")
+    rows = "ada@example.org,+41446681801,\nbo@example.org,,+41446681803\n"
+    id = imported(db, rows, now, header="email,phone,phones\n")
+    with db.read() as session:
+        assert phones.of(session, session.get_one(Contact, ada)) == ["+41446681801", "+41446681800"]
+    assert undone(db, id, now) == {"set_back": 2}
+    with db.read() as session:
+        assert phones.of(session, session.get_one(Contact, ada)) == ["+41446681800", "+41446681801"]
+        assert phones.of(session, session.get_one(Contact, bo)) == ["+41446681802"]
+
+
+def test_what_somebody_changed_between_two_chunks_is_what_stood_before() -> None:
+    first, later = What(fields={"attributes.plan": ["a", "b"], "locale": ["de", "fr"]}), What(fields={"attributes.plan": ["c", "d"]})
+    assert first.then(later).fields == {"attributes.plan": ["c", "d"], "locale": ["de", "fr"]}
