@@ -5,7 +5,7 @@ before there were ids keeps the word that it was called then. People may call a 
 shown (`names_of`).
 
 A webhook of a journey says how many hops led to it (`HOPS_HEADER`). Who sends the header back with what the webhook set off has it counted on: after
-`engine.enrolment.routing.MAX_HOPS` nothing is started any more.
+`MAX_HOPS` nothing is started any more.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from models import ApiKey, Import
 OURS = frozenset({"api", "merge", "preferences", "system", "task", "unmerge"})
 """Sources of events of our own, even where an old key was called so."""
 HOPS_HEADER = "Pfadwerk-Hops"
+MAX_HOPS = 8
+"""What so many journeys' or thresholds' own doings led to starts nothing more."""
 MOST_HOPS = 1_000
 """More than any limit; what claims more counts as this."""
 

@@ -190,7 +190,7 @@ class Growth(BaseModel):
 class SegmentUse(BaseModel):
     """A place that asks for the segment."""
 
-    kind: Literal["journey", "segment", "template"]
+    kind: Literal["journey", "scoring", "segment", "template"]
     key: str
     name: str
     node: str = ""
@@ -198,7 +198,7 @@ class SegmentUse(BaseModel):
 
 
 class SegmentUses(BaseModel):
-    """Other segments, templates, and journeys that run."""
+    """Other segments, scoring models that are on, templates, and journeys that run."""
 
     items: list[SegmentUse]
 
@@ -273,8 +273,8 @@ def fill_segment(key: Key, server: TheServer, actor: Annotated[Actor, needs("seg
 
 @router.delete("/segments/{key}", summary="Delete a segment", status_code=204, responses=CHANGE)
 def delete_segment(key: Key, server: TheServer, actor: Annotated[Actor, needs("segment.change")]) -> None:
-    """409, with the list, while a journey that runs (`used_in`), a template (`templates`) or another segment (`segments`) asks for it. It can be
-    restored for 30 days."""
+    """409, with the list, while a journey that runs (`used_in`), a template (`templates`), another segment (`segments`) or a scoring model
+    (`scoring`) asks for it. It can be restored for 30 days."""
     with server.engine.db.write() as session:
         segments.hold(session)
         segments.get(session, key)
@@ -341,11 +341,13 @@ def segment_uses(key: Key, server: TheServer, actor: Annotated[Actor, needs("seg
     with server.engine.db.read() as session:
         segments.get(session, key)
         others = [SegmentUse(kind="segment", key=one.key, name=one.name) for one in segments.used_by(session, key)]
+        scoring = [SegmentUse(kind="scoring", key=one.key, name=one.name) for one in segments.scored_by(session, key)]
         templates = [SegmentUse(kind="template", key=one.key, name=one.name) for one in asking(session).get(key, ())]
         running = uses_of(server.engine, session, [("segment", key)])
     return SegmentUses(
         items=[
             *others,
+            *scoring,
             *templates,
             *(SegmentUse(kind="journey", key=one.journey, name=one.journey_name, node=one.node, field=one.field) for one in running),
         ]

@@ -1,4 +1,4 @@
-"""Where segments are used: live and paused journeys that name them, templates and other segments whose rules ask for them."""
+"""Where segments are used: live and paused journeys that name them; templates, other segments and scoring models whose rules ask for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.versions.uses import uses_of
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`kind`: journey, template or segment."""
+    """`kind`: journey, template, segment or scoring."""
 
     kind: str
     name: str
@@ -35,6 +35,8 @@ def places(engine: Engine, session: Session, keys: Collection[str]) -> dict[str,
             found[key][Place("template", template.name, f"/ui/templates/{template.key}")] = None
         for one in segments.used_by(session, key):
             found[key][Place("segment", one.name, f"/ui/segments/{one.key}")] = None
+        for model in segments.scored_by(session, key):
+            found[key][Place("scoring", model.name, f"/ui/scoring/{model.key}")] = None
     return {key: list(named) for key, named in found.items()}
 
 

@@ -154,7 +154,7 @@ def _merge(session: Session, winner: Contact, loser: Contact, now: datetime, rea
         "lists": lists,
         "touches": [touches.as_json(one) for one in came],
         "company": company,
-        "booked": given,
+        **given,
         "ended": ended,
         "merged_states": _rows(_states(session, winner.id)),
         "given": kept["given"]

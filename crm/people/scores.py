@@ -29,8 +29,9 @@ def change_score(
     now: datetime,
     hops: int = 0,
     source: str = "system",
+    why: str = "",
 ) -> Event | None:
-    """Adds `points` to the contact's score in `group`, or sets it to `points` when `absolute`.
+    """Adds `points` to the contact's score in `group`, or sets it to `points` when `absolute`. `why`: as in `crm.scoring.booking`.
 
     Returns the event `Score Changed` {group, before, after}, None when the value stays as it is.
 
@@ -51,7 +52,9 @@ def change_score(
     row.value, row.changed_at = after, now
     session.add(row)
     session.add(
-        ScoreChange(contact_id=contact_id, score_group=group, points=after - before, value=after, reason=reason[:200], changed_at=now)
+        ScoreChange(
+            contact_id=contact_id, score_group=group, points=after - before, value=after, reason=reason[:200], why=why, changed_at=now
+        )
     )
     properties = {"group": group, "before": before, "after": after}
     return append_event(session, contact_id, "system", "Score Changed", properties, now, source=source, hops=hops)

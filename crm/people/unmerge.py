@@ -118,7 +118,7 @@ def unmerge(session: Session, merge_id: int, by: str, now: datetime) -> Parted:
     devices.settle(session, (winner, loser), now)
     members.hand_back(session, winner.id, loser.id, kept.get("lists", {}), now)
     done.events += company_members.hand_back(session, winner.id, loser.id, kept.get("company", {}), now)
-    booked.hand_back(session, winner.id, loser.id, kept.get("booked", []))
+    done.events += booked.hand_back(session, winner.id, loser.id, kept, now)
     segment_marks.mark_for_all(session, (winner.id, loser.id), now)
     duplicates.keep_apart(session, winner.id, loser.id, by, now)
     record(session, by, "contact.unmerge", f"contact:{winner.id}", {"merge": merge_id, "other": loser.id, "left": done.left})

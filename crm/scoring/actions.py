@@ -20,6 +20,7 @@ from journeys.errors import PfadwerkError
 from journeys.scoring import Notify, Step, Threshold
 from journeys.values import Context, Leave, RunInfo
 from models import Event, new_id
+from storage.origin import MAX_HOPS
 from storage.segment_marks import KnownModel
 from storage.sql import savepoint
 from workspace.settings import WorkCalendar, load
@@ -49,7 +50,10 @@ class Performed:
 
 
 def perform(session: Session, model: KnownModel, threshold: Threshold, contact_id: str, now: datetime, hops: int) -> Performed:
-    """Does all that a threshold asks for, once: the caller books the crossing in the same transaction, under the contact's lock."""
+    """Does all that a threshold asks for, once: the caller books the crossing in the same transaction, under the contact's lock. Nothing, where so
+    many `hops` led here that thresholds seem to set each other off endlessly."""
+    if hops > MAX_HOPS:
+        return Performed(failed=[f"{action.kind}: too_many_hops" for action in threshold.actions])
     performed = Performed()
     for number, action in enumerate(threshold.actions):
         if isinstance(action, Notify):

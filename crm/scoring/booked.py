@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from models import ScoreBooked, ScoreFlip, ScoreModel, ScoreReached
-from storage.sql import on, table, upsert
+from crm.people.scores import change_score
+from models import Event, ScoreBooked, ScoreFlip, ScoreReached
+from storage import segment_marks
+from storage.sql import insert_new, on, table, upsert
 
 booked, reached, flips = table(ScoreBooked), table(ScoreReached), table(ScoreFlip)
 
@@ -21,30 +24,47 @@ def forget(session: Session, contact_ids: Collection[str]) -> None:
         on(session).execute(delete(rows).where(rows.c.contact_id.in_(ids)))
 
 
-def hand_over(session: Session, winner_id: str, loser_id: str) -> list[list[Any]]:
+def hand_over(session: Session, winner_id: str, loser_id: str) -> dict[str, list[list[Any]]]:
     """What rules gave the loser of a merge counts as given to the winner: events and history move, too, and what is too much is taken back when the
-    winner is scored again. Returns the loser's rows, so that `hand_back` can undo it."""
+    winner is scored again. What thresholds did for the loser they did for the winner. Returns the loser's rows, so that `hand_back` can undo it."""
     mine = booked.c.contact_id == loser_id
     columns = (booked.c.model_id, booked.c.rule, booked.c.score_group, booked.c.points)
     rows = [list(row) for row in on(session).execute(select(*columns).where(mine).order_by(*columns[:3])).all()]
     on(session).execute(delete(booked).where(mine))
     _add(session, winner_id, rows, 1)
+    mine, since = reached.c.contact_id == loser_id, reached.c.since
+    over = on(session).execute(select(reached.c.model_id, reached.c.threshold, since).where(mine).order_by(since)).all()
+    were = [[model, threshold, at.isoformat()] for model, threshold, at in over]
+    _reach(session, winner_id, were)
     forget(session, [loser_id])
-    return rows
+    return {"booked": rows, "reached": were}
 
 
-def hand_back(session: Session, winner_id: str, loser_id: str, kept: Sequence[Sequence[Any]]) -> None:
-    """Undoes `hand_over`; of models that are gone since there is nothing to take back."""
-    if not kept:
-        return
-    there = _models(session, {row[0] for row in kept})
-    rows = [row for row in kept if row[0] in there]
-    _add(session, winner_id, rows, -1)
-    _add(session, loser_id, rows, 1)
+def hand_back(session: Session, winner_id: str, loser_id: str, kept: Mapping[str, Any], now: datetime) -> list[Event]:
+    """Undoes `hand_over`; both are scored again after it. What a model gave that is off or deleted since was taken back from the winner, the loser's
+    share, too: so the loser gives that share to the winner. Returns the events of it."""
+    rows = kept.get("booked", ())
+    giving = segment_marks.known(session).models
+    given = [row for row in rows if row[0] in giving]
+    _add(session, winner_id, given, -1)
+    _add(session, loser_id, given, 1)
+    _reach(session, loser_id, [row for row in kept.get("reached", ()) if row[0] in giving])
+    taken: dict[str, float] = {}
+    for _, _, group, points in (row for row in rows if row[0] not in giving):
+        taken[group] = taken.get(group, 0.0) + points
+    moves = [(id, group, points) for group, points in sorted(taken.items()) for id, points in ((winner_id, points), (loser_id, -points))]
+    events = [change_score(session, *move, False, "", now, source="unmerge", why="changed") for move in moves]
+    return [event for event in events if event is not None]
 
 
-def _models(session: Session, ids: set[int]) -> set[int]:
-    return set(on(session).execute(select(table(ScoreModel).c.id).where(table(ScoreModel).c.id.in_(ids))).scalars())
+def _reach(session: Session, contact_id: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Thresholds that have acted for somebody, until scoring finds that they are not reached."""
+    new = [
+        {"contact_id": contact_id, "model_id": model, "threshold": threshold, "since": datetime.fromisoformat(since)}
+        for model, threshold, since in rows
+    ]
+    if new:
+        on(session).execute(insert_new(session, ScoreReached, ("contact_id", "model_id", "threshold")), new)
 
 
 def _add(session: Session, contact_id: str, rows: Iterable[Sequence[Any]], sign: int) -> None:

@@ -21,6 +21,7 @@ from crm.scoring.actions import Start, perform
 from crm.scoring.targets import Given, definition_of, targets
 from journeys.scoring import Definition, ScoringRule, Threshold
 from models import Event, Score, ScoreChange, ScoreReached
+from storage import segment_marks
 from storage.events import append_event
 from storage.segment_marks import KnownModel
 from storage.sql import insert_new, on, table, upsert
@@ -205,12 +206,17 @@ class _Booking:
 
     def _grades(self) -> None:
         grading = self.definition.grading
-        if grading is None and "field:grade" not in self.model.gives:
+        if grading is None and ("field:grade" not in self.model.gives or self._another_grades()):
             return
         for id in grades.give(self.session, grading, self.ids, self.crowd, self.now):
             self.found.changed.add((id, "field:grade"))
             if id in self.hops:
                 self._append(id, "Contact Changed", {"fields": ["grade"]})
+
+    def _another_grades(self) -> bool:
+        """Whether the grade has become that of another model since this one gave it."""
+        models = segment_marks.known(self.session).models.values()
+        return any("field:grade" in one.gives for one in models if one.id != self.model.id)
 
 
 def source_of(key: str) -> str:

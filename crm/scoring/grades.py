@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from crm.rules.crowd_facts import Crowd
 from journeys.scoring import Grading
+from journeys.scoring.model import GRADES
 from models import Contact, GradeDay
 from storage.sql import on, table, upsert
 from storage.tally import day_of
@@ -26,7 +28,7 @@ def grade_of(grading: Grading | None, scores: Mapping[str, float]) -> str | None
 
 def give(session: Session, grading: Grading | None, ids: Collection[str], crowd: Crowd, now: datetime) -> list[str]:
     """Writes the grades of contacts whose locks the caller holds; returns whose has changed."""
-    changed = []
+    changed, moved = [], list[tuple[str | None, str | None]]()
     for id in ids:
         row = crowd.rows[id]
         groups = () if grading is None else (grading.fit, grading.engagement)
@@ -34,9 +36,10 @@ def give(session: Session, grading: Grading | None, ids: Collection[str], crowd:
         if grade == row["grade"]:
             continue
         on(session).execute(update(contacts).where(contacts.c.id == id).values(grade=grade, updated_at=now))
-        count(session, row["grade"], grade, now)
+        moved.append((row["grade"], grade))
         crowd.rows[id] = {**row, "grade": grade}
         changed.append(id)
+    _count(session, moved, now)
     return changed
 
 
@@ -48,11 +51,22 @@ def drop(session: Session, contact: Contact, now: datetime) -> None:
 
 def count(session: Session, before: str | None, after: str | None, now: datetime) -> None:
     """Somebody went from a grade to another."""
-    for grade, entered in sorted((one, number) for one, number in ((before, 0), (after, 1)) if one is not None and before != after):
-        statement = upsert(session, GradeDay).values(grade=grade, day=day_of(now), entered=entered, left=1 - entered)
-        new = statement.excluded
-        added = {"entered": days.c.entered + new.entered, "left": days.c.left + new.left}
-        on(session).execute(statement.on_conflict_do_update(index_elements=["grade", "day"], set_=added))
+    _count(session, [(before, after)] if before != after else [], now)
+
+
+def _count(session: Session, moved: Collection[tuple[str | None, str | None]], now: datetime) -> None:
+    """In the order of grades, so that two transactions never wait for each other."""
+    left, entered = (Counter(one[side] for one in moved if one[side] is not None) for side in (0, 1))
+    rows = [
+        {"grade": grade, "day": day_of(now), "entered": entered[grade], "left": left[grade]}
+        for grade in GRADES
+        if entered[grade] or left[grade]
+    ]
+    if not rows:
+        return
+    statement = upsert(session, GradeDay)
+    added = {"entered": days.c.entered + statement.excluded.entered, "left": days.c.left + statement.excluded.left}
+    on(session).execute(statement.on_conflict_do_update(index_elements=["grade", "day"], set_=added), rows)
 
 
 def counts(session: Session) -> dict[str, int]:

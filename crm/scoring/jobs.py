@@ -46,9 +46,13 @@ def score_page(session: Session, job: Job, now: datetime) -> tuple[str | None, D
 
 def empty_page(session: Session, job: Job, now: datetime) -> tuple[str | None, int]:
     """Takes back what the model gave the next contacts, silently; at the end of a deleted one, the model itself."""
-    row = _mine(session, job)
-    if row is None or row.state not in (models.OFF, models.EMPTYING):
+    row = session.get(ScoreModel, job.input["model"], populate_existing=True)
+    if row is None or row.state not in (models.OFF, models.EMPTYING):  # of whatever version: it gives nothing
         return None, 0
+    if not job.cursor or job.cursor.startswith(fill.WAIT):  # who began before it was switched off may still give
+        begun = fill.since_when(session, job.cursor)
+        if begun is not None:
+            return begun, 0
     for held in (booked, reached, flips):
         found = select(held.c.contact_id).where(held.c.model_id == row.id).distinct().order_by(held.c.contact_id).limit(PAGE)
         ids = list(on(session).execute(found).scalars())
@@ -70,6 +74,9 @@ def empty_page(session: Session, job: Job, now: datetime) -> tuple[str | None, i
         return "grade", len(graded)
     if row.state == models.EMPTYING:
         on(session).execute(delete(rows).where(rows.c.id == row.id))
+    else:
+        mine = (rows.c.id == row.id, rows.c.version == row.version, rows.c.state == models.OFF)
+        on(session).execute(rows.update().where(*mine).values(gives=sorted({*row.gives} - {models.GIVES_GRADE})))
     return None, 0
 
 

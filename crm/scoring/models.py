@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -33,6 +34,8 @@ MOST = 50
 SCORE, EMPTY = "score_fill", "score_empty"
 """The kinds of job that score everybody by a new version, and that take back what a model gave."""
 ON, SCORING, OFF, EMPTYING = "on", "scoring", "off", "emptying"
+MOST_RECORDED = 12_000
+"""Bytes of a definition that a line of the audit holds."""
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 GIVES_GRADE = f"field:{GRADE_FIELD}"
 
@@ -96,7 +99,7 @@ def create(
     _take(row, read_definition(session, definition, key))
     session.add(row)
     session.flush()
-    record(session, by, "scoring.create", f"scoring:{key}", {"name": row.name, "definition": row.definition})
+    record(session, by, "scoring.create", f"scoring:{key}", {"name": row.name, "definition": _recorded(row.definition)})
     if on:
         _score(session, row, by, now, announce)
     return row
@@ -124,7 +127,8 @@ def change(
     row = _locked(session, key)
     if version is not None and version != row.version:
         raise Conflict("Someone else has changed this scoring model in the meantime: it is at version {version}.", version=row.version)
-    before = {"name": row.name, "description": row.description, "definition": row.definition, "on": row.state != OFF}
+    earlier = row.definition
+    before = {"name": row.name, "description": row.description, "definition": earlier, "on": row.state != OFF}
     row.name = row.name if name is None else one_line(name)
     row.description = row.description if description is None else one_line(description)
     _refuse([*_problems(row)])
@@ -133,15 +137,15 @@ def change(
     read = read_definition(session, row.definition if definition is None else definition, key) if definition is not None or turned else None
     is_other = read is not None and read.as_json() != row.definition
     if read is not None:
-        kept = (
-            {GIVES_GRADE} & set(row.gives) if was_on else set[str]()
-        )  # until everybody is scored anew, grades of the old version are there
+        kept = {GIVES_GRADE} & set(row.gives)  # until everybody is scored anew, or all is taken back, grades of the old version are there
         _take(row, read)
         row.gives = sorted({*row.gives, *kept})
     row.updated_at = now
     session.add(row)
     after = {"name": row.name, "description": row.description, "definition": row.definition, "on": was_on if on is None else on}
     told = {field: value for field, value in before.items() if after[field] != value}
+    if "definition" in told:
+        told["definition"] = _recorded(earlier)
     if turned or is_other:
         row.version += 1
     if told:
@@ -174,7 +178,7 @@ def remove(session: Session, key: str, by: str, now: datetime) -> None:
         NotFound.
     """
     row = _locked(session, key)
-    record(session, by, "scoring.delete", f"scoring:{key}", {"name": row.name, "definition": row.definition})
+    record(session, by, "scoring.delete", f"scoring:{key}", {"name": row.name, "definition": _recorded(row.definition)})
     row.key, row.version = f"~{row.id}", row.version + 1
     _empty(session, row, EMPTYING, by, now)
 
@@ -183,6 +187,11 @@ def known(row: ScoreModel) -> segment_marks.KnownModel:
     """A stored model as evaluation takes it."""
     topics, gives = frozenset(row.topics), frozenset(row.gives)
     return segment_marks.KnownModel(id_of(row), row.key, row.definition, topics, gives, row.version, False)
+
+
+def _recorded(definition: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """As the audit keeps it; None where it is larger than a line there may be."""
+    return definition if len(orjson.dumps(definition)) <= MOST_RECORDED else None
 
 
 # Definitions

@@ -80,15 +80,16 @@ MOST_FOUND = 8
 
 def prepare(db: Database, job: Job, now: datetime) -> None:
     """Looks for whom the next page asks, before its transaction."""
-    if job.cursor.startswith(FROM) and not _has(job):
+    if job.cursor.startswith(FROM) and _held(job) is None:
         with db.read() as session:
             _find(session, job, now)
 
 
-def _has(job: Job) -> bool:
-    """Whether the stretch in memory goes on behind the cursor."""
+def _held(job: Job) -> Stretch | None:
+    """The stretch in memory, if it goes on behind the cursor."""
     after, found = job.cursor.removeprefix(FROM), _found.get(job.id)
-    return found is not None and found.after_id <= after and (found.last_id is None or found.last_id > after)
+    goes_on = found is not None and found.after_id <= after and (found.last_id is None or found.last_id > after)
+    return found if goes_on else None
 
 
 def _find(session: Session, job: Job, now: datetime) -> Stretch | None:
@@ -135,7 +136,7 @@ def fill_page(session: Session, job: Job, now: datetime) -> Filled:
         return Filled(None)
     if not job.cursor.startswith(FROM):
         return Filled(since_when(session, job.cursor) or FROM)
-    found, segment = _found.get(job.id) if _has(job) else _find(session, job, now), segment_marks.known(session).by_id[job.input["segment"]]
+    found, segment = _held(job) or _find(session, job, now), segment_marks.known(session).by_id[job.input["segment"]]
     if found is None:
         return Filled(None)
     asked, more = found.after(job.cursor.removeprefix(FROM))

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, literal, not_, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
 from crm.rules.answers import contacts
@@ -84,9 +84,10 @@ def hand_over(session: Session, winner_id: str, loser_id: str, now: datetime) ->
 
 
 def hand_back(session: Session, winner_id: str, loser_id: str, kept: Mapping[str, Sequence[int]], now: datetime) -> None:
-    """Undoes `hand_over`; lists that were deleted since are left out."""
+    """Undoes `hand_over`; lists that have gone for good since are left out."""
     lost, given = kept.get("lost", ()), kept.get("given", ())
-    there = select(segments.c.id).where(segments.c.id.in_([*lost]), segments.c.state != segment_marks.EMPTYING)
+    comes_back = or_(segments.c.state != segment_marks.EMPTYING, segments.c.deleted_at.is_not(None))
+    there = select(segments.c.id).where(segments.c.id.in_([*lost]), comes_back)
     for id in sorted(on(session).execute(there).scalars()):
         add(session, id, [loser_id], now)
         if id in given:

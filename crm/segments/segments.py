@@ -23,7 +23,7 @@ from journeys.rules import DictFacts, Rule, holds, topics
 from journeys.rules.fields import CONTACT_COLUMNS
 from journeys.spelling import one_line
 from journeys.topics import ENTERED, LEFT, of_segment
-from models import Contact, Event, Job, Segment, lock
+from models import Contact, Event, Job, ScoreModel, Segment, lock
 from storage import segment_marks
 from storage.segment_marks import EMPTYING, NEW
 from storage.sql import on, table
@@ -165,7 +165,7 @@ def remove(session: Session, key: str, by: str, now: datetime) -> Segment:
     templates use it calls `hold` before, so that nobody begins to use it meanwhile.
 
     Raises:
-        NotFound. Conflict, with the list (`segments`): other segments ask for it.
+        NotFound. Conflict, with the list: other segments (`segments`) or scoring models (`scoring`) ask for it.
     """
     row = _locked(session, key)
     asking = used_by(session, key)
@@ -173,6 +173,10 @@ def remove(session: Session, key: str, by: str, now: datetime) -> Segment:
         raise Conflict(
             "Other segments ask for this one: {names}.", names=[one.name for one in asking], segments=[one.key for one in asking]
         )
+    scoring = scored_by(session, key)
+    if scoring:
+        names, found = [one.name for one in scoring], [one.key for one in scoring]
+        raise Conflict("Scoring models ask for this segment: {names}.", names=names, scoring=found)
     row.key, row.former_key, row.state, row.deleted_at = f"~{row.id}", key, EMPTYING, now
     row.version += 1
     session.add(row)
@@ -249,6 +253,12 @@ def used_by(session: Session, key: str) -> list[segment_marks.KnownSegment]:
     """The segments whose rules ask for this one."""
     known = segment_marks.known(session)
     return [known.by_id[id] for id in sorted(known.hanging_on([of_segment(key)]))]
+
+
+def scored_by(session: Session, key: str) -> list[ScoreModel]:
+    """The scoring models, of those that give points, whose rules ask for this segment."""
+    ids = segment_marks.known(session).scored_on([of_segment(key)])
+    return list(session.scalars(select(ScoreModel).where(col(ScoreModel.id).in_(ids)).order_by(col(ScoreModel.id)))) if ids else []
 
 
 def fill_of(session: Session, row: Segment) -> Job | None:

@@ -22,7 +22,7 @@ from engine.runs.rows import WAIT_FOR_SIGNAL, lock_run, subscription
 from engine.runs.walk import walk
 from journeys.runkeys import run_key
 from models import Contact, Event, Refusal, Run, Subscription, new_id
-from storage import tally
+from storage import origin, tally
 from storage.events import insert_events
 from storage.run_rows import deliver, milestone
 from storage.sql import on, table
@@ -39,8 +39,7 @@ _insert_run = insert(runs)
 _insert_refusal = insert(refusals)
 
 
-MAX_HOPS = 8
-"""What so many journeys' own doings led to starts nothing more."""
+MAX_HOPS = origin.MAX_HOPS
 
 
 @dataclass(frozen=True, slots=True)

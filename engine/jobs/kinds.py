@@ -201,6 +201,6 @@ KINDS: Mapping[str, Kind] = {
     segments.EMPTY: Kind(_empty_page, yields=True),
     companies.EMPTY: Kind(_company_page),
     companies.MOVE: Kind(_company_page),
-    models.SCORE: Kind(_score_page),
-    models.EMPTY: Kind(_unscore_page),
+    models.SCORE: Kind(_score_page, yields=True),
+    models.EMPTY: Kind(_unscore_page, yields=True),
 }

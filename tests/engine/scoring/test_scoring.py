@@ -8,16 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from crm.people.merge import merge
 from crm.people.scores import change_score
+from crm.people.unmerge import newest, unmerge
 from crm.scoring import grades, models, questions
 from crm.scoring.targets import definition_of
 from crm.segments import evaluation, segments
 from engine.engine import Engine
+from engine.jobs.kinds import KINDS
 from engine.jobs.worker import do_page, work_through
-from engine.segments.evaluator import settle
+from engine.segments.evaluator import evaluate, settle
 from journeys.errors import Conflict, Invalid
+from journeys.scoring import MAX_RULES
 from models import Contact, Event, Job, Notice, Run, ScoreBooked, ScoreChange, Tag, Task
 from storage.events import append_event
+from storage.origin import MAX_HOPS
 from tests.engine.conftest import StoryClock
 from tests.engine.segments.test_evaluator import mortal
 from tests.engine.test_crash_points import Death, Points
@@ -237,6 +242,144 @@ def test_a_model_that_is_off_gives_nothing_and_a_deleted_one_is_gone(world: Any)
     worked(world, jobs[-1])
     assert (scores(world, anna), count(world, ScoreBooked), count(world, models.ScoreModel)) == ({"engagement": 0}, 0, 0)
     assert sum(points for points, _ in history(world, anna)) == 0, "the history stays"
+
+
+def off(world: Any, key: str = "leads", **how: Any) -> str:
+    """Switched off; the job that takes back what it gave, not begun."""
+    with world.db.write() as session:
+        return models.change(session, key, "test", world.now, on=False, **how).job or ""
+
+
+def test_a_model_that_is_changed_while_it_is_off_takes_back_all_the_same(world: Any) -> None:
+    anna = world.contact()
+    model(world, VIEWS, grading={})
+    viewed(world, anna, 2)
+    settle(world.engine)
+    job = off(world)
+    with world.db.write() as session:
+        models.change(session, "leads", "test", world.now, definition={"rules": [VIEWS]})
+    worked(world, job)
+    assert (scores(world, anna), count(world, ScoreBooked)) == ({"engagement": 0}, 0)
+    with world.db.read() as session:
+        assert (session.get_one(Contact, anna).grade, grades.counts(session)) == (None, {})
+        assert models.GIVES_GRADE not in models.get(session, "leads").gives
+
+
+def test_who_takes_points_back_waits_for_who_may_still_give_some(world: Any) -> None:
+    if world.db.is_sqlite:
+        pytest.skip("lets one write at a time")
+    anna = world.contact()
+    model(world, VIEWS)
+    viewed(world, anna)
+    settle(world.engine)
+    with world.db.write() as writer:
+        writer.execute(select(Contact.id))
+        job = off(world)
+        do_page(world.engine, job)
+        assert scores(world, anna) == {"engagement": 10}
+    worked(world, job)
+    assert (scores(world, anna), count(world, ScoreBooked)) == ({"engagement": 0}, 0)
+
+
+def test_a_model_that_goes_leaves_the_grade_that_another_gives_by_now(world: Any) -> None:
+    anna = world.contact()
+    model(world, VIEWS, thresholds=[WARM], grading={})
+    with world.db.write() as session:
+        change_score(session, anna, "engagement", 30, False, "by hand", world.now)
+    settle(world.engine)
+    job = off(world)
+    model(world, key="other", grading={})
+    worked(world, job)
+    with world.db.read() as session:
+        assert (session.get_one(Contact, anna).grade, grades.counts(session)) == ("D3", {"D3": 1})
+
+
+def test_thresholds_that_set_each_other_off_come_to_an_end(world: Any) -> None:
+    anna = world.contact()
+    rules = [
+        {"id": "without", "group": "fit", "points": 10, "rule": {"tag": "x", "has": False}},
+        {"id": "with", "group": "engagement", "points": 10, "rule": {"tag": "x"}},
+    ]
+    thresholds = [
+        {"id": "add", "group": "fit", "at_least": 10, "actions": [{"kind": "update_contact", "add_tags": ["x"]}]},
+        {"id": "remove", "group": "engagement", "at_least": 10, "actions": [{"kind": "update_contact", "remove_tags": ["x"]}]},
+    ]
+    model(world, *rules, thresholds=thresholds, announce=True)
+    for _ in range(3 * MAX_HOPS):
+        evaluate(world.engine, [anna])
+    with world.db.read() as session:
+        assert evaluation.waiting(session, world.now) == []
+    assert [one["done"] for one in told(world)] == [["update_contact"]] * MAX_HOPS + [[]]
+    assert told(world)[-1]["failed"] == ["update_contact: too_many_hops"]
+
+
+def parted(world: Any, contact: str) -> None:
+    with world.db.write() as session:
+        found = newest(session, contact)
+        assert found is not None
+        unmerge(session, found.id or 0, "test", world.now)
+    settle(world.engine)
+
+
+def merged(world: Any, winner: str, loser: str) -> None:
+    with world.db.write() as session:
+        merge(session, winner, loser, world.now)
+    settle(world.engine)
+
+
+def test_what_a_threshold_did_it_does_not_do_again_for_merged_or_parted_contacts(world: Any) -> None:
+    anna, ben = world.contact(), world.contact()
+    model(world, VIEWS, thresholds=[{**WARM, "actions": [{"kind": "create_task", "title": "Call"}]}])
+    viewed(world, anna, 2)
+    settle(world.engine)
+    merged(world, ben, anna)
+    with world.db.read() as session:
+        assert [one.threshold for one in questions.reached_by(session, ben)] == ["warm"]
+    parted(world, ben)
+    with world.db.read() as session:
+        assert [len(questions.reached_by(session, one)) for one in (anna, ben)] == [1, 0]
+    assert (len(told(world)), count(world, Task)) == (1, 1)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_nothing_is_left_to_parted_contacts_of_a_model_that_gives_nothing_any_more(world: Any, gone: bool) -> None:
+    anna, ben = world.contact(), world.contact()
+    model(world, VIEWS)
+    viewed(world, anna)
+    settle(world.engine)
+    merged(world, ben, anna)
+    worked(world, off(world))
+    if gone:
+        with world.db.write() as session:
+            models.remove(session, "leads", "test", world.now)
+            job = session.scalars(select(Job.id).where(Job.kind == models.EMPTY, Job.state == "running")).one()
+        worked(world, job)
+    parted(world, ben)
+    assert (scores(world, anna), scores(world, ben)) == ({"engagement": 0}, {"engagement": 0})
+    assert [sum(points for points, _ in history(world, one)) for one in (anna, ben)] == [0, 0]
+    assert count(world, ScoreBooked) == 0
+
+
+def test_a_segment_that_a_scoring_model_asks_for_is_not_deleted(world: Any) -> None:
+    with world.db.write() as session:
+        segments.create(session, "Guests", None, "test", world.now, key="guests")
+    model(world, {"id": "in", "group": "fit", "points": 5, "rule": {"segment": "guests"}})
+    with world.db.write() as session, pytest.raises(Conflict) as refused:
+        segments.remove(session, "guests", "test", world.now)
+    assert refused.value.details["scoring"] == ["leads"]
+
+
+def test_a_model_of_as_many_rules_as_there_may_be_is_made_changed_and_deleted(world: Any) -> None:
+    rules = [{**VIEWS, "id": f"r{number}", "name": "Looks at products " * 5} for number in range(MAX_RULES)]
+    with world.db.write() as session:
+        models.create(session, "Leads", {"rules": rules}, "test", world.now, key="leads", on=False)
+        models.change(session, "leads", "test", world.now, definition={"rules": rules[1:]})
+        models.remove(session, "leads", "test", world.now)
+
+
+def test_on_sqlite_scoring_everybody_leaves_others_their_time() -> None:
+    assert KINDS[models.SCORE].yields
+    assert KINDS[models.EMPTY].yields
 
 
 def test_scores_and_segments_that_ask_for_each_other_are_judged_in_order_and_never_in_a_circle(world: Any) -> None:

@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 from activities.templates import library
 from activities.templates.rule_segments import refuse_gone
 from activities.templates.segments import refuse_asked
+from crm.people.merge import merge
+from crm.people.unmerge import newest, unmerge
 from crm.privacy import retention
 from crm.segments import members, segments
 from engine.jobs.worker import do_page, work_through
@@ -95,6 +97,21 @@ def test_a_list_kept_by_hand_comes_back_with_whom_it_had_under_another_key_where
     assert key != "guests"
     assert is_in(world, key) == {anna, ben}
     assert is_in(world, "guests") == set()
+
+
+def test_a_merge_that_is_undone_meanwhile_gives_places_on_a_deleted_list_back(world: Any) -> None:
+    anna, ben = world.contact(), world.contact()
+    segment(world, "guests", None)
+    with world.db.write() as session:
+        segments.put_in(session, "guests", [anna], "test", world.now, silent=True)
+        merge(session, ben, anna, world.now)
+    id = deleted(world, "guests")
+    with world.db.write() as session:
+        found = newest(session, ben)
+        assert found is not None
+        unmerge(session, found.id or 0, "test", world.now)
+    restored(world, id)
+    assert is_in(world, "guests") == {anna}
 
 
 def test_what_it_asks_for_is_asked_again_when_it_comes_back(world: Any) -> None:
