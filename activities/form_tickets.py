@@ -36,10 +36,17 @@ class FormTickets:
 
     def read(self, token: str, form_id: int, now: datetime) -> Ticket | None:
         """A ticket of ours for this form that is still good."""
+        ticket = self._ours(token, form_id)
+        return ticket if ticket is not None and now < ticket.shown_at + LIFE else None
+
+    def is_over(self, token: str, form_id: int, now: datetime) -> bool:
+        """Whether it was a good one of ours: whoever sends it has had the page open for long."""
+        ticket = self._ours(token, form_id)
+        return ticket is not None and now >= ticket.shown_at + LIFE
+
+    def _ours(self, token: str, form_id: int) -> Ticket | None:
         payload = self._signer.read("form", token, _PAYLOAD.size)
         if payload is None:
             return None
         of, version, second, nonce = _PAYLOAD.unpack(payload)
-        shown_at = datetime.fromtimestamp(second, UTC)
-        good = of == form_id and now < shown_at + LIFE
-        return Ticket(of, version, shown_at, nonce.hex()) if good else None
+        return Ticket(of, version, datetime.fromtimestamp(second, UTC), nonce.hex()) if of == form_id else None

@@ -32,7 +32,7 @@ def show_embedded_form(key: str, request: Request, server: TheServer) -> Respons
     opened = open_form(server, key)
     if opened is None or not _is_allowed(server, opened.definition, request):
         return _answer(request, {"state": "nothing"}, 404, allowed=False)
-    language = language_for(request, server, opened, request.query_params.get("language", ""))
+    language = language_for(request, server, opened, asked=request.query_params.get("language", ""))
     _ = translator(language)
     with server.engine.db.read() as session:
         form = shown_form(session, opened.definition, language)
@@ -64,11 +64,11 @@ def send_embedded_form(key: str, request: Request, server: TheServer, given: Ans
     opened = open_form(server, key, last(given, "ticket"))
     if opened is None or not _is_allowed(server, opened.definition, request):
         return _answer(request, {"state": "nothing"}, 404, allowed=False)
-    language = language_for(request, server, opened, last(given, "language"))
+    language = language_for(request, server, opened, shown=last(given, "language"))
     _ = translator(language)
-    filled = filled_in(server, opened, given)
+    filled = filled_in(server, opened, given, language)
     if opened.is_spam(given, filled, server.engine.clock.real_now()):
-        note_spam(server, opened.form)
+        note_spam(server, opened.form, address_of(request))
         return _done(request, opened, language, given)
     if opened.ticket is None:
         stale = {"state": "stale", "ticket": _ticket(server, opened), "wait_seconds": opened.definition.min_seconds, "message": _(STALE)}
@@ -110,7 +110,10 @@ def _is_allowed(server: Server, definition: Definition, request: Request) -> boo
 def _page(definition: Definition, request: Request, given: Mapping[str, Sequence[str]]) -> str:
     """Where the form stands, as the script says; only as far as it agrees with what the browser says."""
     origin, said = request.headers.get("origin", ""), last(given, "page")
-    parts = urlsplit(said) if len(said) < 4_000 else urlsplit("")
+    try:
+        parts = urlsplit(said) if len(said) < 4_000 else urlsplit("")
+    except ValueError:  # `http://[`
+        return origin
     return said if said and f"{parts.scheme}://{parts.netloc}" == origin else origin
 
 

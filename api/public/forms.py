@@ -19,7 +19,7 @@ from activities.form_tickets import FormTickets, Ticket
 from api.public.brand import brand
 from api.public.doors import Answers, address_of, happened, nothing
 from api.public.form_view import shown_form
-from api.public.limits import check_rates
+from api.public.limits import check_rates, is_counted
 from api.public.pages import language_of, page
 from api.server import Server, TheServer
 from crm.forms import forms, submissions
@@ -80,7 +80,7 @@ def show_form(key: str, request: Request, server: TheServer) -> Response:
     opened = open_form(server, key)
     if opened is None:
         return nothing(server, request)
-    return _form_page(server, request, opened, language_for(request, server, opened, request.query_params.get("language", "")))
+    return _form_page(server, request, opened, language_for(request, server, opened, asked=request.query_params.get("language", "")))
 
 
 @router.post("/subscribe/{key}")
@@ -90,10 +90,10 @@ def send_form(key: str, request: Request, server: TheServer, given: Answers) -> 
     opened = open_form(server, key, last(given, "ticket"))
     if opened is None:
         return nothing(server, request)
-    language = language_for(request, server, opened, last(given, "language"))
-    filled = filled_in(server, opened, given)
+    language = language_for(request, server, opened, shown=last(given, "language"))
+    filled = filled_in(server, opened, given, language)
     if opened.is_spam(given, filled, server.engine.clock.real_now()):
-        note_spam(server, opened.form)
+        note_spam(server, opened.form, address_of(request))
         return _done(server, opened, language, given)
     stale = opened.ticket is None and not (opened.definition.plain and not last(given, "ticket"))
     if filled.wrong or stale:
@@ -106,10 +106,10 @@ def send_form(key: str, request: Request, server: TheServer, given: Answers) -> 
     return _done(server, opened, language, given)
 
 
-def filled_in(server: Server, opened: Opened, given: Mapping[str, Sequence[str]]) -> Filled:
+def filled_in(server: Server, opened: Opened, given: Mapping[str, Sequence[str]], language: str) -> Filled:
     with server.engine.db.read() as session:
         topics = [one.key for one in settings.load(session, settings.Topics).asked]
-    return read(opened.definition, given, topics)
+    return read(opened.definition, given, topics, language)
 
 
 def take(
@@ -142,7 +142,10 @@ def take(
     happened(server, submitted)
 
 
-def note_spam(server: Server, form: Form) -> None:
+def note_spam(server: Server, form: Form, network: str) -> None:
+    """Counts it, but not everything of a network that sends without end."""
+    if not is_counted(server, network):
+        return
     with server.engine.db.write() as session:
         submissions.spam(session, form, server.engine.clock.now())
 
@@ -159,9 +162,9 @@ def last(given: Mapping[str, Sequence[str]], name: str) -> str:
     return values[-1] if values else ""
 
 
-def language_for(request: Request, server: Server, opened: Opened, wanted: str) -> str:
-    """That of the form, else the one that is asked for, else the browser's."""
-    return next((one for one in (wanted, opened.definition.language) if one in SUPPORTED), "") or language_of(
+def language_for(request: Request, server: Server, opened: Opened, *, asked: str = "", shown: str = "") -> str:
+    """In which it was `shown`; before that the form's own, else the one that is asked for, else the browser's."""
+    return next((one for one in (shown, opened.definition.language, asked) if one in SUPPORTED), "") or language_of(
         request, None, server.settings.language
     )
 
@@ -180,7 +183,7 @@ def _form_page(
     with server.engine.db.read() as session:
         form = shown_form(session, opened.definition, language, given, wrong)
     asked = {name: [value] for name, value in request.query_params.items()} if given is None else given
-    ticket = tickets_of(server).make(opened.id, opened.version, server.engine.clock.real_now())
+    ticket = _ticket(server, opened, given)
     return _page(
         server,
         language,
@@ -193,6 +196,17 @@ def _form_page(
         origin={name: last(asked, name)[:500] for name in ORIGIN if last(asked, name)},
         **_frames(opened.definition),
     )
+
+
+def _ticket(server: Server, opened: Opened, given: Mapping[str, Sequence[str]] | None) -> str:
+    """For the page that is shown now. Where something was wrong that of the page before, or one that has waited already: nobody is taken for a program
+    who is quick to mend it, nor who sends a page again that was open for long."""
+    before = last(given or {}, "ticket")
+    if opened.ticket is not None:
+        return before
+    tickets, now = tickets_of(server), server.engine.clock.real_now()
+    has_waited = tickets.is_over(before, opened.id, now) if before else given is not None and opened.definition.plain
+    return tickets.make(opened.id, opened.version, now - timedelta(seconds=opened.definition.min_seconds) if has_waited else now)
 
 
 def _done(server: Server, opened: Opened, language: str, given: Mapping[str, Sequence[str]]) -> Response:

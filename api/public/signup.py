@@ -70,7 +70,7 @@ def _confirm_page(server: Server, row: OptIn, state: str, status: int = 200) -> 
     key = row.source.removeprefix("form:")
     with server.engine.db.read() as session:
         again = f"/f/{key}" if forms.shown(session, key) is not None else ""
-    return _page(server, row.language, "confirm", status, state=state, again=again)
+    return _page(server, row.language, "confirm", status, state=state, again=again, wordings=double_opt_in.wordings(row))
 
 
 def _page(server: Server, language: str, name: str, status: int = 200, **values: Any) -> Response:

@@ -24,7 +24,7 @@ from crm.people import identity, profile, touches
 from journeys.channels import DEFAULT, TOPIC, address_of
 from journeys.errors import Invalid, NotFound
 from models import DUE_OPT_IN, Contact, Event, OptIn
-from storage import identifiers, segment_marks
+from storage import company_marks, identifiers, segment_marks
 from storage.events import append_event
 from storage.json_values import clean_text
 from storage.locks import lock_contact
@@ -97,8 +97,9 @@ def request(session: Session, asked: Request, now: datetime) -> Asked:
         return Asked(contact, made)
     row = _row(session, asked, address, contact, made, now)
     for older in session.scalars(select(OptIn).where(OptIn.address == address, OptIn.state == "waiting")):
-        older.next_at = None
-        session.add(older)
+        if older.sent or _is_repeated(older, row):
+            older.next_at = None
+            session.add(older)
     session.add(row)
     session.flush()
     said = [
@@ -124,6 +125,17 @@ def _touch(asked: Request, now: datetime) -> touches.Touch:
         return asked.touch
     by_form = asked.source.startswith("form:")
     return touches.of_form(asked.source, now, page=asked.page) if by_form else touches.made_by(asked.source, now)
+
+
+def _is_repeated(older: OptIn, row: OptIn) -> bool:
+    """Whether the answer to the newer request says all that the answer to the older one would; else the mail of that, which has not left, is still needed."""
+    asked = {purpose for purpose, _ in _asked_for(row)}
+    return older.source == row.source and all(purpose in asked for purpose, _ in _asked_for(older))
+
+
+def wordings(row: OptIn) -> list[str]:
+    """What whoever answers agrees to, as it was shown."""
+    return [wording for _, wording in _asked_for(row) if wording]
 
 
 def _asked_for(row: OptIn) -> list[tuple[str, str]]:
@@ -160,6 +172,7 @@ def _another(session: Session, address: str, now: datetime) -> tuple[Contact, bo
     session.add(contact)
     session.flush()
     segment_marks.mark_new(session, [contact.id], now)
+    company_marks.mark_new(session, [contact.id], now)
     return contact, True
 
 

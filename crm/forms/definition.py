@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from crm.people.profile import is_read_only
 from journeys.catalogue import USUAL_TITLES, Catalogue, FieldSpec, Type
 from journeys.channels import DEFAULT, SENDABLE
 from journeys.errors import Invalid, Issue
-from journeys.rules.fields import COMPANY
 from workspace.settings import CONSENT_NAME
 from workspace.web_addresses import web_address
 
@@ -25,7 +25,7 @@ NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 HOST = re.compile(r"(?=.{1,255}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]{1,5})?")
 RESERVED = frozenset({"ticket", "language", "shown", "website", "page", "referrer", "landing_page", "anonymous_id"})
 """Names of the form's own hidden fields."""
-NOT_ASKED = frozenset({"owner", "lifecycle_stage", "push_devices", "grade", "created_at", "last_seen_at", "postal_address"})
+NOT_ASKED = frozenset({"owner", "lifecycle_stage", "postal_address"})
 """Contact fields that are not for contacts to say, or that take more than one line."""
 LONGEST = {"text": 500, "email": 320, "tel": 40, "number": 40, "date": 10, "textarea": 4_000}
 """Input -> characters that are taken."""
@@ -43,6 +43,11 @@ def _printable(text: str) -> str:
 def _name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise ValueError("Expected a name of lower-case letters, digits, _ and dots, at most 64, such as size.")
+    return _free(text)
+
+
+def _free(text: str) -> str:
+    """A name under which a browser sends something, and the form itself nothing."""
     if text in RESERVED or text.startswith(("topic.", "utm_")):
         raise ValueError("This name is used by the form itself; choose another one.")
     return text
@@ -109,6 +114,8 @@ class FormField(Part):
     def _whole(self) -> FormField:
         if self.kind == "question" and "." in self.name:
             raise ValueError("The name of a question has no dot.")
+        if self.kind == "question" and self.name in ("email", "phone"):  # by them somebody is found
+            raise ValueError("This name is used by the form itself; choose another one.")
         if self.input in WITH_CHOICES and not self.choices:
             raise ValueError("Write at least one answer to choose.")
         if len({one.value for one in self.choices}) < len(self.choices):
@@ -135,7 +142,7 @@ _AUTOFILL = {
 class Box(Part):
     """A box by which somebody consents; nobody else ticks it. `topics`: with it the workspace's topics are offered."""
 
-    key: Annotated[str, AfterValidator(_key)] = Field(min_length=1, max_length=32)
+    key: Annotated[str, AfterValidator(_key), AfterValidator(_free)] = Field(min_length=1, max_length=32)
     channel: str = Field(DEFAULT, max_length=32)
     purpose: str = Field("marketing", pattern=CONSENT_NAME.pattern, max_length=64)
     wording: Text
@@ -228,7 +235,10 @@ class Definition(Part):
 
     def is_at_home(self, url: str) -> bool:
         """Whether an address is on one of the sites of the form."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # `http://[`
+            return False
         host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
         return parts.scheme in ("http", "https") and host in self.hosts
 
@@ -311,10 +321,13 @@ def spec_of(catalogue: Catalogue, name: str) -> FieldSpec | None:
 
 
 def is_asked(spec: FieldSpec) -> bool:
-    """Whether people may be asked for a contact field, and it can be stored: those of the contact's company cannot."""
-    if spec.name.startswith(COMPANY):
-        return False
-    return spec.name not in NOT_ASKED and spec.type != "object" and bool(NAME.fullmatch(spec.name)) and spec.name not in RESERVED
+    """Whether people may be asked for a contact field, and it can be stored: what only the server writes cannot, such as the fields of the company."""
+    return (
+        not (spec.name in NOT_ASKED or is_read_only(spec.name))
+        and spec.type != "object"
+        and bool(NAME.fullmatch(spec.name))
+        and spec.name not in RESERVED
+    )
 
 
 def inputs_of(spec: FieldSpec) -> tuple[Input, ...]:

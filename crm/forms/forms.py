@@ -61,6 +61,8 @@ def keys(session: Session) -> frozenset[str]:
 
 def shown(session: Session, key: str, version: int | None = None) -> tuple[Form, Definition, int] | None:
     """A live form with what it asks: now, or in a version that it showed before. None: there is nothing to fill in."""
+    if not KEY.fullmatch(key):  # an address may hold what no database takes for a text
+        return None
     form: Form | None = session.scalar(select(Form).where(Form.key == key, Form.state == "live"))
     if form is None:
         return None

@@ -3,13 +3,13 @@ does not have. Pure."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from crm.forms.definition import Box, Definition, FormField
+from crm.imports import cells
 from journeys.spelling import one_line
 from storage import identifiers
 from storage.json_values import clean_text
@@ -48,14 +48,14 @@ class _Wrong(Exception):
     pass
 
 
-def read(definition: Definition, sent: Sent, topics: Sequence[str]) -> Filled:
-    """`topics`: keys of those that the workspace offers now; only topics that were shown are answered. A form that does not say which it showed, on a
+def read(definition: Definition, sent: Sent, topics: Sequence[str], language: str) -> Filled:
+    """`language`: in which it was filled in. `topics`: keys of those that the workspace offers now; only topics that were shown are answered. A form that does not say which it showed, on a
     site of the workspace's, shows all."""
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
     for one in definition.fields:
         try:
-            value = _value(one, sent.get(one.name, ()))
+            value = _value(one, sent.get(one.name, ()), language)
         except _Wrong as error:
             wrong[one.name] = str(error)
             continue
@@ -70,7 +70,7 @@ def read(definition: Definition, sent: Sent, topics: Sequence[str]) -> Filled:
     return Filled(values, boxes, {key: TICKED in sent.get(f"topic.{key}", ()) for key in offered}, wrong)
 
 
-def _value(one: FormField, given: Sequence[str]) -> Any:
+def _value(one: FormField, given: Sequence[str], language: str) -> Any:
     """None: not answered."""
     if one.input == "checkbox":
         return True if TICKED in given else None
@@ -82,6 +82,8 @@ def _value(one: FormField, given: Sequence[str]) -> Any:
         return None
     if len(text) > one.longest:
         raise _Wrong(TOO_LONG)
+    if one.input == "number":
+        return _number(text, language)
     reads = _READ.get(one.input)
     return reads(one, text) if reads is not None else text
 
@@ -106,14 +108,16 @@ def _phone(_one: FormField, text: str) -> str:
     return found
 
 
-def _number(_one: FormField, text: str) -> int | float:
+def _number(text: str, language: str) -> int | float:
+    """What can be read in two ways (`1,234`) is read as the form's language writes numbers."""
+    sign: cells.Decimal = "," if language == "de" else "."
     try:
-        number = float(text.replace("\u2019", "").replace("'", "").replace(" ", "").replace(",", "."))
-    except ValueError:
+        number = cells.number(text, sign if len(cells.decimal_signs(text) or ()) > 1 else None)
+    except cells.CellProblem:
         raise _Wrong(NO_NUMBER) from None
-    if not math.isfinite(number) or abs(number) > 1e15:
+    if abs(number) > 1e15:
         raise _Wrong(NO_NUMBER)
-    return int(number) if number.is_integer() else number
+    return int(number) if float(number).is_integer() else number
 
 
 def _date(_one: FormField, text: str) -> str:
@@ -123,4 +127,4 @@ def _date(_one: FormField, text: str) -> str:
         raise _Wrong(NO_DATE) from None
 
 
-_READ: Mapping[str, Callable[[FormField, str], Any]] = {"choice": _choice, "email": _email, "tel": _phone, "number": _number, "date": _date}
+_READ: Mapping[str, Callable[[FormField, str], Any]] = {"choice": _choice, "email": _email, "tel": _phone, "date": _date}

@@ -73,7 +73,7 @@ def submit(session: Session, sent: Sent, now: datetime) -> list[Event]:
         return []
     day.submitted += 1
     row = _row(sent, now)
-    browser, is_new = _browser(session, sent, now), False
+    browser, is_new = _browser(session, sent, now)
     mailed = [box for box in sent.filled.boxes if box.by_mail]
     asked = double_opt_in.request(session, _request(sent, mailed, row), now) if mailed else None
     if browser is not None:
@@ -126,16 +126,16 @@ def _touch(row: FormSubmission, form: Form) -> touches.Touch:
 # Whose it is
 
 
-def _browser(session: Session, sent: Sent, now: datetime) -> Contact | None:
-    """Who is known by the browser's anonymous id, unless the address that was filled in is somebody else's."""
+def _browser(session: Session, sent: Sent, now: datetime) -> tuple[Contact | None, bool]:
+    """Who is known by the browser's anonymous id, unless the address that was filled in is somebody else's; and whether that contact is new."""
     if not sent.anonymous_id:
-        return None
+        return None, False
     address = sent.filled.email
     names = [("anonymous_id", sent.anonymous_id), *([("email", address)] if address else [])]
     found = identity.resolve_batch(session, [names], now, visitors={0})[0]
     if found is None or (address and identity.find(session, ("email", address)) != found.contact_id):
-        return None
-    return lock_contact(session, found.contact_id)
+        return None, False
+    return lock_contact(session, found.contact_id), found.created
 
 
 def _alone(session: Session, sent: Sent, now: datetime) -> tuple[Contact, bool]:
@@ -194,9 +194,9 @@ def _row(sent: Sent, now: datetime) -> FormSubmission:
 
 
 def _fill(session: Session, contact: Contact, row: FormSubmission, definition: Definition, now: datetime, *, own: bool) -> list[Event]:
-    """Into empty fields. A number that a stranger typed does not become a known contact's."""
+    """Into empty fields. A number that a stranger typed does not become a known contact's, nor does an address by which somebody else is known."""
     asked = {one.name for one in definition.fields if one.kind == "contact"}
-    fields = {name: value for name, value in row.values.items() if name in asked and name != "email"}
+    fields = {name: value for name, value in row.values.items() if name in asked}
     if not contact.locale:
         fields["locale"] = row.language
     filled = fill_fields(session, contact, fields, now, f"form:{row.form_id}", own=own) if fields else None

@@ -36,6 +36,7 @@ __all__ = [
     "add_tag",
     "advance_rotation",
     "check_fields",
+    "is_read_only",
     "next_owner",
     "read_fields",
     "remove_tag",
@@ -352,6 +353,11 @@ COLUMNS: dict[str, Callable[[Any, str | None], Any]] = {
 """The fields that have a column of their own, and how each is read."""
 
 
+def is_read_only(name: str) -> bool:
+    """Whether only the server writes a field: nobody can say it of a contact."""
+    return name not in COLUMNS and (name in CONTACT_COLUMNS or name.startswith(COMPANY))
+
+
 def _storable(name: str, value: object, region: str | None) -> Any:
     if not name:
         raise _Refused("no_name")
@@ -363,7 +369,7 @@ def _storable(name: str, value: object, region: str | None) -> Any:
         return None
     if name in COLUMNS:
         return COLUMNS[name](value, region)
-    if name in CONTACT_COLUMNS or name.startswith(COMPANY):
+    if is_read_only(name):
         raise _Refused("read_only")
     try:
         return clean(value)

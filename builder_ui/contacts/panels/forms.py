@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from sqlalchemy.orm import Session
 
 from builder_ui.contacts.panels.panel import Panel
@@ -27,7 +29,7 @@ def aside(context: PageContext, contact: Contact, found: Found, acts: Acts) -> E
         [
             html.li(
                 {"key": row.id},
-                html.a({"href": f"/ui/forms/{form.key}?view=submissions&q={row.address}"}, form.name),
+                html.a({"href": f"/ui/forms/{form.key}?view=submissions&q={quote(row.address)}"}, form.name),
                 " ",
                 html.small(components.relative(context, row.submitted_at)),
             )

@@ -8,8 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
+from crm.people import identity
 from engine.engine import Engine
-from models import Contact, FormDay, FormSubmission, Identity
+from models import Contact, Event, FormDay, FormSubmission, Identity
 from tests.made_forms import BOX, EMAIL, put_form
 
 SHOP = {"origin": "https://shop.example"}
@@ -56,7 +57,7 @@ def test_the_script_learns_what_to_show_and_sends_it(client: TestClient, engine:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "https://shop.example.evil.example", "null", "file://", "https://shop.example:8443"]
+    "origin", ["https://evil.example", "https://shop.example.evil.example", "null", "file://", "https://shop.example:8443", "http://["]
 )
 def test_no_other_site_may(client: TestClient, engine: Engine, origin: str) -> None:
     put_form(engine, **ASKED)
@@ -70,7 +71,8 @@ def test_our_own_pages_may_and_no_page_lies_about_where_it_is(client: TestClient
     put_form(engine, **ASKED)
     assert ask(client, origin="http://testserver").status_code == 200
     send(client, email="a@example.org", page="https://bank.example/")
-    assert [row.page for row in rows(engine, FormSubmission)] == [SHOP["origin"]]
+    send(client, email="a@example.org", page="http://[")
+    assert [row.page for row in rows(engine, FormSubmission)] == [SHOP["origin"]] * 2
 
 
 def test_a_double_click_a_late_page_and_a_program(client: TestClient, engine: Engine) -> None:
@@ -92,6 +94,21 @@ def test_a_browser_that_is_known_keeps_its_contact_unless_it_wants_not_to_be_fol
     assert list(named) == ["browser-number-0"]
     send(client, email="a0@example.org", anonymous_id="browser-number-0")
     assert len(rows(engine, Contact)) == 3
+
+
+def test_a_browser_that_was_followed_before_tells_its_address_by_the_form(client: TestClient, engine: Engine) -> None:
+    put_form(engine, **ASKED)
+    with engine.db.write() as session:
+        identity.resolve_batch(session, [[("anonymous_id", "browser-number-1")]], engine.clock.now(), visitors={0})
+    send(client, email="a@example.org", anonymous_id="browser-number-1")
+    [contact] = rows(engine, Contact)
+    assert contact.email == "a@example.org"
+
+
+def test_how_somebody_new_came_is_no_change(client: TestClient, engine: Engine) -> None:
+    put_form(engine, **ASKED)
+    send(client, email="a@example.org", anonymous_id="browser-number-1")
+    assert [one.name for one in rows(engine, Event) if one.name == "Lead Source Changed"] == []
 
 
 def test_one_browser_cannot_speak_for_anothers_address(client: TestClient, engine: Engine) -> None:

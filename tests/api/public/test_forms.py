@@ -13,9 +13,11 @@ from sqlmodel import select
 
 from activities.form_tickets import LIFE, FormTickets
 from activities.tracking import Tracking
+from crm.catalogue import load_catalogue
 from crm.consent import consent
 from crm.forms import forms
-from crm.people import contacts, identity, touches
+from crm.forms.definition import is_asked
+from crm.people import contacts, identity, profile, touches
 from crm.privacy.erasure import erase
 from engine.engine import Engine
 from models import Consent, Contact, Duplicate, Event, FormDay, FormSubmission, OptIn
@@ -258,6 +260,58 @@ def test_a_ticket_that_is_not_ours_or_not_for_this_form_is_asked_again(client: T
     assert len(rows(engine, FormSubmission)) == 1
 
 
+def hidden_of(page: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+
+
+@pytest.mark.parametrize("age", [timedelta(seconds=31), LIFE + timedelta(seconds=1)])
+def test_who_mends_a_mistake_quickly_is_no_program(client: TestClient, engine: Engine, settings: Settings, age: timedelta) -> None:
+    """Neither is who sends a page again that was open for a day."""
+    form = put_form(engine, **{**ASKED, "min_seconds": 30})
+    ticket = FormTickets(settings.signing_keys()).make(forms.id_of(form), 1, engine.clock.real_now() - age)
+    back = client.post("/f/footer", data={"ticket": ticket, "language": "en", "email": "nobody"})
+    if age > LIFE:
+        back = client.post("/f/footer", data={"ticket": ticket, "language": "en", "email": ANNA})
+    assert back.status_code == 400
+    client.post("/f/footer", data={**hidden_of(back.text), "email": ANNA})
+    assert [row.address for row in rows(engine, FormSubmission)] == [ANNA]
+    assert [day.spam for day in rows(engine, FormDay)] == [0]
+
+
+def test_a_plain_form_that_comes_back_with_a_mistake_does_not_wait_either(client: TestClient, engine: Engine) -> None:
+    put_form(engine, **{**ASKED, "plain": True, "min_seconds": 30})
+    back = client.post("/f/footer", data={"email": "nobody"})
+    client.post("/f/footer", data={**hidden_of(back.text), "email": ANNA})
+    assert [row.address for row in rows(engine, FormSubmission)] == [ANNA]
+
+
+def test_a_form_speaks_its_own_language_whatever_is_asked(client: TestClient, engine: Engine) -> None:
+    put_form(engine, **{**ASKED, "language": "de"})
+    assert '<html lang="de"' in client.get("/f/footer?language=en").text
+    assert '<html lang="de"' in send(client).text
+
+
+def test_whoever_confirms_reads_what_they_agree_to(client: TestClient, engine: Engine, settings: Settings) -> None:
+    put_form(engine, **{**ASKED, "boxes": [{**BOX, "wording": {"en": EVIL}}, NEWS, SMS]})
+    send(client, agree="yes", news="yes", texts="yes")
+    [row] = rows(engine, OptIn)
+    page = client.get(Tracking(settings.signing_keys(), "").confirm_url("0" * 32, row.id)).text
+    assert ("&lt;script&gt;" in page, "Weekly news, please." in page, EVIL in page, "Text me." in page) == (True, True, False, False)
+
+
+def test_what_is_counted_of_one_network_has_an_end(client: TestClient, engine: Engine) -> None:
+    put_form(engine, **ASKED)
+    assert {client.post("/f/footer", data={"website": "x"}).status_code for _ in range(70)} == {200}
+    assert [day.spam < 70 for day in rows(engine, FormDay)] == [True]
+
+
+def test_every_field_that_a_form_can_ask_for_can_be_written(engine: Engine) -> None:
+    with engine.db.read() as session:
+        known = [spec for spec in load_catalogue(session).fields.values() if is_asked(spec)]
+    assert "first_name" in {spec.name for spec in known}
+    assert [spec.name for spec in known if "read_only" in profile.check_fields({spec.name: "x"}).refused.values()] == []
+
+
 def test_a_letter_of_a_megabyte_is_refused(client: TestClient, engine: Engine) -> None:
     put_form(engine, **ASKED)
     assert client.post("/f/footer", data={**opened(client), "email": ANNA, "note": "x" * 1_000_000}).status_code == 413
@@ -300,6 +354,11 @@ def test_a_form_is_framed_only_by_its_sites_and_leads_only_there(client: TestCli
         {"boxes": [{**BOX, "purpose": "spam", "wording": {"en": "x"}}]},
         {"boxes": [BOX]},
         {"checked": True},
+        {"fields": [EMAIL, {"name": "grade"}]},
+        {"fields": [EMAIL, {"name": "company.name"}]},
+        {"fields": [{"kind": "question", "name": "email", "label": {"en": "x"}}], "boxes": []},
+        {"boxes": [{**BOX, "key": "ticket", "wording": {"en": "x"}}]},
+        {"boxes": [{**BOX, "key": "website", "wording": {"en": "x"}}]},
     ],
 )
 def test_a_form_that_cannot_be_is_not_switched_on(admin: TestClient, wrong: dict[str, Any]) -> None:

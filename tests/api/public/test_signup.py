@@ -354,6 +354,15 @@ def test_an_address_gets_so_many_mails_a_day_whoever_asks(
     assert len(rows(engine, OptIn)) == 6, "unanswered, it gets no more until they are purged"
 
 
+def test_what_another_form_asks_is_asked_too(client: TestClient, engine: Engine, effects: Effects, post: Post, clock: Moment) -> None:
+    """The mail of the first has not left when the second is sent in; the same form again takes its place."""
+    put_form(engine, "other", **FORM)
+    for key in ("footer", "other", "other"):
+        client.post(f"/subscribe/{key}", data=YES)
+    look(effects, clock)
+    assert len(post.arrived) == 2
+
+
 def test_a_network_and_a_form_ask_so_often_an_hour(client: TestClient, engine: Engine) -> None:
     put(engine, "double_opt_in", {"asks_a_form": 3})
     told = [client.post("/subscribe/footer", data={**YES, "email": f"a{n}@example.org"}).status_code for n in range(4)]

@@ -34,7 +34,7 @@ def of(input: str, **more: Any) -> Definition:
 )
 def test_an_answer_is_stored_in_its_type(input: str, given: list[str], value: Any) -> None:
     choices = [{"value": "A"}, {"value": "B"}] if input == "choices" else []
-    assert read(of(input, choices=choices), {"q": given}, ()).values.get("q") == value
+    assert read(of(input, choices=choices), {"q": given}, (), "en").values.get("q") == value
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,29 @@ def test_an_answer_is_stored_in_its_type(input: str, given: list[str], value: An
     ],
 )
 def test_what_is_no_answer_is_named(input: str, given: str, wrong: str) -> None:
-    assert read(of(input, required=True), {"q": [given]}, ()).wrong == {"q": wrong}
+    assert read(of(input, required=True), {"q": [given]}, (), "en").wrong == {"q": wrong}
 
 
 def test_topics_are_answered_as_they_were_shown_and_only_with_their_box() -> None:
     form = Definition.model_validate({"boxes": [BOX]})
     sent = {"agree": ["yes"], "topic.a": ["yes"], "topic.evil": ["yes"], "shown": ["topic.a", "topic.b", "topic.evil"]}
-    assert read(form, sent, ["a", "b", "c"]).topics == {"a": True, "b": False}
-    assert read(form, {"agree": ["yes"]}, ["a"]).topics == {"a": False}
-    unticked = read(form, {**sent, "agree": ["no"]}, ["a", "b"])
+    assert read(form, sent, ["a", "b", "c"], "en").topics == {"a": True, "b": False}
+    assert read(form, {"agree": ["yes"]}, ["a"], "en").topics == {"a": False}
+    unticked = read(form, {**sent, "agree": ["no"]}, ["a", "b"], "en")
     assert (unticked.topics, unticked.boxes, unticked.wrong) == ({}, [], {"agree": UNTICKED})
+
+
+@pytest.mark.parametrize(
+    ("given", "english", "german"),
+    [
+        ("1.234", 1.234, 1234),
+        ("1,234", 1234, 1.234),
+        ("1.234,5", 1234.5, 1234.5),
+        ("12.5", 12.5, 12.5),
+        ("-3,5", -3.5, -3.5),
+        ("1_000", None, None),
+    ],
+)
+def test_a_number_is_read_as_the_language_writes_it(given: str, english: float | None, german: float | None) -> None:
+    read_in = {language: read(of("number"), {"q": [given]}, (), language).values.get("q") for language in ("en", "de")}
+    assert read_in == {"en": english, "de": german}
