@@ -21,7 +21,8 @@ LANGUAGES = {"en": "In English", "de": "In German"}
 def view(context: PageContext, form: Form) -> Element:
     t, definition = context.t, Definition.model_validate(form.definition)
     address = f"{context.app.public_url}/f/{form.key}"
-    return html._(
+    return html.div(
+        {"className": "stack"},
         note(context, form),
         panel(t("As a page of its own"), copied(context, "address", t("Its address"), address)),
         panel(

@@ -524,6 +524,8 @@ def found(t: Translator, actual: Any) -> str:
             return t("yes") if actual else t("no")
         case {"value": value, "of": _}:
             return f"{found(t, value)} ({found(t, {key: one for key, one in actual.items() if key not in ('value', 'of')})})"
+        case {"value": value, "at": str(at)}:
+            return f"{found(t, value)} ({text_moment(t, at)})"
         case {"reached": 0, "steps": int()}:
             return t("none of the steps")
         case {"reached": int(reached), "steps": int(steps), "newest_at": str(at)}:

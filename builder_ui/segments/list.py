@@ -126,6 +126,7 @@ def deleted(context: PageContext, data: Data, acts: Acts) -> Element:
     if not data.deleted:
         return None
     return html.details(
+        {"className": "deleted"},
         html.summary(t("Deleted within the last {days} days", days=t.number(segments.KEPT.days))),
         components.table(
             t("Deleted segments"),

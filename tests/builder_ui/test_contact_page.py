@@ -166,6 +166,7 @@ def test_how_somebody_came_stands_beside_and_finds_them(log_in: Any, opened: Any
     assert "First touch Source kind Link on another site" in beside
     assert "Referrer blog.example/a" in beside
     assert "UTM source news" in beside
+    assert "Last touch : Campaign link UTM source: news" in " ".join(beside.split()), "the timeline says it in words"
     assert "Lead source" not in say(opened, client, f"/ui/contacts/{town.people['Ben']}"), "nothing is known"
     for asked in ("source=news", "source=blog.example", "came=referrer"):
         shown = say(opened, client, f"/ui/contacts?{asked}")

@@ -332,6 +332,8 @@ def test_codes_nobody_has_words_for_are_shown() -> None:
         ({"count": 0, "newest_at": None}, "never"),
         ({"count": 1, "newest_at": "2026-07-01T22:30:00+00:00"}, "once, 2 Jul 2026, 00:30"),
         ({"count": 3, "newest_at": "2026-07-01T22:30:00+00:00"}, "3 times, last 2 Jul 2026, 00:30"),
+        ({"value": "news", "at": "2026-07-01T22:30:00+00:00"}, "news (2 Jul 2026, 00:30)"),
+        ({"value": None, "at": "2026-07-01T22:30:00+00:00"}, "nothing is known (2 Jul 2026, 00:30)"),
         ({"keys": ["a", "b"]}, "a, b"),
         ([1, "x"], "1, x"),
         (1234.5, "1,234.5"),

@@ -11,6 +11,7 @@ from builder_ui.kit import labels
 from builder_ui.kit.context import PageContext
 from builder_ui.kit.labels import coded, short
 from builder_ui.kit.reactpy_compat import Element, html
+from journeys.rules.terms import lead_source
 
 
 def tell_event(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
@@ -153,6 +154,24 @@ def tell_segment(context: PageContext, told: Told, row: Mapping[str, Any]) -> El
     return html._(html.b(t(text)), " ", html.a({"href": f"/ui/segments/{key}"}, str(properties.get("name") or key)))
 
 
+TOUCHES = {"first": "First touch", "last": "Last touch", "both": "First and last touch"}
+
+
+def tell_source(context: PageContext, told: Told, row: Mapping[str, Any]) -> Element:
+    """Which touch changed, how the contact came, and what was known of it."""
+    t, properties = context.t, row["properties"]
+    kind = coded(t, lead_source.KINDS, str(properties.get("kind", "")))
+    known = (
+        (title, properties.get(name.removeprefix("utm_")))
+        for name, title in lead_source.ATTRIBUTES.items()
+        if name not in ("kind", "source_id")
+    )
+    said = " · ".join(f"{t(title)}: {short(str(value), 60)}" for title, value in known if value)
+    return html._(
+        html.b(coded(t, TOUCHES, str(properties.get("touch", "")))), ": ", kind, html.p({"className": "quiet"}, said) if said else None
+    )
+
+
 OURS: Mapping[str, Callable[[PageContext, Told, Mapping[str, Any]], Element]] = {
     "Message Opened": tell_read,
     "Message Clicked": tell_read,
@@ -166,6 +185,7 @@ OURS: Mapping[str, Callable[[PageContext, Told, Mapping[str, Any]], Element]] = 
     **dict.fromkeys(COMPANY_TEXTS, tell_company),
     "Segment Entered": tell_segment,
     "Segment Left": tell_segment,
+    "Lead Source Changed": tell_source,
 }
 """Events of ours that say more in words than as names and values."""
 
