@@ -110,7 +110,7 @@ def candidate(context: PageContext, contact: Contact, data: Data, one: Company, 
         html.a({"href": f"/ui/companies/{one.id}"}, one.name),
         html.small(f" {one.domain}") if one.domain and one.domain != one.name else None,
         " ",
-        html.span({"className": "quiet"}, t("is in it already")) if here else choose,
+        html.span({"className": "quiet"}, t("chosen already")) if here else choose,
     )
 
 
