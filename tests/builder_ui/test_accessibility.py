@@ -188,7 +188,7 @@ def form(town: Any, view: str = "") -> str:
             asked = read_definition(made.definition)
             for number, address in enumerate(("a@example.org", "b@example.org", "anna@mail.example.org")):
                 values = {"email": [address], "first_name": ["Ada"], "last_name": ["Hess"], "message": ["Hello there"], "news": ["yes"]}
-                sent = Sent(made, asked, 1, read(asked, values, ()), f"n{number}", "en", "https://www.example.org/contact")
+                sent = Sent(made, asked, 1, read(asked, values, (), "en"), f"n{number}", "en", "https://www.example.org/contact")
                 submissions.submit(session, sent, now)
             submissions.spam(session, made, now)
     return f"/ui/forms/contact{view}"
