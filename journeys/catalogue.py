@@ -98,7 +98,12 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name nearest to `name`, case and separators aside; None if nothing is near."""
     folded = {_folded(candidate): candidate for candidate in known}
     found = difflib.get_close_matches(_folded(name), folded, n=1, cutoff=0.72)
-    return folded[found[0]] if found else None
+    return folded[found[0]] if found else _of_one_letter(_folded(name), folded)
+
+
+def _of_one_letter(name: str, folded: Mapping[str, str]) -> str | None:
+    """The known name of one letter that `name` has beside one more; by their likeness the two are never near."""
+    return next((known for one, known in folded.items() if len(one) == 1 and len(name) == 2 and one in name), None)
 
 
 def canonical_event(name: str) -> str | None:

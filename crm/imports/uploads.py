@@ -470,6 +470,8 @@ def decide(db: Database, import_id: str, draft: Draft) -> Import:
         columns = {name: clean_text(draft.columns.get(name, "")).strip()[:200] for name in about["header"] if name}
         if "columns" in anew:
             columns = anew["columns"]
+        elif draft.subject is not None and not draft.columns:
+            columns = about["columns"]  # who says only what the rows are about has chosen no columns yet
         reading = anew.get("reading") or (draft.reading or reading_of(row)).model_dump(mode="json")
         decided = {"columns": columns, "reading": reading, "source": clean_text(draft.source)[:200], "tags": tags, "wake": draft.wake}
         row.mapping = {**about, **decided, "segment": draft.segment, "make": draft.make, "decided": True}

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from crm import changes
 from crm.rules.sql_facts import SqlFacts
-from journeys.changes import StartJourney
 from journeys.errors import PfadwerkError
 from journeys.scoring import Notify, Step, Threshold
 from journeys.values import Context, Leave, RunInfo
@@ -83,8 +82,9 @@ def _one(
     assert isinstance(answer, Leave), "what a threshold may do never waits"
     cause, events, starts = changes.Cause(None, contact_id, hops, now, by), list[Event](), list[Start]()
     for change in answer.changes:
-        if isinstance(change, StartJourney):
-            starts.append(Start(contact_id, change.journey, dict(change.data), f"score:{model.id}:{threshold.id}:{now:%Y-%m-%d}", hops))
+        if started := change.starts():
+            journey, data = started
+            starts.append(Start(contact_id, journey, dict(data), f"score:{model.id}:{threshold.id}:{now:%Y-%m-%d}", hops))
         else:
             events += [event for event in changes.APPLY[change.change](session, change, cause) if event is not None]
     for event in events:

@@ -6,6 +6,7 @@ A change is one file here and one file of the same name that writes it: in `crm/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from journeys.types import Value
@@ -28,6 +29,10 @@ class Change(Value):
     @classmethod
     def kind(cls) -> str:
         return str(cls.model_fields["change"].default)
+
+    def starts(self) -> tuple[str, Mapping[str, Any]] | None:
+        """(key, data) of the journey that it enrols the contact in; None for changes that begin nothing."""
+        return None
 
     def overlay(self, facts: Overlaid) -> None:
         """Lays it on top of the facts. What is no fact of a contact, such as a task, leaves no mark."""

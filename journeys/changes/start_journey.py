@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from journeys.changes.change import Change
@@ -12,3 +13,6 @@ class StartJourney(Change):
     id: str
     journey: str
     data: dict[str, Any] = {}
+
+    def starts(self) -> tuple[str, Mapping[str, Any]]:
+        return self.journey, self.data

@@ -68,6 +68,7 @@ READ = {
     "/api/v1/contacts/{contact_id}/timeline",
     "/api/v1/contacts/{contact_id}/consents",
     "/api/v1/contacts/{contact_id}/merges",
+    "/api/v1/contacts/{contact_id}/notes",
     "/api/v1/messages?contact_id={contact_id}",
     "/api/v1/runs?contact_id={contact_id}",
     "/api/v1/tasks?contact_id={contact_id}",
@@ -76,6 +77,9 @@ TRIED = {
     ("PATCH", "/api/v1/contacts/{contact_id}"),
     ("DELETE", "/api/v1/contacts/{contact_id}"),
     ("POST", "/api/v1/contacts/{contact_id}/consents"),
+    ("POST", "/api/v1/contacts/{contact_id}/notes"),
+    ("POST", "/api/v1/contacts/{contact_id}/calls"),
+    ("POST", "/api/v1/contacts/{contact_id}/mails"),
     ("DELETE", "/api/v1/contacts/{contact_id}/journeys/{journey_id}"),
     ("POST", "/api/v1/journeys/{journey_id}/enrol"),
     ("POST", "/api/v1/tasks"),
@@ -99,6 +103,7 @@ def test_a_read_reaches_the_person(path: str, ask: Any, merged: Any, engine: Any
     with engine.db.write() as session:
         record_consent(session, merged[0], "email", "marketing", "granted", now, evidence=Evidence.DATED, source="test")
     ask("POST", "/api/v1/tasks", {"contact_id": merged[2], "title": "Call"})
+    ask("POST", f"/api/v1/contacts/{merged[2]}/notes", {"text": "Wants a demo"})
     first, *others = [ask("GET", path.format(contact_id=id)) for id in merged]
     assert first
     assert others == [first, first]
@@ -113,6 +118,9 @@ def test_a_change_reaches_the_person(ask: Any, merged: Any, engine: Any) -> None
         ["vip"], "Lovelace", {"fit": 5.0}, "withdrawn",
     )  # fmt: skip
     assert ask("POST", "/api/v1/tasks", {"contact_id": old, "title": "Call"})["contact_id"] == person
+    ask("POST", f"/api/v1/contacts/{old}/notes", {"text": "Wants a demo"})
+    ask("POST", f"/api/v1/contacts/{old}/calls", {"direction": "outgoing", "outcome": "reached", "text": "Called"})
+    assert {one["kind"] for one in ask("GET", f"/api/v1/contacts/{person}/notes")} == {"note", "call"}
     with engine.db.read() as session:
         assert session.scalars(select(Task.contact_id)).all() == [person]
 

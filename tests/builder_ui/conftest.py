@@ -460,8 +460,9 @@ class Open:
         return list(_nodes(self.model))
 
     def button(self, text: str) -> str:
-        """The target of the first button with these words."""
-        found = [node for node in self.nodes() if "onClick" in node.get("eventHandlers", ()) and text in " ".join(_texts(node))]
+        """The target of the first button with these words alone, else of the first that has them among others."""
+        said = [(" ".join(_texts(node)), node) for node in self.nodes() if "onClick" in node.get("eventHandlers", ())]
+        found = [node for words, node in said if words.strip() == text] or [node for words, node in said if text in words]
         assert found, f"no button {text!r} on: {self.text[:500]}"
         return str(found[0]["eventHandlers"]["onClick"]["target"])
 

@@ -33,8 +33,8 @@ from tests.builder_ui.test_builder import context_of, edited, stored
 PALETTE = Palette.built_in()
 NOTHING_TO_FILL_IN = {"exit", "split", "manual", "journey"}
 """An exit ends, a split divides evenly, and whom a person or another journey puts in needs no word more."""
-STRUCTURE = {"happened", "a", "b", 50, "and", "or", "=", ">=", "event", "opened", "clicked", "$last_message"}
-"""What a new thing may hold: names of outlets and of types, shares that are even, how to compare. And what a ready step is called after."""
+STRUCTURE = {"happened", "a", "b", 50, "and", "or", "=", ">=", "event", "opened", "clicked", "$last_message", "utm_source"}
+"""What a new thing may hold: names of outlets and of types, shares that are even, how to compare, the first entry of a list. And what a ready step is called after."""
 
 
 def languages() -> list[Translator]:

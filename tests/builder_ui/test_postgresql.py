@@ -12,6 +12,7 @@ from builder_ui import routes as all_pages
 from crm.imports import uploads
 from engine.engine import Engine
 from models import Database
+from tests.builder_ui.test_accessibility import company, form, scoring, segment
 from tests.toy_provider import a_pigeon
 from workspace.api_keys import add_key
 
@@ -38,10 +39,16 @@ def test_every_page_draws_on_postgresql(log_in: Any, opened: Any, town: Any, cap
         "/ui/outbox/{id}": "1",
         "/ui/messages/{id}": town.message(),
         "/ui/contacts/{id}": town.people["Anna"],
+        "/ui/companies/{id}": company(town).rpartition("/")[2],
         "/ui/settings/users/{id}": town.members["sales"],
         "/ui/settings/keys/{id}": key,
     }
-    keys = {"/ui/templates/{key}": "welcome-1-hello"}
+    keys = {
+        "/ui/templates/{key}": "welcome-1-hello",
+        "/ui/segments/{key}": segment(town).rpartition("/")[2],
+        "/ui/scoring/{key}": scoring(town).rpartition("/")[2],
+        "/ui/forms/{key}": form(town).rpartition("/")[2],
+    }
     account = a_pigeon(town).rpartition("/")[2]
     paths = [
         page.path.format(key=keys.get(page.path, "welcome"), id=ids.get(page.path, ""), name="calendar", account=account)

@@ -124,6 +124,7 @@ def test_orders_that_are_undone_count_for_no_company(db: Database, now: datetime
     ada = known(db, now, "ada@example.org")
     with db.write() as session:
         joined(session, ada, now)
+        worked(session, now)
     row = imported(db, "orders", ORDERS, now)
     revenues = []
     for _ in range(2):

@@ -386,7 +386,7 @@ def test_a_test_goes_to_the_webhook_and_to_whoever_asks(desk):
 
 
 def test_every_topic_has_a_type():
-    assert set(TYPES) == {notices.STUCK, notices.STOPPED, notices.COUPONS, notices.TEST}
+    assert set(TYPES) == {notices.STUCK, notices.STOPPED, notices.COUPONS, notices.SCORED, notices.TEST}
 
 
 def test_a_member_who_left_meanwhile_is_not_written_to(desk):

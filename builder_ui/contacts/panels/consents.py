@@ -11,7 +11,7 @@ from builder_ui.contacts.panels.panel import Panel
 from builder_ui.contacts.timeline.lines import ICONS, tell_consent
 from builder_ui.kit import components
 from builder_ui.kit.context import Acts, PageContext
-from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, REASONS, coded, short
+from builder_ui.kit.labels import CHANNELS, CONSENT_STATES, REASONS, coded, short, text_moment
 from builder_ui.kit.reactpy_compat import Element, html
 from crm.consent import expiry, mailbox
 from crm.consent.consent import history
@@ -126,7 +126,7 @@ def blocked(context: PageContext, channel: str, why: mailbox.Refused) -> Element
 
 def statement(context: PageContext, one: Consent) -> Element:
     t = context.t
-    proof = {name: value for name, value in one.proof.items() if name != "applied"}
+    proof = {name: text_moment(t, value) if isinstance(value, str) else value for name, value in one.proof.items() if name != "applied"}
     late = one.proof.get("applied") is False
     return html.li(
         {"className": "event small", "key": str(one.id)},
