@@ -153,10 +153,10 @@ def test_a_note_is_written_changed_and_deleted_by_its_author_and_taken_back(log_
 def test_a_call_is_logged_and_starts_what_waits_for_it(log_in: Any, opened: Any, town: Any) -> None:
     anna = town.people["Anna"]
     with opened(log_in("sales"), f"/ui/contacts/{anna}") as page:
-        fill(page, "Minuten (freiwillig)", "viele")
+        fill(page, "Minuten (optional)", "viele")
         page.press("Anruf festhalten")
         page.see_until("Geben Sie die Länge des Anrufs in Minuten ein")
-        fill(page, "Minuten (freiwillig)", "2,5")
+        fill(page, "Minuten (optional)", "2,5")
         fill(page, "Ergebnis", "left_message")
         page.press("Anruf festhalten")
         page.see_until("Anruf festgehalten.")
