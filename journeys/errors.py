@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -210,6 +210,16 @@ class Invalid(PfadwerkError):
     def __init__(self, text: str, issues: list[Issue] | None = None, **details: Any) -> None:
         super().__init__(text, issues=issues or [], **details)
         self.issues = issues or []
+
+
+def refuse(issues: Iterable[Issue]) -> None:
+    """Lists all that is wrong, and says the first of it; nothing where nothing is.
+
+    Raises: Invalid.
+    """
+    found = list(issues)
+    if found:
+        raise Invalid("{problem}", found, problem=found[0])
 
 
 class TooLarge(PfadwerkError):

@@ -1,13 +1,30 @@
-"""Keys made from names, for whoever does not want to think of one; and names of copies that one can tell apart. Pure."""
+"""Keys and names that people give: what is wrong with them, keys made from names, and names of copies that one can tell apart. Pure."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+
+from journeys.errors import Issue
 
 MOST = 64
+MOST_NAME = 120
+KEY = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{MOST - 1}}}")
 _SPELT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa"})
+
+
+def key_problems(key: str, most: int = MOST) -> Iterator[Issue]:
+    """What is wrong with a key of at most `most` characters."""
+    if len(key) > most or not KEY.fullmatch(key):
+        text = "Expected a key of lower-case letters, digits, - and _, at most {most}."
+        yield Issue(code="key", text=text, values={"most": most}, field="key")
+
+
+def name_problems(name: str) -> Iterator[Issue]:
+    """What is wrong with a name of at most `MOST_NAME` characters, spelt as it is stored."""
+    if not 0 < len(name) <= MOST_NAME:
+        yield Issue(code="name", text="Expected a name of 1 to 120 characters.", field="name")
 
 
 def key_of(name: str, taken: Collection[str], otherwise: str, between: str = "_") -> str:

@@ -6,7 +6,6 @@ is the API's business.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,7 +28,8 @@ from activities.templates.rule_segments import refuse_gone
 from activities.templates.samples import CONTACT, lent
 from crm.rules.sql_facts import SqlFacts
 from journeys.channels import DEFAULT
-from journeys.errors import Conflict, Invalid, Issue, NotFound
+from journeys.errors import Conflict, Invalid, Issue, NotFound, refuse
+from journeys.keys import key_problems
 from journeys.link_parameters import LinkParameters
 from journeys.rules import DictFacts
 from journeys.rules.facts import Facts
@@ -39,7 +39,6 @@ from storage.locks import person_of
 from workspace import audit, brand, settings
 from workspace.imprint import sender_values
 
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 CLASSES = ("marketing", "transactional")
 MAX_TAGS = 20
 TO_COLLEAGUES = DEFAULT
@@ -399,15 +398,12 @@ def check_label(key: str, name: str, message_class: str, folder: str | None = No
     if tags is not None and (len(tags) > MAX_TAGS or any(not tag.strip() or len(tag) > 60 for tag in tags)):
         text = "Expected at most {most} tags of 1 to 60 characters."
         issues.append(Issue(code="tags", text=text, values={"most": MAX_TAGS}, field="tags"))
-    if not KEY.fullmatch(key):
-        text = "Expected a key of lower-case letters, digits, - and _, at most 64."
-        issues.append(Issue(code="key", text=text, field="key"))
+    issues += key_problems(key)
     if not name.strip() or len(name) > 120:
         issues.append(Issue(code="name", text="Expected a name of 1 to 120 characters.", field="name"))
     if message_class not in CLASSES:
         issues.append(Issue(code="message_class", text="Expected the class marketing or transactional.", field="message_class"))
-    if issues:
-        raise Invalid("{problem}", issues, problem=issues[0])
+    refuse(issues)
 
 
 def _shelve(template: Template, folder: str | None, tags: Sequence[str] | None) -> None:

@@ -171,8 +171,8 @@ class ContactScores(BaseModel):
 
 def _row(session: Session, one: ScoreModel) -> ScoringRow:
     job = models.job_of(session, one)
-    shown = {name: getattr(one, name) for name in ScoringRow.model_fields if name not in ("job", "state")}
-    return ScoringRow(**shown, state=one.state, job=None if job is None else ScoringJob.model_validate(job))
+    shown = {name: getattr(one, name) for name in ScoringRow.model_fields if name != "job"}
+    return ScoringRow(**shown, job=None if job is None else ScoringJob.model_validate(job))
 
 
 @router.get("/scoring/models", summary="List scoring models", responses=ADMIN)

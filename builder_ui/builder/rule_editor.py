@@ -45,7 +45,7 @@ def rule_field(form: Form, path: Path, optional: bool) -> Element:
     scope = _scope(form, path)
     inner_form = _Inner(form, path, root, change)
     drop = (
-        small(t("Remove the rule"), lambda _event: form.edit(path, None, True), tone="danger")
+        small(t("Remove all conditions"), lambda _event: form.edit(path, None, True), tone="danger")
         if optional and form.editable
         else None
     )

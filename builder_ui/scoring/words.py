@@ -14,7 +14,6 @@ from builder_ui.segments.writing import readable
 from journeys.scoring import ScoringRule
 from models import Job, ScoreModel
 
-PER = {"day": "a day", "week": "a week", "month": "a month"}
 PERIOD_LIMIT = {
     "day": "at most {points} points a day",
     "week": "at most {points} points a week",

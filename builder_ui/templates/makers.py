@@ -19,7 +19,7 @@ from builder_ui.kit.permissions import does, may
 from builder_ui.kit.reactpy_compat import Element, html
 from journeys.channels import DEFAULT
 from journeys.errors import Conflict, NotFound, PfadwerkError
-from journeys.keys import copy_of, key_of
+from journeys.keys import KEY, copy_of, key_of
 from locales import translator
 from models import Member, Template
 
@@ -120,7 +120,7 @@ class _Makers:
             return Response(status_code=403)
         if not may(known[1], "template.change"):
             return RedirectResponse(f"{back}?problem=role", 303)
-        if key and not library.KEY.fullmatch(key):
+        if key and not KEY.fullmatch(key):
             return RedirectResponse(f"{back}?problem=key", 303)
         try:
             key = await run_in_threadpool(make, known[1], key, *arguments)

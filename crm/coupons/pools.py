@@ -14,8 +14,8 @@ from sqlalchemy import Row, delete, func, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from journeys.errors import Conflict, Invalid, Issue, NotFound, TooLarge
-from journeys.keys import key_of
+from journeys.errors import Conflict, Invalid, Issue, NotFound, TooLarge, refuse
+from journeys.keys import key_of, key_problems, name_problems
 from models import Coupon, CouponPool, Database
 from storage.json_values import clean_text
 from storage.sql import table, upsert
@@ -27,7 +27,6 @@ ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """Without I, L, O, 0 and 1, which are read as one another."""
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,63}")
 """What stands in addresses, in HTML and in SMS as it is."""
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 MOST_POOLS = 200
 MOST_CODES = 1_000_000
 MOST_AT_ONCE = 50_000
@@ -94,9 +93,7 @@ def put(session: Session, key: str, by: str, now: datetime, **about: Any) -> Cou
     values = {name: " ".join(clean_text(value).split()) if isinstance(value, str) else value for name, value in about.items()}
     for name, value in values.items():
         setattr(row, name, value)
-    issues = list(_problems(row))
-    if issues:
-        raise Invalid("{problem}", issues, problem=issues[0])
+    refuse(_problems(row))
     session.add(row)
     detail = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
     audit.record(session, by, "coupon.pool", f"coupon_pool:{key}", detail)
@@ -105,10 +102,8 @@ def put(session: Session, key: str, by: str, now: datetime, **about: Any) -> Cou
 
 
 def _problems(row: CouponPool) -> Iterator[Issue]:
-    if not KEY.fullmatch(row.key):
-        yield Issue(code="key", text="Expected a key of lower-case letters, digits, - and _, at most 64.", field="key")
-    if not 0 < len(row.name) <= 120:
-        yield Issue(code="name", text="Expected a name of 1 to 120 characters.", field="name")
+    yield from key_problems(row.key)
+    yield from name_problems(row.name)
     if len(row.fallback) > 120:
         yield Issue(code="fallback", text="At most {max_length} characters.", values={"max_length": 120}, field="fallback")
     if not 0 <= row.low_at <= MOST_CODES:

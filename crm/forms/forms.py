@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
@@ -15,8 +14,8 @@ from sqlmodel import col, select
 
 from crm.catalogue import declare_missing, learn, load_catalogue
 from crm.forms.definition import USUAL, Definition, problems, read_definition
-from journeys.errors import Conflict, Invalid, Issue, NotFound
-from journeys.keys import copy_of, key_of
+from journeys.errors import Conflict, Issue, NotFound, refuse
+from journeys.keys import KEY, copy_of, key_of, key_problems, name_problems
 from journeys.spelling import one_line
 from models import Form, FormVersion, lock
 from workspace import settings
@@ -24,7 +23,6 @@ from workspace.audit import record
 
 MOST = 500
 """Forms of a workspace."""
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SUBMITTED = "Form Submitted"
 """The event of every form."""
 State = Literal["draft", "live", "archived"]
@@ -145,7 +143,7 @@ def move(session: Session, key: str, to: State, by: str, now: datetime) -> Form:
     if row.state == to:
         return row
     if to == "live":
-        _refuse([*_lacking(session, row)])
+        refuse(_lacking(session, row))
         _make_known(session, read_definition(row.definition), now)
     row.before = row.state if to == "archived" else ""
     row.state, row.updated_at = to, now
@@ -196,10 +194,10 @@ def _locked(session: Session, key: str) -> Form:
 
 def _checked(session: Session, row: Form, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The definition as it is stored. A draft may lack what a live form needs."""
-    _refuse([*_name_problems(row)])
+    refuse([*key_problems(row.key), *name_problems(row.name)])
     definition = read_definition(raw)
     if row.state == "live":
-        _refuse([*_all_problems(session, definition)])
+        refuse(_all_problems(session, definition))
     return definition.model_dump(mode="json")
 
 
@@ -211,15 +209,3 @@ def _all_problems(session: Session, definition: Definition) -> Iterator[Issue]:
     yield from problems(definition, load_catalogue(session), settings.load(session, settings.Purposes).offers())
     if definition.field("email") is None and definition.field("phone") is None:
         yield Issue(code="form", text="Ask for an e-mail address or a phone number: otherwise nobody knows who it was.", field="fields")
-
-
-def _name_problems(row: Form) -> Iterator[Issue]:
-    if not KEY.fullmatch(row.key):
-        yield Issue(code="key", text="Expected a key of lower-case letters, digits, - and _, at most 64.", field="key")
-    if not 0 < len(row.name) <= 120:
-        yield Issue(code="name", text="Expected a name of 1 to 120 characters.", field="name")
-
-
-def _refuse(issues: Collection[Issue]) -> None:
-    if issues:
-        raise Invalid("{problem}", list(issues), problem=next(iter(issues)))

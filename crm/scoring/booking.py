@@ -20,6 +20,7 @@ from crm.scoring import booked, grades
 from crm.scoring.actions import Start, perform
 from crm.scoring.targets import Given, definition_of, targets
 from journeys.scoring import Definition, ScoringRule, Threshold
+from journeys.scoring.model import GRADE_FIELD, GRADE_TOPIC
 from models import Event, Score, ScoreChange, ScoreReached
 from storage import segment_marks
 from storage.events import append_event
@@ -206,17 +207,17 @@ class _Booking:
 
     def _grades(self) -> None:
         grading = self.definition.grading
-        if grading is None and ("field:grade" not in self.model.gives or self._another_grades()):
+        if grading is None and (GRADE_TOPIC not in self.model.gives or self._another_grades()):
             return
         for id in grades.give(self.session, grading, self.ids, self.crowd, self.now):
-            self.found.changed.add((id, "field:grade"))
+            self.found.changed.add((id, GRADE_TOPIC))
             if id in self.hops:
-                self._append(id, "Contact Changed", {"fields": ["grade"]})
+                self._append(id, "Contact Changed", {"fields": [GRADE_FIELD]})
 
     def _another_grades(self) -> bool:
         """Whether the grade has become that of another model since this one gave it."""
         models = segment_marks.known(self.session).models.values()
-        return any("field:grade" in one.gives for one in models if one.id != self.model.id)
+        return any(GRADE_TOPIC in one.gives for one in models if one.id != self.model.id)
 
 
 def source_of(key: str) -> str:

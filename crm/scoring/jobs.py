@@ -6,6 +6,7 @@ scored twice gets the same points.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -17,6 +18,7 @@ from crm.scoring.booked import booked, flips, reached
 from crm.scoring.targets import definition_of
 from crm.segments import fill
 from crm.segments.evaluation import Done, Voice, locked, score_stretch
+from journeys.scoring.model import GRADE_TOPIC
 from models import Contact, Job, ScoreModel, lock
 from storage import segment_marks
 from storage.sql import on, table
@@ -58,32 +60,34 @@ def empty_page(session: Session, job: Job, now: datetime) -> tuple[str | None, i
         ids = list(on(session).execute(found).scalars())
         if not ids:
             continue
-        living = sorted(locked(session, ids))
-        changed = booking.take_back(session, models.known(row), living, Crowd(session, living, now), now).changed
-        for id, topic in sorted(changed):
-            segment_marks.mark(session, [id], (topic,), now, silent=True)
+        _take_back(session, row, ids, now)
         for one in (booked, reached, flips):
             on(session).execute(delete(one).where(one.c.model_id == row.id, one.c.contact_id.in_(ids)))
         return held.name, len(ids)
     graded = _graded(session, row)
     if graded:
-        living = sorted(locked(session, graded))
-        for id, topic in sorted(booking.take_back(session, models.known(row), living, Crowd(session, living, now), now).changed):
-            segment_marks.mark(session, [id], (topic,), now, silent=True)
+        _take_back(session, row, graded, now)
         on(session).execute(contacts.update().where(contacts.c.id.in_(graded)).values(grade=None))
         return "grade", len(graded)
     if row.state == models.EMPTYING:
         on(session).execute(delete(rows).where(rows.c.id == row.id))
     else:
         mine = (rows.c.id == row.id, rows.c.version == row.version, rows.c.state == models.OFF)
-        on(session).execute(rows.update().where(*mine).values(gives=sorted({*row.gives} - {models.GIVES_GRADE})))
+        on(session).execute(rows.update().where(*mine).values(gives=sorted({*row.gives} - {GRADE_TOPIC})))
     return None, 0
+
+
+def _take_back(session: Session, row: ScoreModel, ids: Collection[str], now: datetime) -> None:
+    living = sorted(locked(session, ids))
+    changed = booking.take_back(session, models.known(row), living, Crowd(session, living, now), now).changed
+    for id, topic in sorted(changed):
+        segment_marks.mark(session, [id], (topic,), now, silent=True)
 
 
 def _graded(session: Session, row: ScoreModel) -> list[str]:
     """The next contacts with a grade that nothing gives any more: theirs came of points by steps or by other models."""
     others = segment_marks.known(session).models.values()
-    if models.GIVES_GRADE not in row.gives or any(models.GIVES_GRADE in one.gives for one in others):
+    if GRADE_TOPIC not in row.gives or any(GRADE_TOPIC in one.gives for one in others):
         return []
     statement = select(contacts.c.id).where(contacts.c.grade.is_not(None)).order_by(contacts.c.grade, contacts.c.id).limit(PAGE)
     return list(on(session).execute(statement).scalars())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -19,11 +18,11 @@ from crm.scoring import booked
 from crm.segments.circles import MODEL, circle
 from crm.segments.segments import hangs_on
 from journeys.contact_rules import Askable, checked, missing
-from journeys.errors import Conflict, Invalid, Issue, NotFound
-from journeys.keys import key_of
+from journeys.errors import Conflict, Invalid, Issue, NotFound, refuse
+from journeys.keys import key_of, key_problems, name_problems
 from journeys.reading import issues_of
 from journeys.scoring import Definition
-from journeys.scoring.model import ACTIONS, GRADE_FIELD
+from journeys.scoring.model import ACTIONS, GRADE_TOPIC
 from journeys.spelling import one_line
 from models import Job, Journey, Member, Rotation, ScoreModel, lock
 from storage import segment_marks
@@ -36,8 +35,8 @@ SCORE, EMPTY = "score_fill", "score_empty"
 ON, SCORING, OFF, EMPTYING = "on", "scoring", "off", "emptying"
 MOST_RECORDED = 12_000
 """Bytes of a definition that a line of the audit holds."""
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
-GIVES_GRADE = f"field:{GRADE_FIELD}"
+MOST_KEY = 48
+"""Characters of a key, which is part of the names of rows that a model writes."""
 
 
 def get(session: Session, key: str) -> ScoreModel:
@@ -84,9 +83,7 @@ def create(
         Invalid: lists every problem of name, key and definition.
         Conflict: the key is taken, or there are `MOST`.
     """
-    segment_marks.changed(
-        session
-    )  # whoever else changes models or segments waits, so limits, keys and circles are asked of what is committed
+    segment_marks.changed(session)  # others who change models or segments wait: limits, keys and circles are asked of what is committed
     present = set(session.scalars(select(col(ScoreModel.key))))
     if len(present) >= MOST:
         raise Conflict("Expected at most {limit} scoring models.", limit=MOST)
@@ -95,7 +92,7 @@ def create(
     key = key or key_of(name[:40], present, "scoring", "-")
     row = ScoreModel(key=key, name=one_line(name), description=one_line(description), created_at=now, created_by=by[:120], updated_at=now)
     row.state = OFF
-    _refuse([*_problems(row)])
+    refuse(_problems(row))
     _take(row, read_definition(session, definition, key))
     session.add(row)
     session.flush()
@@ -131,13 +128,13 @@ def change(
     before = {"name": row.name, "description": row.description, "definition": earlier, "on": row.state != OFF}
     row.name = row.name if name is None else one_line(name)
     row.description = row.description if description is None else one_line(description)
-    _refuse([*_problems(row)])
+    refuse(_problems(row))
     was_on = row.state != OFF
     turned = on is not None and on is not was_on
     read = read_definition(session, row.definition if definition is None else definition, key) if definition is not None or turned else None
     is_other = read is not None and read.as_json() != row.definition
     if read is not None:
-        kept = {GIVES_GRADE} & set(row.gives)  # until everybody is scored anew, or all is taken back, grades of the old version are there
+        kept = {GRADE_TOPIC} & set(row.gives)  # until everybody is scored anew, or all is taken back, grades of the old version are there
         _take(row, read)
         row.gives = sorted({*row.gives, *kept})
     row.updated_at = now
@@ -203,15 +200,15 @@ def read_definition(session: Session, data: Mapping[str, Any], key: str = "") ->
     Raises:
         Invalid: lists every problem, with its place (`rules.0.rule.field`).
     """
-    _refuse([*_wrong_actions(data)])
+    refuse(_wrong_actions(data))
     try:
         read = Definition.model_validate(data)
     except ValidationError as error:
         raise Invalid("This is no scoring model.", issues_of(error, data)) from None
-    _refuse([one for one in _unasked(session, read) if one.severity == "error"])
-    _refuse([*_own_points(read), *_second_grade(session, read, key)])
+    refuse(one for one in _unasked(session, read) if one.severity == "error")
+    refuse([*_own_points(read), *_second_grade(session, read, key)])
     gives, asks = gives_of(read), _hangs_on(read).difference(gives_of(read))
-    _refuse([*circle(session, f"{MODEL}{key}", gives, asks, "rules")] if key else [])
+    refuse(circle(session, f"{MODEL}{key}", gives, asks, "rules") if key else ())
     return read
 
 
@@ -288,7 +285,7 @@ def _own_points(read: Definition) -> Iterator[Issue]:
 def _second_grade(session: Session, read: Definition, key: str) -> Iterator[Issue]:
     if read.grading is None:
         return
-    others = [one for one in segment_marks.known(session).models.values() if one.key != key and GIVES_GRADE in one.gives]
+    others = [one for one in segment_marks.known(session).models.values() if one.key != key and GRADE_TOPIC in one.gives]
     for other in others:
         text = "The scoring model “{name}” gives the grade already, and a contact has one."
         yield Issue(code="second_grade", text=text, values={"name": other.key}, field="grading")
@@ -296,7 +293,7 @@ def _second_grade(session: Session, read: Definition, key: str) -> Iterator[Issu
 
 def gives_of(read: Definition) -> frozenset[str]:
     """The topics of what a model changes."""
-    return frozenset(f"score:{group}" for group in read.groups()) | ({GIVES_GRADE} if read.grading is not None else frozenset())
+    return frozenset(f"score:{group}" for group in read.groups()) | ({GRADE_TOPIC} if read.grading is not None else frozenset())
 
 
 def _hangs_on(read: Definition) -> frozenset[str]:
@@ -336,14 +333,7 @@ def _locked(session: Session, key: str) -> ScoreModel:
 
 
 def _problems(row: ScoreModel) -> Iterator[Issue]:
-    if not KEY.fullmatch(row.key):
-        yield Issue(code="key", text="Expected a key of lower-case letters, digits, - and _, at most 48.", field="key")
-    if not 0 < len(row.name) <= 120:
-        yield Issue(code="name", text="Expected a name of 1 to 120 characters.", field="name")
+    yield from key_problems(row.key, MOST_KEY)
+    yield from name_problems(row.name)
     if len(row.description) > 500:
         yield Issue(code="description", text="At most {max_length} characters.", values={"max_length": 500}, field="description")
-
-
-def _refuse(issues: list[Issue]) -> None:
-    if issues:
-        raise Invalid("{problem}", issues, problem=issues[0])

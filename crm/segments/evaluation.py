@@ -1,11 +1,11 @@
 """Asks contacts again whether they are in segments, and scores them anew: those that are marked, those whose instant has come, or a page of a fill.
 
-One transaction does a page: it locks the contacts, takes their marks away, asks the rules, and writes members, points, the next instants and the events
-*Segment Entered*, *Segment Left*, *Score Changed* and *Score Threshold Reached*. So after a crash either all of it is there or the marks still are, and nobody enters twice. The events are
-returned to be routed in the same transaction.
+One transaction does a page: it locks the contacts, takes their marks away, asks the rules, and writes members, points, the next instants and the
+events *Segment Entered*, *Segment Left*, *Score Changed* and *Score Threshold Reached*. So after a crash either all of it is there or the marks still
+are, and nobody enters twice. The events are returned to be routed in the same transaction.
 
-Segments and scores that others ask for go first; who enters or leaves one is asked again for those that ask for it, in the same page, so that no rule is
-judged by a membership that is about to change.
+Segments and scores that others ask for go first; who enters or leaves one, or whose score changes, is asked again for those that ask for it, in the
+same page, so that no rule is judged by a membership or a score that is about to change.
 """
 
 from __future__ import annotations

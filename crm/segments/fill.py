@@ -1,9 +1,9 @@
 """The background work of segments: everybody is asked about a new rule, and the members of a deleted one are taken away. A page a time.
 
 Whom a rule concerns the database finds by the rule's SQL face, a stretch of contacts a time and without any lock (`prepare`): those whose membership
-is not what the rule says, and those whose answer time alone may change. Only they are locked and asked, in the transactions of the job's
-pages: those who need an instant by the closures as ever, the others by the same SQL. Of the others nothing has to be written; whatever happens to them later is marked, because everybody who writes
-knows the segment by then.
+is not what the rule says, and those whose answer time alone may change. Only they are locked and asked, in the transactions of the job's pages:
+those who need an instant by the closures as ever, the others by the same SQL. For everybody else nothing has to be written; whatever happens to them
+later is marked, because everybody who writes knows the segment by then.
 
 A page and its cursor move in one transaction, so a fill goes on where it was interrupted. A contact that is marked before the fill reaches it is
 asked twice, which changes nothing.
@@ -150,8 +150,8 @@ def fill_page(session: Session, job: Job, now: datetime) -> Filled:
 
 
 def _ask(session: Session, segment: KnownSegment, asked: Mapping[str, bool], now: datetime, voice: Voice) -> Done:
-    """Where somebody is told, or other segments or scores ask for this one, and where instants are to be planned, the closures are asked; else a statement
-    for all."""
+    """Where somebody is told, or other segments or scores ask for this one, and where instants are to be planned, the closures are asked; else a
+    statement for all."""
     known, topic = segment_marks.known(session), of_segment(segment.key)
     by_closures = not voice.silent or topic in known.by_topic or topic in known.models_by_topic
     singly = [id for id, flips in asked.items() if flips or by_closures]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,8 +16,8 @@ from crm.segments import members
 from crm.segments.circles import circle
 from crm.segments.evaluation import FILLING, tell
 from journeys.contact_rules import checked
-from journeys.errors import Conflict, Invalid, Issue, NotFound
-from journeys.keys import key_of
+from journeys.errors import Conflict, Invalid, Issue, NotFound, refuse
+from journeys.keys import key_of, key_problems, name_problems
 from journeys.rules import DictFacts, Rule, holds, topics
 from journeys.rules.fields import CONTACT_COLUMNS
 from journeys.spelling import one_line
@@ -37,7 +36,6 @@ KEPT = timedelta(days=30)
 """So long a deleted segment can be taken back."""
 FILL, EMPTY = "segment_fill", "segment_empty"
 """The kinds of job that ask everybody about a new rule, and that take the members of a deleted segment away."""
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def get(session: Session, key: str) -> Segment:
@@ -98,7 +96,7 @@ def create(
     key = key or key_of(name, set(present), "segment", "-")
     row = Segment(key=key, name=one_line(name), description=one_line(description), created_at=now, created_by=by[:120], updated_at=now)
     row.kind = "static" if rule is None else "live"
-    _refuse([*_problems(row)])
+    refuse(_problems(row))
     if rule is not None:
         _take_rule(session, row, rule)
     session.add(row)
@@ -129,7 +127,7 @@ def change(
     before = {"name": row.name, "description": row.description}
     row.name = row.name if name is None else one_line(name)
     row.description = row.description if description is None else one_line(description)
-    _refuse([*_problems(row)])
+    refuse(_problems(row))
     asks_anew = rule is not None and rule != row.rule
     if asks_anew and row.kind == "static":
         raise Conflict("This segment is a list kept by hand; a rule needs a segment of its own.")
@@ -318,7 +316,7 @@ def read_rule(session: Session, rule: Mapping[str, Any], key: str = "") -> Rule:
     wrong = [one for one in issues if one.severity == "error"]
     if parsed is None:
         raise Invalid("This is no rule.", wrong)
-    _refuse([*wrong, *_circle(session, parsed, key)])
+    refuse([*wrong, *_circle(session, parsed, key)])
     return parsed
 
 
@@ -371,14 +369,7 @@ def _locked(session: Session, key: str) -> Segment:
 
 
 def _problems(row: Segment) -> Iterator[Issue]:
-    if not KEY.fullmatch(row.key):
-        yield Issue(code="key", text="Expected a key of lower-case letters, digits, - and _, at most 64.", field="key")
-    if not 0 < len(row.name) <= 120:
-        yield Issue(code="name", text="Expected a name of 1 to 120 characters.", field="name")
+    yield from key_problems(row.key)
+    yield from name_problems(row.name)
     if len(row.description) > 500:
         yield Issue(code="description", text="At most {max_length} characters.", values={"max_length": 500}, field="description")
-
-
-def _refuse(issues: list[Issue]) -> None:
-    if issues:
-        raise Invalid("{problem}", issues, problem=issues[0])

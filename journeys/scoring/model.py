@@ -28,6 +28,7 @@ MAX_POINTS = 1_000
 MAX_EARNED = 100_000
 """Of one rule, in all: who never stops clicking does not outweigh everything else."""
 GRADE_FIELD = "grade"
+GRADE_TOPIC = f"field:{GRADE_FIELD}"
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Points = Annotated[int, Field(ge=-MAX_POINTS, le=MAX_POINTS)]

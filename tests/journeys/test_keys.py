@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeys.keys import copy_of, key_of
+from journeys.keys import MOST, MOST_NAME, copy_of, key_of, key_problems, name_problems
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,16 @@ def test_copies_of_copies_have_names_of_their_own() -> None:
         names.append(copy_of(one, "copy", names))
     assert names == ["Welcome", "Welcome (copy)", "Welcome (copy 2)", "Welcome (copy 3)"]
     assert len(copy_of("x" * 120, "copy", ())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("key", "most", "fits"), [("a" * MOST, MOST, True), ("a" * 48, 48, True), ("a" * 49, 48, False), ("-a", 48, False), ("", 48, False)]
+)
+def test_a_key_has_its_letters_and_its_length(key: str, most: int, fits: bool) -> None:
+    assert [issue.message for issue in key_problems(key, most)] == [
+        f"Expected a key of lower-case letters, digits, - and _, at most {most}." for _ in range(not fits)
+    ]
+
+
+def test_a_name_has_a_length() -> None:
+    assert [len(name) for name in ("", "a", "a" * MOST_NAME, "a" * (MOST_NAME + 1)) if not [*name_problems(name)]] == [1, MOST_NAME]

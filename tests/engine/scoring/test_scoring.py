@@ -20,6 +20,7 @@ from engine.jobs.worker import do_page, work_through
 from engine.segments.evaluator import evaluate, settle
 from journeys.errors import Conflict, Invalid
 from journeys.scoring import MAX_RULES
+from journeys.scoring.model import GRADE_TOPIC
 from models import Contact, Event, Job, Notice, Run, ScoreBooked, ScoreChange, Tag, Task
 from storage.events import append_event
 from storage.origin import MAX_HOPS
@@ -262,7 +263,7 @@ def test_a_model_that_is_changed_while_it_is_off_takes_back_all_the_same(world: 
     assert (scores(world, anna), count(world, ScoreBooked)) == ({"engagement": 0}, 0)
     with world.db.read() as session:
         assert (session.get_one(Contact, anna).grade, grades.counts(session)) == (None, {})
-        assert models.GIVES_GRADE not in models.get(session, "leads").gives
+        assert GRADE_TOPIC not in models.get(session, "leads").gives
 
 
 def test_who_takes_points_back_waits_for_who_may_still_give_some(world: Any) -> None:
