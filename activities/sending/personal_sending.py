@@ -337,7 +337,7 @@ def _end(session: Session, effects: Effects, row: Row[Any], status: str, reason:
     name = FATES.get(status)
     if name is None:
         return
-    told = {"message_id": row.id, "template": row.template, "channel": DEFAULT, "machine": False}
+    told = {"message_id": row.id, "template": row.template, "channel": DEFAULT, "message_class": row.message_class, "machine": False}
     told |= {"reason": reason} if reason and status in ("skipped", "bounced") else {}
     told |= {"bounce": "hard"} if status == "bounced" else {}
     heard = is_heard(effects.engine, session, row.contact_id, name)
