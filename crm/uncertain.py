@@ -52,9 +52,16 @@ def was_sent(session: Session, message_id: str) -> None:
     on(session).execute(update(restored).where(restored.c.message_id == message_id).values(assumed="sent"))
 
 
+def can_go_again(channel: str, body_id: str | None, run_id: str | None) -> bool:
+    """Whether such a message can be sent again: one of a journey, whose text is kept."""
+    return channel in SENDABLE and body_id is not None and run_id is not None
+
+
 def _again(session: Session, row: Row[Any], now: datetime) -> dict[str, Any]:
     """It is on its way once more, so it does not count as sent until it has met its end."""
-    if row.channel not in SENDABLE or row.body_id is None or row.run_id is None:
+    if row.run_id is None:
+        raise Conflict("Only messages of journeys can be sent again. Say whether it was sent, or leave it.")
+    if not can_go_again(row.channel, row.body_id, row.run_id):
         raise Conflict("This cannot be sent again: its text is not kept. Say whether it was sent, or leave it.")
     counted: dict[tally.Key, int] = {(row.node, "sent", "", row.channel, row.template_version or 0): -1}
     tally.append(session, row.journey_id, row.version_number, counted, row.sent_at or now)

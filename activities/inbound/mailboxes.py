@@ -24,6 +24,7 @@ from sqlmodel import col
 from activities.accounts import Accounts, Carrier
 from activities.inbound.mail import MOST_BYTES
 from activities.inbound.take import Inbound, TooManyWait
+from activities.looking import look_until
 from activities.providers.imap import TURN_SECONDS, Imap
 from activities.providers.imap_wire import Folder
 from activities.providers.provider import MessageDead, ProviderFailure, SenderStopped, Unreachable
@@ -77,17 +78,13 @@ class Mailboxes:
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     async def run(self, wake: Callable[[Wakeups], Awaitable[Any]], stop: asyncio.Event) -> None:
-        """Looks every few seconds until `stop` is set."""
+        """As `look_until`; it ends between two mailboxes."""
         self.is_leaving = stop.is_set
-        while not stop.is_set():
-            try:
-                await wake(await asyncio.to_thread(self.read_due))
-            except Exception as error:  # noqa: BLE001 - a database that is away for a moment does not end it
-                log.error("reading mailboxes failed and is tried again: %s", where(error))
-            try:
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
+
+        async def look() -> None:
+            await wake(await asyncio.to_thread(self.read_due))
+
+        await look_until(stop, look, LOOK_SECONDS, "reading mailboxes")
 
     def read_due(self) -> Wakeups:
         """Every mailbox that is due and nobody's, one after the other."""

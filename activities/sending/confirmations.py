@@ -22,6 +22,7 @@ from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from activities.looking import look_until
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, Outgoing, ProviderFailure, RetryLater
 from activities.rendering import CompiledTemplate, RenderBusy, Rendered, RenderFailed, answered, compile_template
 from activities.sending import gate, ledger
@@ -56,16 +57,8 @@ _SUBJECTS = {"default": "Please confirm your e-mail address", "de": "Bitte bestÃ
 
 
 async def run(effects: Effects, stop: asyncio.Event) -> None:
-    """Looks every few seconds until `stop` is set; what is on its way then is finished."""
-    while not stop.is_set():
-        try:
-            await asyncio.to_thread(send_due, effects)
-        except Exception as error:  # noqa: BLE001 - a database that is away for a moment does not end it
-            log.error("asking for confirmations failed and is tried again: %s", where(error))
-        try:
-            await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-        except TimeoutError:
-            continue
+    """As `look_until`."""
+    await look_until(stop, partial(asyncio.to_thread, send_due, effects), LOOK_SECONDS, "asking for confirmations")
 
 
 def send_due(effects: Effects) -> None:

@@ -170,9 +170,11 @@ SAYS: Mapping[str, str] = {
     "consent_expired": "This template is marketing, and the contact's consent has expired. Write in your own words, or ask for a new one.",
     "topic_declined": "The contact wants nothing about the topic of this template.",
     "global_hold_out": "The contact is in the workspace's control group and gets no marketing.",
+    "suppressed_unsubscribe": "This template is marketing, and this address has unsubscribed from marketing. Write in your own words.",
+    "suppressed_objection": "The contact objects to direct marketing, so nothing is sent to this address. Only the contact can withdraw the objection.",
 }
 """Why the gate refuses -> what to do, in words of the page."""
-SUPPRESSED = "This address is suppressed ({reason}), so nothing is sent to it. An administrator can unsuppress it under Change."
+SUPPRESSED = "This address is suppressed, so nothing is sent to it. An administrator can unsuppress it under Change."
 
 
 def post(
@@ -263,9 +265,8 @@ def _the_same(session: Session, known: Message, contact_id: str, member_id: str,
 
 def refusal(reason: str) -> Conflict:
     """The gate's refusal as a sentence that says what to do."""
-    if reason.startswith("suppressed_"):
-        return Conflict(SUPPRESSED, reason=reason.removeprefix("suppressed_"))
-    return Conflict(SAYS.get(reason, "The e-mail cannot be sent: {reason}."), reason=reason)
+    otherwise = SUPPRESSED if reason.startswith("suppressed_") else "The e-mail cannot be sent: {reason}."
+    return Conflict(SAYS.get(reason, otherwise), reason=reason)
 
 
 def wanted(message_id: str, message_class: str, purpose: str, topic: str) -> SendRequest:

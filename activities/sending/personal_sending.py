@@ -19,6 +19,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
+from activities.looking import look_until
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, OptedOut, Outgoing, RetryLater
 from activities.sending import gate, ledger
 from activities.sending.attempt import attempt
@@ -48,16 +49,8 @@ AFTER_AN_ERROR = timedelta(minutes=5)
 
 
 async def run(effects: Effects, stop: asyncio.Event) -> None:
-    """Looks every few seconds until `stop` is set; what is on its way then is finished."""
-    while not stop.is_set():
-        try:
-            await asyncio.to_thread(send_due, effects)
-        except Exception as error:  # noqa: BLE001 - a database that is away for a moment does not end it
-            log.error("sending personal e-mails failed and is tried again: %s", where(error))
-        try:
-            await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-        except TimeoutError:
-            continue
+    """As `look_until`."""
+    await look_until(stop, partial(asyncio.to_thread, send_due, effects), LOOK_SECONDS, "sending personal e-mails")
 
 
 def send_due(effects: Effects) -> None:
@@ -344,7 +337,7 @@ def _end(session: Session, effects: Effects, row: Row[Any], status: str, reason:
     name = FATES.get(status)
     if name is None:
         return
-    told = {"message_id": row.id, "template": row.template, "channel": DEFAULT, "machine": False}
+    told = {"message_id": row.id, "template": row.template, "channel": DEFAULT, "message_class": row.message_class, "machine": False}
     told |= {"reason": reason} if reason and status in ("skipped", "bounced") else {}
     told |= {"bounce": "hard"} if status == "bounced" else {}
     heard = is_heard(effects.engine, session, row.contact_id, name)

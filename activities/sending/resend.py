@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
+from activities.looking import look_until
 from activities.providers.provider import AddressDead, Answer, InDoubt, MessageDead, OptedOut, RetryLater
 from activities.sending import ledger
 from activities.sending.attempt import attempt
@@ -31,7 +32,6 @@ from activities.sending.messages import stored
 from crm.uncertain import lock_message
 from engine.engine import Engine, NotLoaded
 from engine.interpreter.state import State
-from journeys.errors import where
 from journeys.values import Call
 from models import OPEN_MESSAGE, Contact, Run
 from storage import held_messages
@@ -62,16 +62,8 @@ _due = (
 
 
 async def run(effects: Effects, stop: asyncio.Event) -> None:
-    """Looks every few seconds until `stop` is set; what is on its way then is finished."""
-    while not stop.is_set():
-        try:
-            await asyncio.to_thread(send_due, effects)
-        except Exception as error:  # noqa: BLE001 - a database that is away for a moment does not end it
-            log.error("sending again failed and is tried again: %s", where(error))
-        try:
-            await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-        except TimeoutError:
-            continue
+    """As `look_until`."""
+    await look_until(stop, partial(asyncio.to_thread, send_due, effects), LOOK_SECONDS, "sending again")
 
 
 def send_due(effects: Effects) -> None:

@@ -12,8 +12,7 @@ from builder_ui.kit.context import Acts, Do, Page, PageContext
 from builder_ui.kit.labels import CHANNELS, MESSAGE_STATES, REASONS, coded
 from builder_ui.kit.reactpy_compat import Element, html
 from builder_ui.outbox.mail import is_readable
-from crm.uncertain import Decision, decide
-from journeys.channels import SENDABLE
+from crm.uncertain import Decision, can_go_again, decide
 from journeys.errors import NotFound
 from models import LEFT, Message, OutboxItem
 
@@ -74,7 +73,7 @@ def decisions(context: PageContext, acts: Acts, message: Message) -> list[Elemen
             "check",
         )
     ]
-    if message.channel in SENDABLE and message.body_id:
+    if can_go_again(message.channel, message.body_id, message.run_id):
         offered.append(
             components.ask(
                 t("Send again"),

@@ -116,9 +116,7 @@ _SOURCES = (
     _Source("merge", lambda id: select(merges).where(merges.c.winner_id == id), merges.c.merged_at, (merges.c.id,), (merges.c.reason,)),
 )
 KINDS = tuple(source.kind for source in _SOURCES)
-
-
-KEPT = {source.kind: source for source in _SOURCES}
+_BY_KIND = {source.kind: source for source in _SOURCES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def timeline(
     limit = max(1, min(limit, MAX_PAGE))
     begin = _Begin(_read_mark(at), True) if at else _Begin(_read_mark(before), False) if before else None
     asked = replace(wanted, text=clean_text(wanted.text).strip())
-    parts = [_part(session, KEPT[kind], contact_id, begin, limit + 1, asked) for kind in KINDS if kind in wanted.kinds]
+    parts = [_part(session, _BY_KIND[kind], contact_id, begin, limit + 1, asked) for kind in KINDS if kind in wanted.kinds]
     items = list(islice(heapq.merge(*parts, key=_order, reverse=True), limit + 1))
     page = items[:limit]
     return TimelinePage(page, mark_of(page[-1]) if len(items) > limit else None)
@@ -222,7 +220,7 @@ def mark_of(item: Item) -> str:
 def _read_mark(text: str) -> Item:
     try:
         at, kind, *key = orjson.loads(base64.urlsafe_b64decode(text.encode()))
-        source = KEPT[kind]
+        source = _BY_KIND[kind]
         if len(key) != len(source.key) or not all(map(_fits, key, source.key)):
             raise ValueError("wrong key")
         moment = datetime.fromisoformat(at)

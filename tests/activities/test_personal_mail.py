@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from activities.happenings import Streak
 from activities.inbound.take import Inbound
-from activities.providers.provider import AddressDead, Answer, InDoubt, Outgoing, RetryLater
+from activities.providers.provider import AddressDead, InDoubt, RetryLater
 from activities.sending import personal
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
@@ -27,12 +27,14 @@ from crm.people.identity import resolve
 from crm.people.merge import merge
 from crm.people.timeline import Wanted, timeline
 from crm.privacy.erasure import erase
+from crm.uncertain import decide
 from engine.engine import Engine
 from engine.enrolment.routing import routed
 from engine.restored import mark
 from journeys.errors import Conflict, Invalid, PfadwerkError
 from journeys.nodes import Palette
 from models import Body, Database, Event, Member, Message, PersonalMail
+from tests.mail_server import Death, Moment, Post
 from workspace import settings as workspace
 from workspace.members import add_member
 
@@ -40,58 +42,6 @@ KEYS = (b"k" * 32,)
 ANNA = "anna@example.org"
 HELLO = Letter("Your  question", "Yes, it is in stock.\n\n<b>Really</b> & truly.\nBye", signature="Mara Marti\nShop")
 MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello {{ contact.first_name | default('you') }} <a href=\"{{ unsubscribe_url }}\">no more</a> {{ sender.address }}</mj-text></mj-column></mj-section></mj-body></mjml>"
-
-
-@dataclass
-class Moment:
-    """A clock that stands still until it is told to go."""
-
-    at: datetime = datetime(2026, 3, 2, 9, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    real_now = now
-
-    def to_virtual(self, real: datetime) -> datetime:
-        return real
-
-    to_real = to_virtual
-
-    def later(self, virtual: datetime, span: timedelta) -> datetime:
-        return virtual + span
-
-
-@dataclass
-class Post:
-    """A mail server. `failures` are raised instead of an answer; `silent` ones after the mail has arrived."""
-
-    name: str = "post"
-    delivery_check: str = "idempotent"
-    remembers: timedelta = timedelta(days=1)
-    timeout_seconds: float = 60.0
-    reaches_people: bool = True
-    reaches: frozenset[str] = frozenset()
-    channels: frozenset[str] = frozenset({"email"})
-    arrived: list[Outgoing] = field(default_factory=list)
-    failures: list[BaseException] = field(default_factory=list)
-    silent: list[BaseException] = field(default_factory=list)
-
-    def send(self, mail: Outgoing) -> Answer:
-        if self.failures:
-            raise self.failures.pop(0)
-        if self.delivery_check != "idempotent" or mail.once_key not in {one.once_key for one in self.arrived}:
-            self.arrived.append(mail)
-        if self.silent:
-            raise self.silent.pop(0)
-        return Answer(provider_id=mail.once_key)
-
-    def lookup(self, once_key: str) -> Answer | None:
-        return Answer(provider_id=once_key) if once_key in {one.once_key for one in self.arrived} else None
-
-
-class Death(BaseException):
-    """SIGKILL, as near as a test gets: nothing in the product catches it."""
 
 
 @dataclass
@@ -164,7 +114,9 @@ def test_own_words_leave_once_as_they_were_written(desk: Desk) -> None:
     assert "&lt;b&gt;Really&lt;/b&gt; &amp; truly.<br>Bye" in mail.html
     assert "/o/" not in mail.html, "a letter is not tracked"
     assert desk.stands() == [("sent", "")]
-    assert desk.told() == {"Message Sent": {"message_id": first.id, "template": "", "channel": "email", "machine": False}}
+    assert desk.told() == {
+        "Message Sent": {"message_id": first.id, "template": "", "channel": "email", "message_class": "transactional", "machine": False}
+    }
     with desk.engine.db.read() as session:
         assert [one.data["subject"] for one in timeline(session, desk.anna, wanted=Wanted(("message",))).items] == ["Your question"]
         assert session.scalars(select(PersonalMail.next_at)).one() is None
@@ -188,14 +140,15 @@ def test_what_is_no_letter_is_refused_and_nothing_stays(desk: Desk, letter: Lett
 
 
 def test_own_words_need_no_consent_but_no_suppressed_address_gets_them(desk: Desk) -> None:
-    for reason, goes in (("unsubscribe", True), ("hard_bounce", False), ("complaint", False), ("manual", False)):
+    refused = {"hard_bounce": "suppressed", "complaint": "suppressed", "manual": "suppressed", "objection": "objects to direct marketing"}
+    for reason in ("unsubscribe", *refused):
         with desk.engine.db.write() as session:
             person = resolve(session, [("email", f"{reason}@example.org")], desk.clock.at).contact_id
             suppression.suppress(session, KEYS, "email", f"{reason}@example.org", reason, desk.clock.at)
-        if goes:
+        if reason not in refused:
             desk.write(contact=person)
         else:
-            with pytest.raises(Conflict, match="suppressed"):
+            with pytest.raises(Conflict, match=refused[reason]):
                 desk.write(contact=person)
     assert len(desk.stands()) == 1
 
@@ -217,6 +170,17 @@ def test_a_marketing_template_asks_for_consent_again_before_it_leaves(desk: Desk
     desk.look(days=2)
     assert len(desk.post.arrived) == 1
     assert ("skipped", "no_consent") in desk.stands()
+
+
+def test_whoever_sends_marketing_to_an_address_that_unsubscribed_is_told_what_may_be_sent(desk: Desk) -> None:
+    letter = Letter(template=template(desk, "marketing"))
+    with desk.engine.db.write() as session:
+        consent = ("email", "marketing", "granted", desk.clock.at)
+        record_consent(session, desk.anna, *consent, evidence=Evidence.DATED, source="test", wording="Yes.")
+        suppression.suppress(session, KEYS, "email", ANNA, "unsubscribe", desk.clock.at)
+    with pytest.raises(Conflict, match="has unsubscribed from marketing"):
+        desk.write(letter)
+    assert desk.write().status == "planned"
 
 
 def test_a_template_for_a_journey_is_refused_with_the_reason(desk: Desk) -> None:
@@ -246,6 +210,18 @@ def test_who_may_have_got_it_gets_it_no_second_time_however_long_nobody_sent(des
         send_due(desk.effects)
     desk.look(hours=25)
     assert (desk.stands(), len(desk.post.arrived)) == ([("uncertain", "no_answer")], 1)
+
+
+def test_of_one_in_doubt_a_person_says_whether_it_was_sent_and_sends_it_no_second_time(desk: Desk) -> None:
+    desk.post.delivery_check, desk.post.failures = "blind", [InDoubt("timeout")]
+    letter = desk.write()
+    desk.look()
+    with desk.engine.db.write() as session:
+        with pytest.raises(Conflict, match="Only messages of journeys"):
+            decide(session, letter.id, "again", 1, "member:m1", desk.clock.at)
+        decide(session, letter.id, "sent", 1, "member:m1", desk.clock.at)
+    desk.look()
+    assert (desk.stands(), desk.post.arrived) == ([("sent", "confirmed")], [])
 
 
 @pytest.mark.parametrize("again", [RetryLater("busy", timedelta(days=2)), RetryLater("busy", timedelta(days=4))])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import fields
+from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
-from activities.providers.provider import AddressDead, Answer, InDoubt, Outgoing, RetryLater
+from activities.providers.provider import AddressDead, InDoubt, RetryLater
 from activities.sending.breakers import Breakers
 from activities.sending.confirmations import send_due, settle
 from activities.sending.effect import Effects
@@ -41,6 +41,7 @@ from models import Body, Consent, ConsentState, Contact, Database, Event, Job, M
 from settings import Settings
 from tests.api.conftest import Woken
 from tests.made_forms import put_form, signing_up
+from tests.mail_server import Death, Moment, Post
 from workspace import settings as workspace
 
 KEYS = (b"k" * 32,)
@@ -49,57 +50,6 @@ WORDING = {"de": "Ja, ich möchte den Newsletter.", "en": "Yes, send me the news
 FORM = signing_up(title="Newsletter", names=True, **WORDING)
 WITH_TOPICS = signing_up(title="Newsletter", names=True, topics=True, **WORDING)
 YES = {"email": ANNA, "agree": "yes", "language": "de"}
-
-
-@dataclass
-class Moment:
-    """A clock that stands still until it is told to go."""
-
-    at: datetime = datetime(2026, 3, 2, 9, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    real_now = now
-
-    def to_virtual(self, real: datetime) -> datetime:
-        return real
-
-    to_real = to_virtual
-
-    def later(self, virtual: datetime, span: timedelta) -> datetime:
-        return virtual + span
-
-
-@dataclass
-class Post:
-    """A mail server. `failures` are raised instead of an answer; `silent` ones after the mail has arrived."""
-
-    name: str = "post"
-    delivery_check: str = "idempotent"
-    remembers: timedelta = timedelta(days=1)
-    timeout_seconds: float = 60.0
-    reaches_people: bool = True
-    channels: frozenset[str] = frozenset({"email"})
-    arrived: list[Outgoing] = field(default_factory=list)
-    failures: list[BaseException] = field(default_factory=list)
-    silent: list[BaseException] = field(default_factory=list)
-
-    def send(self, mail: Outgoing) -> Answer:
-        if self.failures:
-            raise self.failures.pop(0)
-        if self.delivery_check != "idempotent" or mail.once_key not in {one.once_key for one in self.arrived}:
-            self.arrived.append(mail)
-        if self.silent:
-            raise self.silent.pop(0)
-        return Answer(provider_id=mail.once_key)
-
-    def lookup(self, once_key: str) -> Answer | None:
-        return Answer(provider_id=once_key) if once_key in {one.once_key for one in self.arrived} else None
-
-
-class Death(BaseException):
-    """SIGKILL, as near as a test gets: nothing in the product catches it."""
 
 
 @pytest.fixture
