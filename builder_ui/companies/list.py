@@ -122,7 +122,7 @@ def nothing(context: PageContext) -> Element:
     if context.query.get("q") or context.query.get("owner"):
         return components.empty("search", t("No matching companies."), html.a({"className": "button", "href": context.path}, t("Show all")))
     text = t(
-        "No companies yet. They are created here, through the interface, by group calls of your site, or from e-mail domains once that is switched on."
+        "No companies yet. They are created here, through the API, by group calls of your site, or from e-mail domains once that is switched on."
     )
     return components.empty("building", text, html.a({"className": "button", "href": "/ui/settings/workspace/companies"}, t("Settings")))
 

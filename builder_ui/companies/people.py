@@ -28,7 +28,7 @@ SOURCES = {
     "domain": "by e-mail domain",
     "group": "by a group call",
     "import": "by an import",
-    "api": "through the interface",
+    "api": "through the API",
     "hand": "by hand",
 }
 """Who said that a contact belongs to a company."""

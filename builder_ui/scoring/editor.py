@@ -284,12 +284,8 @@ def bounds(writing: Writing, form: Form, group: str, name: str, label: str, mark
         )
         for n, mark in enumerate(marks)
     ]
-    return html.div(
-        {"className": "pfb-row"},
-        html.span(label),
-        widgets.picker(form, ("grading", group), writing.lookups.choices["score_group"], False, label=label),
-        *numbers,
-    )
+    picker = widgets.picker(form, ("grading", group), writing.lookups.choices["score_group"], False, label=label)
+    return html._(html.div({"className": "pfb-row"}, html.span(label), picker), html.div({"className": "pfb-row bounds"}, *numbers))
 
 
 def announcing(form: Form) -> Element:

@@ -41,7 +41,7 @@ def view(context: PageContext, data: Data, acts: Acts) -> Element:
         components.head(t("Scoring"), said, actions=begin(context) if data.lines else []),
         no_worker(t, data.waits),
         table(context, data) if data.lines else nothing(context),
-        html.section({"className": "panel"}, html.h2(t("Contacts by grade")), words.matrix(t, data.grades)) if data.grades else None,
+        html.section({"className": "panel apart"}, html.h2(t("Contacts by grade")), words.matrix(t, data.grades)) if data.grades else None,
     )
 
 
