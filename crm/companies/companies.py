@@ -57,13 +57,10 @@ def get(session: Session, company_id: str) -> Company:
 
     Raises:
         NotFound: there is none, or it was deleted."""
-    row, known = session.get(Company, company_id), set[str]()
-    while row is not None and row.merged_into is not None and row.id not in known:
-        known.add(row.id)
-        row = session.get(Company, row.merged_into)
-    if row is None or row.gone:
+    place = members.there(session, company_id)
+    if place is None:
         raise NotFound("There is no such company.", company_id=company_id[:64])
-    return row
+    return _read(session, place)
 
 
 def lock_company(session: Session, company_id: str) -> Company:
@@ -91,7 +88,7 @@ def names_of(session: Session, company_id: str) -> dict[str, list[str]]:
 
 def find(session: Session, said: Said) -> str | None:
     """The company that is meant, if there is one."""
-    return _meant(said, _holders(session, [said]), _ids(session, [said]))
+    return find_all(session, [said])[0]
 
 
 def find_all(session: Session, wanted: Sequence[Said]) -> list[str | None]:
@@ -109,10 +106,6 @@ def _holders(session: Session, wanted: Sequence[Said]) -> dict[tuple[str, str], 
     terms = [(names.c.kind == kind) & names.c.value.in_(sorted(values)) for kind, values in sorted(by_kind.items())]
     rows = on(session).execute(select(names.c.kind, names.c.value, names.c.company_id).where(or_(*terms)))
     return {(kind, value): company_id for kind, value, company_id in rows}
-
-
-def _ids(session: Session, wanted: Sequence[Said]) -> dict[str, dict[str, set[str]]]:
-    return _known_ids(session, _holders(session, wanted).values())
 
 
 def _known_ids(session: Session, company_ids: Iterable[str]) -> dict[str, dict[str, set[str]]]:

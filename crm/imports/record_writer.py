@@ -41,8 +41,8 @@ class About:
 class RecordWriter:
     """What the subjects of this shape share. A subject adds `put`."""
 
-    def __init__(self, columns: RecordColumns, options: Options) -> None:
-        self.columns, self.options = columns, options
+    def __init__(self, columns: RecordColumns, options: Options, file_name: str) -> None:
+        self.columns, self.options, self.file_name = columns, options, file_name
 
     def put(self, session: Session, rows: Sequence[About], now: datetime, report: ImportReport) -> list[RowError]:
         """Stores what the rows say, in their order; returns what it refused, and raises only if no row can be stored."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
+from openpyxl.xml.constants import SHARED_STRINGS, XLSX
 from sqlmodel import select
 
 from crm.imports import uploads
@@ -136,7 +137,7 @@ def test_json_lines_become_rows(db: Database, now: datetime) -> None:
 
 
 def packed(**parts: str) -> bytes:
-    """A workbook whose parts are replaced."""
+    """A workbook whose parts are replaced, by their short name, or added, by their whole one."""
     out = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(workbook([["email"], ["ida@example.org"]]))) as old,
@@ -144,6 +145,8 @@ def packed(**parts: str) -> bytes:
     ):
         for name in old.namelist():
             new.writestr(name, parts.get(name.rsplit("/", 1)[-1].partition(".")[0], old.read(name)))
+        for name in (name for name in parts if "/" in name):
+            new.writestr(name, parts[name])
     return out.getvalue()
 
 
@@ -178,6 +181,37 @@ def test_what_unpacks_to_too_much_is_refused_unread(sqlite_db: Database, now: da
     assert refused(sqlite_db, "bomb.xlsx", bomb, now) == "workbook_large"
     monkeypatch.setattr(xlsx, "MAX_CELLS", 20)
     assert refused(sqlite_db, "wide.xlsx", workbook([["email"] * 5] * 5), now) == "workbook_large"
+
+
+TYPES = f"""<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">
+<Override PartName="/xl/workbook.xml" ContentType="{XLSX}"/>
+<Override PartName="/xl/worksheets/texts.xml" ContentType="{SHARED_STRINGS}"/></Types>"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "parts"),
+    [
+        ("MAX_WHOLE_BYTES", {"styles": " " * 40_000}),
+        ("MAX_OTHER_BYTES", {"[Content_Types]": TYPES, "xl/worksheets/texts.xml": " " * 40_000}),
+        ("MAX_ROW_BYTES", {"sheet1": SHEET.format(rows='<row r="1"/>' + "<x/>" * 20_000)}),
+        ("MAX_ROW_BYTES", {"sheet1": SHEET.format(rows='<row r="1"/>' * 4_000)}),
+    ],
+)
+def test_what_a_workbook_makes_a_reader_hold_is_limited(
+    sqlite_db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch, limit: str, parts: dict[str, str]
+) -> None:
+    """Counted as it is read, whatever the part is called: texts of cells among the sheets, and what a sheet has instead of rows."""
+    monkeypatch.setattr(xlsx, limit, 30_000)
+    row = sent(sqlite_db, "long.xlsx", workbook([["email"]] + [["ida@example.org"]] * 2_000), now)
+    assert len(rows_of(sqlite_db, row)) == 2_000, "a long sheet is not held"
+    with sqlite_db.write() as session:
+        uploads.discard(session, row.id, "admin", now)
+    assert refused(sqlite_db, "x.xlsx", packed(**parts), now) == "workbook_large"
+
+
+def test_the_links_that_excel_makes_of_addresses_are_passed_over(sqlite_db: Database, now: datetime) -> None:
+    row = sent(sqlite_db, "links.xlsx", packed(**{"xl/worksheets/_rels/sheet1.xml.rels": "<unread"}), now)
+    assert rows_of(sqlite_db, row) == [(2, ("ida@example.org",), None)]
 
 
 def test_a_half_written_sheet_and_an_unread_workbook_count_as_unfinished(sqlite_db: Database, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Workbooks of Excel (.xlsx): every visible sheet with its values, never its formulas.
 
-Read with openpyxl in its read-only mode, row by row. What a hostile file can claim is limited before: sizes of the packed parts, rows, cells; XML
-with entities is refused (defusedxml). Dates are days or instants as the workbook counts them, from 1900 or 1904. A number is written in full;
+Read with openpyxl in its read-only mode, row by row. What a hostile file can claim is limited before: sizes of the packed parts, rows, cells; what
+is held in memory is limited as it is read (`_Archive`); XML with entities is refused (defusedxml). Dates are days or instants as the workbook counts them, from 1900 or 1904. A number is written in full;
 one of sixteen digits and more has lost its last ones in Excel and is written as 1.23E+16, so that no id is made of it
 (`digits_lost`).
 """
@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import IO, Any
 from xml.etree.ElementTree import ParseError
 
 from crm.imports.csv_file import MAX_COLUMNS, Opened
@@ -28,6 +28,11 @@ MAX_SHEET_BYTES = 1_500_000_000
 """Unpacked XML of all sheets; it is read as a stream."""
 MAX_OTHER_BYTES = 150_000_000
 """Unpacked, of all other parts; texts of cells, which are held in memory, among them."""
+MAX_WHOLE_BYTES = 8_000_000
+"""Unpacked, of the parts that are read whole: formats, names of sheets, properties. Each turns into a hundred times as much in memory; Excel
+itself stops at 65,490 formats."""
+MAX_ROW_BYTES = 16_000_000
+"""Unpacked, of a row, and of all that stands before the first and behind the last."""
 _OLD = b"\xd0\xcf\x11\xe0"
 """How the binary format of before 2007 begins, and any encrypted workbook."""
 _BROKEN = (
@@ -48,18 +53,69 @@ class Xlsx:
         return "old_workbook" if start.startswith(_OLD) else "workbook" if start else "empty"
 
     def tables(self, source: Opened) -> Iterator[Table]:
-        from openpyxl import load_workbook  # a quarter of a second, and most processes never see a workbook
-
         with source.open("rb") as stream:
             try:
-                _measure(zipfile.ZipFile(stream))
-                stream.seek(0)
-                book = load_workbook(stream, read_only=True, data_only=True, keep_links=False)
+                archive = _Archive(stream)
+                _measure(archive)
+                book = _load(archive, stream)
             except _BROKEN:
                 raise Unusable("workbook") from None
             shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
             for sheet in shown[:MAX_SHEETS]:
-                yield Table(str(sheet.title)[:120], _rows(sheet))
+                yield Table(str(sheet.title)[:120], _rows(sheet, archive))
+
+
+class _Archive(zipfile.ZipFile):
+    """Counts what is held in memory, by how a part is read: what it is called and said to be is up to whoever made the file."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+        self.whole_left, self.pieces_left = MAX_WHOLE_BYTES, MAX_OTHER_BYTES
+
+    def open(self, *args: Any, **options: Any) -> Any:
+        return _Part(super().open(*args, **options), self)
+
+    def count(self, *, whole: int = 0, piece: int = 0) -> None:
+        """Raises:
+        Unusable: that is more than may be held."""
+        self.whole_left -= whole
+        self.pieces_left -= piece
+        if self.whole_left < 0 or self.pieces_left < 0:
+            raise Unusable("workbook_large")
+
+
+class _Part:
+    def __init__(self, part: IO[bytes], archive: _Archive) -> None:
+        self._part, self._archive = part, archive
+
+    def __enter__(self) -> _Part:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._part.close()
+
+    def read(self, size: int = -1) -> bytes:
+        if size >= 0:
+            found = self._part.read(size)
+            self._archive.count(piece=len(found))
+            return found
+        found = self._part.read(self._archive.whole_left + 1)
+        self._archive.count(whole=len(found))
+        return found
+
+
+def _load(archive: _Archive, stream: IO[bytes]) -> Any:
+    """The workbook without its rows; links of sheets, one for every address that Excel made one of, are passed over."""
+    from openpyxl.reader.excel import ExcelReader  # a quarter of a second, and most processes never see a workbook
+
+    reader = ExcelReader(stream, read_only=True, data_only=True, keep_links=False)
+    reader.archive = archive
+    reader.valid_files = [name for name in archive.namelist() if not name.endswith(".rels")]
+    reader.read()
+    return reader.wb
 
 
 def _measure(archive: zipfile.ZipFile) -> None:
@@ -75,12 +131,12 @@ def _measure(archive: zipfile.ZipFile) -> None:
         raise Unusable("workbook_large")
 
 
-def _rows(sheet: Any) -> Iterator[Sequence[str]]:
+def _rows(sheet: Any, archive: _Archive) -> Iterator[Sequence[str]]:
     sheet.reset_dimensions()  # what the file says of its size may be anything
-    cells = 0
+    cells, archive.pieces_left = 0, MAX_ROW_BYTES
     try:
         for number, row in enumerate(sheet.iter_rows(values_only=True)):
-            cells += len(row)
+            cells, archive.pieces_left = cells + len(row), MAX_ROW_BYTES
             if number >= MAX_ROWS or cells > MAX_CELLS:
                 raise Unusable("workbook_large")
             yield [_cell(value) for value in row[: MAX_COLUMNS + 1]]

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from crm.imports.bulk import WriteMode, write_consents
 from crm.imports.cells import CellProblem, slug_of
 from crm.imports.columns import GRANTED, PENDING, WITHDRAWN, Said
-from crm.imports.imports import ImportReport, Options, RowError
+from crm.imports.imports import ImportReport, RowError
 from crm.imports.reading import Reading
-from crm.imports.record_columns import RecordColumns, Target, guess_record, moment, text
+from crm.imports.record_columns import Target, moment, text
 from crm.imports.record_writer import About, RecordWriter
+from crm.imports.subjects.record_subject import RecordSubject
 from journeys.channels import CONSENTS, DEFAULT
 from storage.json_values import clean_text
 
@@ -58,7 +58,28 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
-class Consents:
+class _Writer(RecordWriter):
+    def put(self, session: Session, rows: Sequence[About], now: datetime, report: ImportReport) -> list[RowError]:
+        late = [one for one in rows if one.record.values.get("at", now) > now]
+        said = [(one.contact, _said(one), one.record.values.get("proof", "")) for one in rows if one not in late]
+        done = write_consents(session, said, now, self._mode(report))
+        report.changed += done.changed
+        report.withheld += done.withheld
+        return [RowError(line=one.line.number, reason="date_in_future", column=self.columns.header_of("at")) for one in late]
+
+    def _mode(self, report: ImportReport) -> WriteMode:
+        options, source = self.options, clean_text(f"import:{self.file_name}")[:200]
+        return WriteMode(
+            f"import:{report.id}",
+            options.source or source,
+            {"import": report.id},
+            wake=options.wake,
+            keys=options.keys,
+            import_id="" if options.dry_run else report.id,
+        )
+
+
+class Consents(RecordSubject):
     key = "consents"
     label = "Consents"
     help = "Each row is one statement: who, channel, purpose, yes or no, when, where and in which words. What somebody said later is never overridden."
@@ -71,47 +92,9 @@ class Consents:
         "wording": "Wording they agreed to",
         "proof": "Proof",
     }
-    needs_list = False
-    may_make = True
-
-    def guess(
-        self, header: Sequence[str], samples: Mapping[str, Sequence[str]], types: Mapping[str, str], given: Mapping[str, str]
-    ) -> dict[str, str]:
-        return guess_record(header, samples, given, TARGETS, free=False)
-
-    def columns(self, header: Sequence[str], mapping: Mapping[str, str], types: Mapping[str, str], reading: Reading) -> RecordColumns:
-        return RecordColumns(header, mapping, TARGETS, reading)
-
-    def acts(self, targets: Sequence[str], reading: Reading, options: Mapping[str, Any]) -> list[str]:
-        return ["contact.import", "consent.record", *(["run.start_many"] if options.get("wake") else [])]
-
-    def writer(self, session: Session, header: Sequence[str], options: Options, file_name: str) -> RecordWriter:
-        return _Writer(RecordColumns(header, options.mapping, TARGETS, options.reading), options, file_name)
-
-
-class _Writer(RecordWriter):
-    def __init__(self, columns: RecordColumns, options: Options, file_name: str) -> None:
-        super().__init__(columns, options)
-        self._file_name = file_name
-
-    def put(self, session: Session, rows: Sequence[About], now: datetime, report: ImportReport) -> list[RowError]:
-        late = [one for one in rows if one.record.values.get("at", now) > now]
-        said = [(one.contact, _said(one), one.record.values.get("proof", "")) for one in rows if one not in late]
-        done = write_consents(session, said, now, self._mode(report))
-        report.changed += done.changed
-        report.withheld += done.withheld
-        return [RowError(line=one.line.number, reason="date_in_future", column=self.columns.header_of("at")) for one in late]
-
-    def _mode(self, report: ImportReport) -> WriteMode:
-        options, source = self.options, clean_text(f"import:{self._file_name}")[:200]
-        return WriteMode(
-            f"import:{report.id}",
-            options.source or source,
-            {"import": report.id},
-            wake=options.wake,
-            keys=options.keys,
-            import_id="" if options.dry_run else report.id,
-        )
+    targets = TARGETS
+    writes = _Writer
+    own_acts = ("consent.record",)
 
 
 def _said(one: About) -> Said:

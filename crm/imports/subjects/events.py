@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from crm.imports import event_rows
 from crm.imports.cells import CellProblem
 from crm.imports.event_rows import Happened, key_of
-from crm.imports.imports import ImportReport, Options, RowError
+from crm.imports.imports import ImportReport, RowError
 from crm.imports.reading import Reading
-from crm.imports.record_columns import RecordColumns, Target, guess_record, moment, text
+from crm.imports.record_columns import Target, moment, text
 from crm.imports.record_writer import About, RecordWriter
+from crm.imports.subjects.record_subject import RecordSubject
 from journeys.catalogue import SYSTEM_EVENTS, canonical_event
 
 
@@ -42,35 +42,22 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
-class Events:
-    key = "events"
-    label = "Events"
-    help = "Each row says what a contact did and when; every other column is a property of the event. The same row in another file is the same event."
-    target_names: Mapping[str, str] = {"event": "Name of the event", "at": "Time", "message_id": "Id of the event"}
-    needs_list = False
-    may_make = True
-
-    def guess(
-        self, header: Sequence[str], samples: Mapping[str, Sequence[str]], types: Mapping[str, str], given: Mapping[str, str]
-    ) -> dict[str, str]:
-        return guess_record(header, samples, given, TARGETS, free=True)
-
-    def columns(self, header: Sequence[str], mapping: Mapping[str, str], types: Mapping[str, str], reading: Reading) -> RecordColumns:
-        return RecordColumns(header, mapping, TARGETS, reading, free=True)
-
-    def acts(self, targets: Sequence[str], reading: Reading, options: Mapping[str, Any]) -> list[str]:
-        return ["contact.import", *(["run.start_many"] if options.get("wake") else [])]
-
-    def writer(self, session: Session, header: Sequence[str], options: Options, file_name: str) -> RecordWriter:
-        return _Writer(RecordColumns(header, options.mapping, TARGETS, options.reading, free=True), options)
-
-
 class _Writer(RecordWriter):
     def put(self, session: Session, rows: Sequence[About], now: datetime, report: ImportReport) -> list[RowError]:
         happened = [_happened(one) for one in rows]
         new = event_rows.store(session, report.id, happened, now, wake=self.options.wake, keep=not self.options.dry_run)
         report.changed += len(new)
         return []
+
+
+class Events(RecordSubject):
+    key = "events"
+    label = "Events"
+    help = "Each row says what a contact did and when; every other column is a property of the event. The same row in another file is the same event."
+    target_names: Mapping[str, str] = {"event": "Name of the event", "at": "Time", "message_id": "Id of the event"}
+    targets = TARGETS
+    writes = _Writer
+    has_properties = guesses_properties = True
 
 
 def _happened(one: About) -> Happened:

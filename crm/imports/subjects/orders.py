@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from crm.imports import event_rows
 from crm.imports.cells import CellProblem
 from crm.imports.event_rows import Happened
-from crm.imports.imports import ImportReport, Options, RowError
+from crm.imports.imports import ImportReport, RowError
 from crm.imports.reading import Reading
-from crm.imports.record_columns import RecordColumns, Target, guess_record, moment, number, text
+from crm.imports.record_columns import RecordColumns, Target, moment, number, text
 from crm.imports.record_writer import About, RecordWriter
+from crm.imports.subjects.record_subject import RecordSubject
 
 
 def _currency(cell: str, reading: Reading) -> str:
@@ -53,7 +53,17 @@ TARGETS: Mapping[str, Target] = {
 _PROPERTIES = ("order_id", "total", "revenue", "tax", "shipping", "discount", "currency", "coupon")
 
 
-class Orders:
+class _Writer(RecordWriter):
+    def put(self, session: Session, rows: Sequence[About], now: datetime, report: ImportReport) -> list[RowError]:
+        errors = [_without_time(one, self.columns) for one in rows if _lacks_time(one)]
+        whole = [one for one in rows if not _lacks_time(one) and "at" in one.record.values]
+        happened = [event for one in whole for event in _events(one)]
+        new = event_rows.store(session, report.id, happened, now, wake=self.options.wake, keep=not self.options.dry_run)
+        report.changed += len({happened[place].properties["order_id"] for place in new})
+        return errors
+
+
+class Orders(RecordSubject):
     key = "orders"
     label = "Orders"
     help = "Each row is an order of a contact and becomes the event Order Completed. An order that is there already is left as it is."
@@ -69,32 +79,9 @@ class Orders:
         "coupon": "Coupon",
         "cancelled_at": "Time of the cancellation",
     }
-    needs_list = False
-    may_make = True
-
-    def guess(
-        self, header: Sequence[str], samples: Mapping[str, Sequence[str]], types: Mapping[str, str], given: Mapping[str, str]
-    ) -> dict[str, str]:
-        return guess_record(header, samples, given, TARGETS, free=False)
-
-    def columns(self, header: Sequence[str], mapping: Mapping[str, str], types: Mapping[str, str], reading: Reading) -> RecordColumns:
-        return RecordColumns(header, mapping, TARGETS, reading, free=True)
-
-    def acts(self, targets: Sequence[str], reading: Reading, options: Mapping[str, Any]) -> list[str]:
-        return ["contact.import", *(["run.start_many"] if options.get("wake") else [])]
-
-    def writer(self, session: Session, header: Sequence[str], options: Options, file_name: str) -> RecordWriter:
-        return _Writer(RecordColumns(header, options.mapping, TARGETS, options.reading, free=True), options)
-
-
-class _Writer(RecordWriter):
-    def put(self, session: Session, rows: Sequence[About], now: datetime, report: ImportReport) -> list[RowError]:
-        errors = [_without_time(one, self.columns) for one in rows if _lacks_time(one)]
-        whole = [one for one in rows if not _lacks_time(one) and "at" in one.record.values]
-        happened = [event for one in whole for event in _events(one)]
-        new = event_rows.store(session, report.id, happened, now, wake=self.options.wake, keep=not self.options.dry_run)
-        report.changed += len({happened[place].properties["order_id"] for place in new})
-        return errors
+    targets = TARGETS
+    writes = _Writer
+    has_properties = True
 
 
 def _lacks_time(one: About) -> bool:
