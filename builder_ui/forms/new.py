@@ -25,7 +25,8 @@ def view(context: PageContext, data: None, acts: Acts) -> Element:
         links = (("main", f"/ui/forms/{made}", t("Edit form")), ("", "/ui/forms", t("All forms")))
         made_links = [html.a({"className": f"button {tone}", "href": to}, text) for tone, to, text in links]
         return html._(head, html.div({"className": "actions"}, *made_links))
-    options = [(name, f"{t(one.name)}: {t(one.description)}") for name, one in READY.items()]
+    options = [(name, t(one.name)) for name, one in READY.items()]
+    described = [html.li({"key": name}, html.b(t(one.name)), ": ", t(one.description)) for name, one in READY.items()]
     fields = [
         forms.Field("name", t("Name"), required=True, most=120, hint=t("For your team; people read the title.")),
         forms.Field("from", t("Begin with"), "select", "newsletter", options),
@@ -33,7 +34,9 @@ def view(context: PageContext, data: None, acts: Acts) -> Element:
     return html._(
         head,
         html.section(
-            {"className": "panel"}, forms.form(context, acts, "new", fields, t("Create form"), "form.change", making(acts), "Form created.")
+            {"className": "panel"},
+            forms.form(context, acts, "new", fields, t("Create form"), "form.change", making(acts), "Form created."),
+            html.ul({"className": "quiet"}, described),
         ),
     )
 
