@@ -27,7 +27,6 @@ PAGE_SIZE = 50
 SOURCES = {
     "domain": "by e-mail domain",
     "group": "by a group call",
-    "import": "by an import",
     "api": "through the API",
     "hand": "by hand",
 }

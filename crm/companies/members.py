@@ -23,7 +23,7 @@ from storage.events import event_row, insert_events
 from storage.locks import lock_contacts
 from storage.sql import on, table
 
-STRENGTH: Mapping[str, int] = {"domain": 1, "group": 2, "import": 2, "api": 3, "hand": 3}
+STRENGTH: Mapping[str, int] = {"domain": 1, "group": 2, "api": 3, "hand": 3}
 """Source of a membership -> how sure it is: what is less sure moves nobody. A person's word stands against the calls that a web site sends with each page."""
 
 TOLD_AT_ONCE = 200

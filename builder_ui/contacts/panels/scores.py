@@ -80,7 +80,7 @@ def over(context: PageContext, data: Data) -> Element:
         )
         for one in data.reached
     ]
-    return html._(html.h3(t("Thresholds reached")), html.ul(items)) if items else None
+    return html._(html.h3({"className": "apart"}, t("Thresholds reached")), html.ul(items)) if items else None
 
 
 def line(context: PageContext, one: ScoreChange) -> list[Element]:

@@ -39,7 +39,7 @@ ORDERS = st.fixed_dictionaries(
 ACTS = st.one_of(
     st.tuples(st.just("order"), WHO, st.sampled_from(sorted(money.ORDER_EVENTS)), ORDERS, st.sampled_from([0, 1, 40])),
     st.tuples(st.just("group"), WHO, GROUPS, st.sampled_from([{}, {"plan": "pro"}, {"plan": "free", "seats": 3}])),
-    st.tuples(st.just("put"), WHO, st.none() | GROUPS, st.sampled_from(["hand", "api", "import", "domain"])),
+    st.tuples(st.just("put"), WHO, st.none() | GROUPS, st.sampled_from(["hand", "api", "group", "domain"])),
     st.tuples(st.just("score"), WHO, st.sampled_from(["fit", "engagement"]), st.sampled_from([5.0, -2.5, 0.1])),
     st.tuples(st.just("seen"), WHO),
     st.tuples(st.just("mail"), WHO, st.sampled_from(["ada@acme.example", "bob@other.example", "eve@gmx.ch"])),
