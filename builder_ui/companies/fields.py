@@ -40,7 +40,7 @@ def form(
                 acts, OWNER, t("Owner"), {"": "–", **members, **({owner: owner} if owner not in ("", *members) else {})}, owner
             ),
         ),
-        html.h3(t("Further fields")),
+        html.h2(t("Further fields")),
         html.div(
             {"className": "fields"},
             [components.kept(acts, f"{_FIELD}{name}", name, 1_000, _typed(value)) for name, value in shown],
