@@ -19,7 +19,6 @@ from api.public.limits import check_rates
 from api.server import Server, TheServer
 from api.tracking.site import wants_to_be_left_alone
 from crm.forms.definition import Definition
-from crm.forms.reading import TICKED
 from journeys.errors import TooMany
 from locales import translator
 
@@ -89,7 +88,7 @@ def send_embedded_form(key: str, request: Request, server: TheServer, given: Ans
 
 def _done(request: Request, opened: Opened, language: str, given: Mapping[str, Sequence[str]]) -> Response:
     _, definition = translator(language), opened.definition
-    mailed = any(box.by_mail and TICKED in given.get(box.key, ()) for box in definition.boxes)
+    mailed = opened.asks_mailbox(given)
     inbox = _("Please check your inbox: we have sent you an e-mail with a link. You are signed up once you confirm there.")
     said = definition.success.said(language)
     message = "\n\n".join(part for part in (said, inbox if mailed else "") if part) or _("What you filled in has arrived.")

@@ -56,6 +56,10 @@ class Opened:
         quick = self.ticket is not None and now - self.ticket.shown_at < timedelta(seconds=self.definition.min_seconds)
         return any(given.get(TRAP, ())) or (quick and not filled.wrong)
 
+    def asks_mailbox(self, given: Mapping[str, Sequence[str]]) -> bool:
+        """Whether a box was ticked that a mail asks to confirm."""
+        return any(box.by_mail and TICKED in given.get(box.key, ()) for box in self.definition.boxes)
+
 
 def open_form(server: Server, key: str, ticket: str = "") -> Opened | None:
     """None: no form of this key is live."""
@@ -213,8 +217,7 @@ def _done(server: Server, opened: Opened, language: str, given: Mapping[str, Seq
     definition = opened.definition
     if definition.redirect:
         return RedirectResponse(definition.redirect, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-    mailed = any(box.by_mail and TICKED in given.get(box.key, ()) for box in definition.boxes)
-    name = "subscribe_asked" if mailed else "form_done"
+    name = "subscribe_asked" if opened.asks_mailbox(given) else "form_done"
     return _page(server, language, name, success=definition.success.said(language), **_frames(definition))
 
 

@@ -7,7 +7,6 @@ halves from those of the bound. So no history overflows, and nothing is rounded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, and_, case, cast, false, func, literal, not_, or_, select
@@ -18,7 +17,7 @@ from crm.rules.terms.term import Builder
 from journeys.rules.aggregate import ENDS, Aggregate
 from journeys.rules.amounts import MOST, PARTS, amount_of
 from journeys.rules.predicates import predicate
-from journeys.rules.questions import test_of
+from journeys.rules.questions import holds_of_missing
 from models import Event
 from storage.json_sql import Amount, Distinct, place
 from storage.sql import table
@@ -27,9 +26,6 @@ HALF = 10**9
 """Parts beyond which another half counts."""
 _LARGEST = MOST * PARTS + 1
 """No amount is as large."""
-
-_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-"""For a value that is missing, it makes no difference."""
 
 Columns = Mapping[str, ColumnElement[Any]]
 
@@ -90,7 +86,7 @@ def _of_one(asked: Aggregate, events: FromClause, matching: Sequence[Answer], bu
     one = select(events.c.id).where(*matching).order_by(*in_order(asked, events.c)).limit(1).correlate(contacts).scalar_subquery()
     found, wanted = table(Event).alias(), predicate(asked.one)
     fits = Asked(Json(*of_event(found, asked.field)), builder.clock).say(wanted)
-    if test_of(wanted)(None, _ANY_TIME):
+    if holds_of_missing(wanted):
         return exists(found, [found.c.id == one, not_(fits)], wanted=False)
     return exists(found, [found.c.id == one, fits], wanted=True)
 

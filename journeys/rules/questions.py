@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from journeys.rules import dates
@@ -48,6 +48,11 @@ def never(subject: Any, as_of: datetime) -> bool:
 def test_of(asked: Predicate) -> Question:
     """`asked` as a function of a value and now."""
     return _TESTS[type(asked)](asked)
+
+
+def holds_of_missing(asked: Predicate) -> bool:
+    """Whether it is true of a value that is missing; no clock changes that."""
+    return test_of(asked)(None, datetime(2000, 1, 1, tzinfo=UTC))
 
 
 def _all(inner: tuple[Question, ...]) -> Question:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from journeys.rules import parse_rule
-from journeys.rules.terms import TERMS, ConsentAgeTerm, LeadSourceTerm, SegmentTerm, SequenceTerm, TopicTerm
+from journeys.rules.terms import TERMS, SegmentTerm, TopicTerm
 from tests.builder_ui.browsing import Enter
 from tests.builder_ui.drawing import begin, follow, into_form, pick, saved, stored
 
@@ -29,26 +29,38 @@ def test_a_condition_of_every_kind_is_added_filled_in_and_stored(page: Page, tow
         page.get_by_role("button", name=f"Add a condition: {term.label}", exact=True).first.click()
         expect(conditions(page)).to_have_count(number)
     expect(sentence).to_have_text("Not complete yet")
-    for term in (LeadSourceTerm, ConsentAgeTerm, SequenceTerm):  # taken away again: what they ask is filled in by tests of their own
-        page.get_by_role("button", name=f"Remove condition {kinds.index(term) + 1}", exact=True).click()
-        kinds.remove(term)
-        expect(conditions(page)).to_have_count(len(kinds))
-    field, event, message, consent, score, tag = conditions(page).all()
+    field, event, sequence, message, source, consent, age, score, tag = conditions(page).all()
 
     write(field.get_by_label("Field", exact=True), "first_name")
     write(field.get_by_label("Value"), "Ada")
     event.get_by_label("Did or did not").select_option("did not do")
     write(event.get_by_label("Event", exact=True), "Order Completed")
     write(event.get_by_label("Times"), "2")
+    first, second = sequence.locator(".pfb-item").all()
+    write(first.get_by_label("Event"), "Product Viewed")
+    write(second.get_by_label("Event"), "Order Completed")
+    write(second.get_by_label("Time after the step before"), "3")
+    write(sequence.get_by_label("Time from the first to the last step"), "5")
     message.get_by_label("What happened").select_option("was clicked")
+    source.get_by_label("Which touch").select_option("Last touch")
+    write(source.get_by_label("Within"), "30")
     consent.get_by_label("Channel").select_option("SMS")
     consent.get_by_label("Value").select_option("never asked")
     score.get_by_label("Score").select_option("engagement")
+    age.get_by_label("Channel").select_option("SMS")
+    age.get_by_label("Value").select_option("withdrawn")
+    age.get_by_label("Comparison").select_option("more recently than")
+    write(age.get_by_label("Age"), "10")
     write(score.get_by_label("Value"), "20")
     tag.get_by_label("Has or has not").select_option("does not have the tag")
     write(tag.get_by_label("Tag", exact=True), "vip")
     expect(sentence).to_contain_text("first name is “Ada” and did Order Completed fewer than 2 times")
     expect(sentence).to_contain_text("does not have the tag vip")
+
+    source.get_by_label("What is asked").select_option("UTM campaign")
+    expect(sentence).to_contain_text("UTM campaign of the last touch is")
+    write(source.get_by_label("Value"), "spring")
+    expect(sentence).to_contain_text("UTM campaign of the last touch is “spring” (touch in the last 30 days)")
 
     # Only orders above 50: a rule within the condition, and the conditions after it stay what they are.
     event.get_by_role("button", name="Only with certain properties").click()
@@ -68,8 +80,14 @@ def test_a_condition_of_every_kind_is_added_filled_in_and_stored(page: Page, tow
             "rules": [
                 {"field": "first_name", "operator": "=", "value": "Ada"},
                 {"event": "Order Completed", "did": False, "count": {"operator": ">=", "value": 2}, "where": where},
+                {
+                    "sequence": [{"event": "Product Viewed"}, {"event": "Order Completed", "within": "P3D"}],
+                    "span": "P5D",
+                },
                 {"message": "clicked"},
+                {"lead_source": "last", "attribute": "utm_campaign", "value": "spring", "within": "P30D"},
                 {"consent": "sms", "value": "unknown"},
+                {"consent_age": "sms", "value": "withdrawn", "operator": "<", "age": "P10D"},
                 {"score": "engagement", "value": 20},
                 {"tag": "vip", "has": False},
             ]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import FromClause, not_
 
 from crm.rules.answers import Answer, contacts, exists
@@ -10,13 +8,11 @@ from crm.rules.terms.term import Builder, TermSql
 from journeys.rules import FieldTerm
 from journeys.rules.fields import COMPANY, CONTACT_COLUMNS
 from journeys.rules.predicates import predicate
-from journeys.rules.questions import test_of
+from journeys.rules.questions import holds_of_missing
 from models import Company, CompanyMember
 from storage.sql import table
 
 companies, members = table(Company), table(CompanyMember)
-_ANY = datetime(2000, 1, 1, tzinfo=UTC)
-"""What is asked of a missing value depends on no clock."""
 
 
 class FieldSql(TermSql[FieldTerm]):
@@ -37,7 +33,7 @@ class FieldSql(TermSql[FieldTerm]):
         asked = predicate(term)
         says = Asked(Json(companies.c.told, term.field.removeprefix(COMPANY)), builder.clock).say(asked)
         rows = members.join(companies, companies.c.id == members.c.company_id)
-        if test_of(asked)(None, _ANY):
+        if holds_of_missing(asked):
             return exists(rows, (members.c.contact_id == contacts.c.id, not_(says)), wanted=False)
         return exists(rows, (members.c.contact_id == contacts.c.id, says), wanted=True)
 

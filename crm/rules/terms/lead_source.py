@@ -6,6 +6,7 @@ from crm.rules.answers import NOW, Answer, contacts, exists
 from crm.rules.predicates import Asked, Column
 from crm.rules.terms.term import Builder, TermSql
 from journeys.rules import LeadSourceTerm
+from journeys.rules.questions import holds_of_missing
 from models import LeadSource
 from storage.sql import table
 
@@ -22,7 +23,8 @@ class LeadSourceSql(TermSql[LeadSourceTerm]):
             recent = [at > builder.clock.instant(-term.within), at <= builder.clock.instant(NOW)]
         if term.attribute is None:
             return exists(rows, [own, *recent], wanted=True)
-        said = Asked(Column(rows.c[f"{term.lead_source}_{term.attribute}"]), builder.clock).say(term.asked())
-        if not recent and term.holds_of_nobody():
+        asked = term.asked()
+        said = Asked(Column(rows.c[f"{term.lead_source}_{term.attribute}"]), builder.clock).say(asked)
+        if not recent and holds_of_missing(asked):
             return exists(rows, [own, not_(said)], wanted=False)
         return exists(rows, [own, said, *recent], wanted=True)

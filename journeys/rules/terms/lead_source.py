@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -43,8 +43,6 @@ KINDS: Mapping[str, str] = {
     "staff": "Added by a member",
     "direct": "Direct",
 }
-ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-"""What is asked of a text depends on no clock."""
 OPERATORS = ("=", "!=", "contains", "doesNotContain", "beginsWith", "endsWith", "in", "notIn", "null", "notNull")
 
 
@@ -96,10 +94,6 @@ class LeadSourceTerm(Term):
         """What is asked of the attribute."""
         made: Predicate = _PREDICATES[self.operator](self.value)
         return made
-
-    def holds_of_nobody(self) -> bool:
-        """Whether it is true of an attribute of which nothing is known."""
-        return test_of(self.asked())(None, ANY_TIME)
 
     def shown(self, found: Mapping[str, Any] | None) -> Any:
         if found is None:
