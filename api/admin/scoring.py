@@ -192,11 +192,11 @@ def create_scoring_model(body: NewScoring, server: TheServer, actor: Annotated[A
 
 @router.post("/scoring/dry-run", summary="Try a scoring model", responses=CHANGE)
 def try_scoring_model(body: AskedScoring, server: TheServer, actor: Annotated[Actor, needs("scoring.read")]) -> TriedScoring:
-    """How the contacts of the last month would score; nothing is written."""
+    """How the contacts of the last `days` would score; nothing is written."""
     with server.engine.db.read() as session:
-        row = models.get(session, body.key) if body.key or body.definition is None else None
-        definition = models.read_definition(session, (body.definition or (row.definition if row else {})), body.key)
-        model_id = None if row is None else models.id_of(row)
+        wanted = models.get(session, body.key).definition if body.definition is None else body.definition
+        definition = models.read_definition(session, wanted, body.key)
+        model_id = models.id_of(models.get(session, body.key)) if body.key else None
         now = server.engine.clock.now()
         found = questions.attempt(session, definition, now, TRY_SECONDS, model_id=model_id, cursor=body.cursor or "", days=body.days)
     return TriedScoring.model_validate(found)

@@ -49,6 +49,10 @@ def test_a_model_is_made_tried_changed_and_deleted(admin: TestClient, engine: An
     found = admin.get(f"/api/v1/contacts/{ann}/scores").json()
     assert (found["scores"], found["grade"], found["reached"][0]["threshold"]) == ({"fit": 30}, "A4", "high")
     assert [(row["points"], row["why"], row["rule"]) for row in found["items"]] == [(30, "changed", "vip")]
+    of_it, of_nothing = (
+        admin.post("/api/v1/scoring/dry-run", json={"key": "leads", **more}).json()["above"] for more in ({}, {"definition": {}})
+    )
+    assert (of_it, of_nothing) == ({"high": 1}, {}), "a definition without rules is one"
     more = {"rules": [{**DEFINITION["rules"][0], "points": 15}]}  # type: ignore[index,dict-item]
     assert admin.patch(f"{MODELS}/leads", json={"definition": more, "version": 9}).status_code == 409
     changed = admin.patch(f"{MODELS}/leads", json={"definition": more, "version": 1}).json()

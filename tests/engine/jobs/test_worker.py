@@ -21,7 +21,7 @@ from engine.engine import Engine
 from engine.enrolment.manual import PAGE
 from engine.jobs import leases
 from engine.jobs.kinds import KINDS, Kind, Page
-from engine.jobs.worker import JobWorker, Outcome, do_page, work_through
+from engine.jobs.worker import LONGEST_REST_SECONDS, JobWorker, Outcome, do_page, work_through
 from engine.temporal.wakeups import Wakeups
 from journeys.nodes import Palette
 from models import Contact, Database, Event, Job, Tag
@@ -147,6 +147,12 @@ def test_a_page_that_can_do_nothing_yet_rests(engine: Engine) -> None:
         assert asked.acquire(timeout=PATIENCE)
         assert asked.acquire(timeout=PATIENCE), "it is asked again"
     assert do_page(engine, job, "", {"nothing": Kind(nothing)}) == Outcome("idle")
+
+
+@pytest.mark.parametrize("yields", [False, True])
+def test_a_kind_that_yields_leaves_others_their_time_where_one_writes_at_a_time(engine: Engine, yields: bool) -> None:
+    outcome = do_page(engine, queue(engine, "short"), "", {"short": Kind(lambda *_: page(done=1), yields=yields)})
+    assert (0 < outcome.rest_seconds <= LONGEST_REST_SECONDS) is (yields and engine.db.is_sqlite)
 
 
 def test_a_worker_that_stops_gives_its_jobs_back(engine: Engine) -> None:

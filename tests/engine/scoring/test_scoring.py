@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from crm.people.merge import merge
-from crm.people.scores import change_score
+from crm.people.scores import MAX_SCORE, change_score
 from crm.people.unmerge import newest, unmerge
-from crm.scoring import grades, models, questions
+from crm.scoring import grades, models, questions, targets
 from crm.scoring.targets import definition_of
 from crm.segments import evaluation, segments
 from engine.engine import Engine
@@ -163,7 +163,8 @@ def test_a_threshold_does_all_it_says_once_for_each_crossing(world: Any) -> None
 
 def test_an_action_that_cannot_be_done_keeps_nobody_from_the_others(world: Any) -> None:
     anna = world.contact()
-    actions = [{"kind": "update_contact", "add_tags": ["x"]}, {"kind": "update_contact", "set": {"first_name": "Ann"}}]
+    half = {"kind": "update_contact", "set": {"last_name": "Half"}, "add_tags": ["x"]}
+    actions = [half, {"kind": "update_contact", "set": {"first_name": "Ann"}}]
     model(world, VIEWS, thresholds=[{**WARM, "actions": actions}])
     with world.db.write() as session:
         for number in range(500):
@@ -173,7 +174,8 @@ def test_an_action_that_cannot_be_done_keeps_nobody_from_the_others(world: Any) 
     [said] = told(world)
     assert (said["done"], said["failed"]) == (["update_contact"], ["update_contact: too_large"])
     with world.db.read() as session:
-        assert session.get_one(Contact, anna).first_name == "Ann"
+        contact = session.get_one(Contact, anna)
+        assert (contact.first_name, contact.last_name) == ("Ann", None), "and nothing of it is done by half"
 
 
 def test_points_fade_at_midnight_and_a_threshold_is_right_on_the_day(world: Any) -> None:
@@ -204,6 +206,42 @@ def test_points_fade_at_midnight_and_a_threshold_is_right_on_the_day(world: Any)
     settle(world.engine)
     assert scores(world, anna) == {"engagement": 0}
     assert [why for _, why in history(world, anna)] == ["happened", *["faded"] * 4]
+
+
+def test_who_cannot_be_scored_when_points_fade_holds_up_nobody(world: Any) -> None:
+    anna = world.contact()
+    model(world, {**VIEWS, "decay": {"kind": "linear", "days": 4}})
+    viewed(world, anna)
+    settle(world.engine)
+    world.now += timedelta(days=1)
+    with world.db.write() as session:
+        assert evaluation.waiting(session, world.now) == [anna]
+        evaluation.postpone(session, anna, world.now + evaluation.AGAIN)
+        assert evaluation.waiting(session, world.now) == []
+        assert evaluation.waiting(session, world.now + evaluation.AGAIN) == [anna]
+
+
+@pytest.mark.parametrize(("more", "points"), [({}, 20), ({"decay": {"kind": "linear", "days": 10}}, 15)])
+def test_of_what_happens_without_end_the_newest_count(world: Any, monkeypatch: pytest.MonkeyPatch, more: Any, points: int) -> None:
+    monkeypatch.setattr(targets, "MOST_TIMES", 2)
+    anna, name = world.contact(), f"Signal {points}"  # of its own: statements are kept
+    with world.db.write() as session:
+        for days in (5, 5, 5, 0):
+            append_event(session, anna, "track", name, {}, world.now, routed=True, occurred_at=world.now - timedelta(days=days))
+    model(world, {**VIEWS, "event": name, **more})
+    assert scores(world, anna) == {"engagement": points}
+
+
+def test_points_end_at_the_bound_of_a_score_and_no_more_is_taken_back_than_was_given(world: Any) -> None:
+    anna = world.contact()
+    model(world, VIEWS)
+    with world.db.write() as session:
+        change_score(session, anna, "engagement", MAX_SCORE - 4, False, "by hand", world.now)
+    viewed(world, anna)
+    settle(world.engine)
+    assert scores(world, anna) == {"engagement": MAX_SCORE}
+    worked(world, off(world))
+    assert scores(world, anna) == {"engagement": MAX_SCORE - 4}
 
 
 def test_imports_and_new_rules_are_silent_and_late_events_count_for_their_day(world: Any) -> None:
@@ -378,6 +416,25 @@ def test_a_model_of_as_many_rules_as_there_may_be_is_made_changed_and_deleted(wo
         models.remove(session, "leads", "test", world.now)
 
 
+def test_a_job_of_a_version_that_has_changed_is_over_at_once(world: Any) -> None:
+    anna = world.contact()
+    viewed(world, anna)
+    with world.db.write() as session:
+        old = models.create(session, "Leads", {"rules": [VIEWS]}, "test", world.now, key="leads").job or ""
+        models.change(session, "leads", "test", world.now, definition={"rules": [{**VIEWS, "points": 1}]})
+    worked(world, old)
+    with world.db.read() as session:
+        assert models.get(session, "leads").state == models.SCORING
+    assert scores(world, anna) == {}
+
+
+def test_there_is_a_limit_of_models(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "MOST", 1)
+    model(world, VIEWS)
+    with pytest.raises(Conflict, match="at most 1 scoring models"):
+        model(world, VIEWS, key="others")
+
+
 def test_on_sqlite_scoring_everybody_leaves_others_their_time() -> None:
     assert KINDS[models.SCORE].yields
     assert KINDS[models.EMPTY].yields
@@ -408,17 +465,23 @@ def test_scores_and_segments_that_ask_for_each_other_are_judged_in_order_and_nev
 
 
 def test_what_cannot_be_is_refused_with_its_place(world: Any) -> None:
+    actions = [
+        {"kind": "assign_owner", "pool": "nobody"},
+        {"kind": "start_journey", "journey": "nowhere"},
+        {"kind": "update_contact", "set": {"owner": "nobody", "no_such_field": 1}},
+    ]
     wrong = {
         "rules": [
             {"id": "a", "group": "nowhere", "points": 1, "rule": {"field": "no_such_field", "operator": "=", "value": 1}},
             {"id": "b", "group": "fit", "points": 1, "event": "Product Viewed", "where": {"rules": [{"field": "x", "operator": "~~"}]}},
         ],
-        "thresholds": [{"id": "t", "group": "fit", "at_least": 1, "actions": [{"kind": "assign_owner", "pool": "nobody"}]}],
+        "thresholds": [{"id": "t", "group": "fit", "at_least": 1, "actions": actions}],
     }
     with world.db.write() as session, pytest.raises(Invalid) as refused:
         models.create(session, "Leads", wrong, "test", world.now)
     places = [issue.field for issue in refused.value.issues]
-    assert {"rules.0.rule.field", "rules.0.group", "thresholds.0.actions.0.pool"} <= set(places)
+    assert {"rules.0.rule.field", "rules.0.group", "thresholds.0.actions.0.pool", "thresholds.0.actions.1.journey"} <= set(places)
+    assert {"thresholds.0.actions.2.set.owner", "thresholds.0.actions.2.set.no_such_field"} <= set(places)
     assert any(str(place).startswith("rules.1.where") for place in places)
     untitled = {"thresholds": [{**WARM, "actions": [{"kind": "create_task", "title": ""}]}]}
     with world.db.write() as session, pytest.raises(Invalid) as refused:
@@ -432,11 +495,14 @@ def test_what_cannot_be_is_refused_with_its_place(world: Any) -> None:
 
 
 def test_a_dry_run_writes_nothing_and_says_who_would_cross(world: Any) -> None:
-    anna, bert, _ = world.contact(), world.contact(), world.contact()
+    anna, bert, _, gone, quiet = (world.contact() for _ in range(5))
     model(world, VIEWS, thresholds=[WARM])
     viewed(world, anna, 2)
     viewed(world, bert, 1)
     settle(world.engine)
+    with world.db.write() as session:
+        session.get_one(Contact, gone).erased_at = world.now
+        session.get_one(Contact, quiet).updated_at = world.now - timedelta(days=questions.DAYS + 1)
     tried = {"rules": [{**VIEWS, "points": 30}], "thresholds": [WARM], "grading": {"engagement": "engagement", "numbers": [60, 40, 20]}}
     before = count(world, ScoreChange)
     with world.db.read() as session:

@@ -160,6 +160,15 @@ def test_whoever_deletes_more_than_there_may_be_lets_the_oldest_go(world: Any, m
         assert [row.former_key for row in segments.deleted(session, world.now)] == ["three", "two"]
 
 
+def test_one_comes_back_only_where_there_is_room(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment(world, "one", None)
+    id = deleted(world, "one")
+    segment(world, "two", None)
+    monkeypatch.setattr(segments, "MOST", 1)
+    with pytest.raises(Conflict, match="at most 1 segments"):
+        restored(world, id)
+
+
 def test_a_fill_that_is_under_way_ends_with_its_segment(world: Any) -> None:
     for _ in range(3):
         appended(world, world.contact(), "Order Completed")
