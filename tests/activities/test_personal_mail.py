@@ -183,6 +183,16 @@ def test_whoever_sends_marketing_to_an_address_that_unsubscribed_is_told_what_ma
     assert desk.write().status == "planned"
 
 
+def test_its_links_name_the_template_and_no_journey(desk: Desk) -> None:
+    key = template(desk, "transactional", MJML.replace("Hello", '<a href="https://shop.example/a">Look</a>'))
+    with desk.engine.db.write() as session:
+        patterns = {"source": "{template}", "campaign": "{journey}", "content": "{step}"}
+        workspace.put(session, "link_parameters", patterns, "test", desk.clock.at)
+    desk.write(Letter(template=key))
+    desk.look()
+    assert '"https://shop.example/a?utm_source=offer"' in desk.post.arrived[0].html
+
+
 def test_a_template_for_a_journey_is_refused_with_the_reason(desk: Desk) -> None:
     key = template(desk, "transactional", MJML.replace("Hello", "Order {{ trigger.order_id }}"))
     with pytest.raises(Invalid, match="order_id"):
