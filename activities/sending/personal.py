@@ -149,7 +149,7 @@ def _of_template(
     if any("confirm_url" in variant.fields for variant in compiled.variants.values()):
         raise Conflict("This template asks for a confirmation; it is sent by sign-up forms only.")
     rendered = library.preview(
-        session, messaging, compiled, now, contact_id=contact.id, message_class=template.message_class, message_id=message_id
+        session, messaging, compiled, now, contact_id=contact.id, message_class=template.message_class, message_id=message_id, about={}
     )
     if rendered.coupons:
         raise Conflict("This template hands out coupon codes; only journeys send it.")

@@ -246,9 +246,10 @@ def preview(
     steps: Mapping[str, Any] | None = None,
     sample: Mapping[str, Any] = CONTACT,
     message_id: str = "0" * 32,
+    about: Mapping[str, str] = SHOWN_FOR,
 ) -> Rendered:
     """The message as this contact (or the made-up one, `sample`) would get it, without tracking. `trigger` stands for the event's
-    properties, `steps` for what earlier steps remembered.
+    properties, `steps` for what earlier steps remembered, `about` for what a journey fills the places of campaign parameters with.
 
     Raises:
         NotFound: there is no such contact.
@@ -273,7 +274,7 @@ def preview(
     try:
         zone = str(contact.get("timezone") or messaging.zone)
         values |= answered(compiled, languages, facts_of(session, contact_id, sample, now), now)
-        marks = marked(session, compiled, {**SHOWN_FOR, "channel": compiled.kind}, UNTRACKED)
+        marks = marked(session, compiled, {**about, "channel": compiled.kind}, UNTRACKED)
         rendered = messaging.renderer.render(compiled, languages, values, marks=marks, message_class=message_class, zone=zone)
         if KINDS[compiled.kind].is_card:
             messaging.renderer.card("show", card_of(session, rendered))

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from activities.account_setup import set_up_of
 from activities.happenings import Streak
 from activities.inbound.take import Inbound
 from activities.providers.provider import AddressDead, InDoubt, RetryLater
+from activities.providers.smtp import Smtp
 from activities.sending import personal
 from activities.sending.breakers import Breakers
 from activities.sending.effect import Effects
@@ -23,6 +25,7 @@ from activities.templates import library
 from activities.tracking import Tracking
 from crm.consent import suppression
 from crm.consent.consent import Evidence, record_consent
+from crm.coupons import pools
 from crm.people.identity import resolve
 from crm.people.merge import merge
 from crm.people.timeline import Wanted, timeline
@@ -31,10 +34,11 @@ from crm.uncertain import decide
 from engine.engine import Engine
 from engine.enrolment.routing import routed
 from engine.restored import mark
-from journeys.errors import Conflict, Invalid, PfadwerkError
+from journeys.errors import Conflict, Invalid, NotFound, PfadwerkError
 from journeys.nodes import Palette
-from models import Body, Database, Event, Member, Message, PersonalMail
+from models import Body, Contact, Database, Event, Member, Message, PersonalMail, Template
 from tests.mail_server import Death, Moment, Post
+from workspace import accounts, sending_domains
 from workspace import settings as workspace
 from workspace.members import add_member
 
@@ -181,6 +185,16 @@ def test_whoever_sends_marketing_to_an_address_that_unsubscribed_is_told_what_ma
     with pytest.raises(Conflict, match="has unsubscribed from marketing"):
         desk.write(letter)
     assert desk.write().status == "planned"
+
+
+def test_its_links_name_the_template_and_no_journey(desk: Desk) -> None:
+    key = template(desk, "transactional", MJML.replace("Hello", '<a href="https://shop.example/a">Look</a>'))
+    with desk.engine.db.write() as session:
+        patterns = {"source": "{template}", "campaign": "{journey}", "content": "{step}"}
+        workspace.put(session, "link_parameters", patterns, "test", desk.clock.at)
+    desk.write(Letter(template=key))
+    desk.look()
+    assert '"https://shop.example/a?utm_source=offer"' in desk.post.arrived[0].html
 
 
 def test_a_template_for_a_journey_is_refused_with_the_reason(desk: Desk) -> None:
@@ -341,3 +355,100 @@ def test_who_writes_to_hundreds_is_told_to_use_a_journey(desk: Desk) -> None:
         desk.write()
     desk.clock.at += timedelta(hours=1, seconds=1)
     desk.write()
+
+
+def carried(desk: Desk, **found: str) -> None:
+    """An account carries e-mail; `found`: domain -> level of its key there."""
+    with desk.engine.db.write() as session:
+        accounts.add(session, KEYS, "main", set_up_of(Smtp, Smtp.Config(host="localhost")), "test", desk.clock.at)
+        accounts.carry(session, {"email": "smtp.main"}, "test", desk.clock.at)
+        for domain, level in found.items():
+            sending_domains.note(
+                session,
+                "smtp.main",
+                domain.replace("_", "."),
+                [{"what": "dkim", "level": level, "code": "dkim_key"}],
+                "test",
+                desk.clock.at,
+            )
+
+
+@pytest.mark.parametrize(("found", "may"), [({}, False), ({"mara_example": "bad"}, False), ({"mara_example": "good"}, True)])
+def test_nobody_writes_from_a_domain_that_is_not_proven(desk: Desk, found: dict[str, str], may: bool) -> None:
+    with desk.engine.db.write() as session:
+        session.get_one(Member, desk.member).email = "mara@mara.example"
+        care = {"key": "care", "name": "Care", "email": "care@mara.example", "reply_to": "care@shop.example"}
+        workspace.put(session, "senders", {"senders": [care]}, "test", desk.clock.at)
+    carried(desk, **found)
+    for sender in (personal.OWN, "care"):
+        if may:
+            desk.write(Letter("Hi", "Text", sender=sender))
+        else:
+            with pytest.raises(Invalid, match="sender"):
+                desk.write(Letter("Hi", "Text", sender=sender))
+    desk.look()
+    assert {mail.sender: mail.reply_to for mail in desk.post.arrived} == (
+        {"Mara Marti <mara@mara.example>": "", "Care <care@mara.example>": "care@shop.example"} if may else {}
+    )
+
+
+def test_only_who_is_of_the_team_writes_and_nobody_in_the_place_of_another(desk: Desk) -> None:
+    desk.write(mail_id="a" * 32)
+    with desk.engine.db.write() as session:
+        ben = add_member(session, "Ben", "ben@example.com", "sales", desk.clock.at).id
+    mara, desk.member = desk.member, ben
+    with pytest.raises(Conflict, match="has this id already"):
+        desk.write(mail_id="a" * 32)
+    with desk.engine.db.write() as session:
+        session.get_one(Member, mara).active = False
+    desk.member = mara
+    with pytest.raises(NotFound):
+        desk.write()
+    assert len(desk.stands()) == 1
+
+
+def test_nobody_writes_to_who_was_erased_and_a_made_up_contact_gets_nothing(desk: Desk) -> None:
+    desk.write()
+    with desk.engine.db.write() as session:
+        session.get_one(Contact, desk.anna).demo = True
+    desk.look()
+    assert (desk.stands(), desk.post.arrived) == ([("skipped", "made_up")], [])
+    with desk.engine.db.write() as session:
+        erase(session, desk.anna, desk.clock.at, by="test", keys=KEYS)
+    with pytest.raises(Conflict, match="was erased"):
+        desk.write()
+
+
+def test_templates_that_are_no_letters_are_refused_with_the_reason(desk: Desk) -> None:
+    about: Any = {"message_class": "transactional", "actor": "test", "now": desk.clock.at}
+    mail = {"default": {"subject": "Offer", "mjml": MJML}}
+    confirm = {"default": {"subject": "Offer", "mjml": MJML.replace("unsubscribe_url", "confirm_url")}}
+    code = {"default": {"subject": "Offer", "mjml": MJML.replace("Hello", "{{ coupon('spring') }}")}}
+    with desk.engine.db.write() as session:
+        pools.put(session, "spring", "test", desk.clock.at, name="Spring")
+    for key, kind, variants in (
+        ("text", "sms", {"default": {"text": "Hello"}}),
+        ("old", "email", mail),
+        ("confirm", "email", confirm),
+        ("code", "email", code),
+    ):
+        library.save(desk.engine.db, key, variants, name=key, kind=kind, **about)
+    with desk.engine.db.write() as session:
+        session.get_one(Template, "old").archived_at = desk.clock.at
+    for key, reason in (("text", "for e-mails"), ("old", "archived"), ("confirm", "confirmation"), ("code", "coupon codes")):
+        with pytest.raises(Conflict, match=reason):
+            desk.write(Letter(template=key))
+    assert desk.stands() == []
+
+
+def test_another_account_takes_no_letter_that_the_first_may_have_sent(desk: Desk) -> None:
+    desk.post.silent = [Death()]
+    desk.write()
+    with pytest.raises(Death):
+        send_due(desk.effects)
+    first, second = desk.post, Post("other")
+    handler: Any = MessageHandler(desk.messaging, second, "email")  # type: ignore[arg-type]
+    known: Any = lambda provider, account: first  # noqa: E731
+    desk.effects = Effects(desk.engine, {"email": handler}, Breakers(desk.engine.db), known)
+    desk.look(minutes=3)
+    assert (desk.stands(), len(first.arrived), second.arrived) == ([("uncertain", "no_answer")], 1, [])
