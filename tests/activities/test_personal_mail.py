@@ -13,7 +13,7 @@ from sqlmodel import select
 from activities.account_setup import set_up_of
 from activities.happenings import Streak
 from activities.inbound.take import Inbound
-from activities.providers.provider import AddressDead, InDoubt, RetryLater
+from activities.providers.provider import AddressDead, Answer, InDoubt, Outgoing, RetryLater
 from activities.providers.smtp import Smtp
 from activities.sending import personal
 from activities.sending.breakers import Breakers
@@ -452,3 +452,20 @@ def test_another_account_takes_no_letter_that_the_first_may_have_sent(desk: Desk
     desk.effects = Effects(desk.engine, {"email": handler}, Breakers(desk.engine.db), known)
     desk.look(minutes=3)
     assert (desk.stands(), len(first.arrived), second.arrived) == ([("uncertain", "no_answer")], 1, [])
+
+
+def test_what_is_known_by_the_time_a_call_ends_is_not_written_over(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    letter = desk.write()
+
+    def slow(mail: Outgoing) -> Answer:
+        with desk.engine.db.write() as session:
+            message = session.get_one(Message, letter.id)
+            message.status, message.provider_id = "bounced", "first"
+        return Answer(provider_id="second")
+
+    monkeypatch.setattr(desk.post, "send", slow)
+    desk.look()
+    with desk.engine.db.read() as session:
+        message = session.get_one(Message, letter.id)
+        assert (message.status, message.provider_id) == ("bounced", "first")
+    assert "Message Sent" not in desk.told()
