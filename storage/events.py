@@ -78,7 +78,7 @@ def append_event(
     event = Event(contact_id=contact_id, **row)
     session.add(event)
     session.flush()
-    _mark(session, [{**row, "contact_id": contact_id}])
+    mark_new(session, [{**row, "contact_id": contact_id}])
     return event
 
 
@@ -137,12 +137,13 @@ def insert_events(session: Session, rows: Sequence[Row]) -> list[int | None]:
     statement = insert_new(session, Event, ("source", "message_id"), returning=("id", "source", "message_id"))
     new = {(source, message_id): id for id, source, message_id in on(session).execute(statement, rows)}
     ids = [new.pop((row["source"], row["message_id"]), None) for row in rows]
-    _mark(session, [row for row, id in zip(rows, ids, strict=True) if id is not None])
+    mark_new(session, [row for row, id in zip(rows, ids, strict=True) if id is not None])
     return ids
 
 
-def _mark(session: Session, rows: Sequence[Row]) -> None:
-    """Whoever keeps something up to date about the contacts of new events has to look again."""
+def mark_new(session: Session, rows: Sequence[Row]) -> None:
+    """Whoever keeps something up to date about the contacts of new events has to look again: for whoever stores some without
+    `append_event` and `insert_events`."""
     segment_marks.mark_events(session, rows)
     company_marks.mark_events(session, rows)
 

@@ -29,8 +29,8 @@ from crm.people.identity import resolve_batch
 from journeys.channels import ADDRESSED, address_of
 from journeys.errors import Conflict, TooLarge
 from models import Consent, ConsentState, Contact, Event, Tag, new_id
-from storage import company_marks, segment_marks
-from storage.events import event_row
+from storage import segment_marks
+from storage.events import event_row, mark_new
 from storage.identifiers import Name
 from storage.json_values import clean_text
 from storage.locks import lock_contacts
@@ -287,8 +287,7 @@ class _Batch:
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
         if self.new_events:
             connection.execute(insert(events), self.new_events)
-            segment_marks.mark_events(session, self.new_events)
-            company_marks.mark_events(session, self.new_events)
+            mark_new(session, self.new_events)
         segment_marks.mark(session, self.said_again, {"consent"}, self.now, silent=not self.manner.wake)
         mailbox.write(session, self.words)
         withdrawn = {contact_id for (contact_id, _, _), standing in self.states.items() if standing.state == "withdrawn"}

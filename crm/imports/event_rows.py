@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session
 from crm.catalogue import learn
 from crm.imports import changes
 from models import Event
-from storage import company_marks, segment_marks
-from storage.events import event_row
+from storage.events import event_row, mark_new
 from storage.identifiers import Name
 from storage.sql import insert_new, on
 
@@ -63,8 +62,7 @@ def store(session: Session, import_id: str, happened: Sequence[Happened], now: d
     new = [row for row in stored if row["message_id"] in new_ids]
     if not new:
         return set()
-    segment_marks.mark_events(session, new)
-    company_marks.mark_events(session, new)
+    mark_new(session, new)
     learn(session, {}, {row["name"]: row["properties"] for row in new}, now)
     if keep:
         changes.keep(session, import_id, (), {row["contact_id"]: changes.What(events=True) for row in new}, now)

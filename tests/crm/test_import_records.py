@@ -10,6 +10,7 @@ from sqlmodel import select
 from crm.consent import suppression
 from crm.consent.consent import Evidence, record_consent
 from crm.imports import uploads
+from crm.imports.record_columns import MOST_PROPERTIES
 from crm.imports.subjects import SUBJECTS
 from crm.imports.uploads import Draft
 from journeys.errors import Invalid
@@ -79,6 +80,22 @@ def test_events_are_stored_once_and_tell_nobody(db: Database, now: datetime) -> 
     assert undone(db, row.id, now) == {"set_back": 1}
     with db.read() as session:
         assert session.scalars(select(Event).where(Event.type == "track")).all() == []
+
+
+def test_a_row_that_cannot_be_stored_holds_up_no_other(db: Database, now: datetime) -> None:
+    known(db, now, "ada@example.org")
+    long = ",".join(["x" * 9_000] * 4)
+    rows = [f"Viewed Page,ada@example.org,2025-03-0{day},{long if day == 3 else ',,,'}" for day in range(1, 6)]
+    row = imported(db, "events", "\n".join(["event,email,at,a,b,c,d", *rows]), now)
+    assert errors(row) == [(4, "too_large", "")]
+    assert (row.rows_ok, row.mapping["counts"]["changed"]) == (4, 4)
+
+
+def test_an_event_of_a_file_has_a_limit_of_properties() -> None:
+    mapping = {"event": "event", "at": "at", "email": "email"} | {f"p{n}": f"properties.p{n}" for n in range(MOST_PROPERTIES + 1)}
+    with pytest.raises(Invalid) as caught:
+        SUBJECTS["events"].columns(list(mapping), mapping, {}, uploads.Reading())
+    assert [issue.code for issue in caught.value.issues] == ["too_many"]
 
 
 def test_events_that_made_their_contact_do_not_keep_it(db: Database, now: datetime) -> None:

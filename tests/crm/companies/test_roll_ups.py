@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from crm.companies import companies, group, members, money, roll_ups
+from crm.companies.names import MOST_DOMAINS
 from crm.people import profile, scores
 from crm.people.merge import merge
 from crm.people.unmerge import newest, unmerge
@@ -262,6 +263,14 @@ def test_merging_a_company_with_itself_is_refused(session: Session, contact: str
         companies.merge(session, row.id, row.id, "test", now)
 
 
+def test_companies_that_have_too_many_domains_together_are_not_merged(session: Session, now: datetime) -> None:
+    one, two = (
+        companies.create(session, name, "test", now, domains=[f"{name}{n}.example" for n in range(MOST_DOMAINS // 2 + 1)]) for name in "ab"
+    )
+    with pytest.raises(Conflict):
+        companies.merge(session, one.id, two.id, "test", now)
+
+
 def test_the_contact_s_own_field_company_is_no_object_of_its_company() -> None:
     known = Catalogue.built_in()
     assert known.field("company") is None
@@ -297,6 +306,17 @@ def test_anybody_s_word_gives_no_company_a_domain(session: Session, contact: str
     assert companies.find(session, companies.Said(domain="gmail.com")) is None
     group.join(session, [group.Call(contact, "acme", {"domain": "victim.example"}, trusted=True)], now, "key:1")
     assert companies.find(session, companies.Said(domain="victim.example")) == companies.find(session, companies.Said("acme"))
+
+
+def test_anybody_s_word_gives_a_company_of_the_team_no_id_and_no_owner(session: Session, contact: str, now: datetime) -> None:
+    row = companies.create(session, "Acme", "test", now, domains=["acme.example"])
+    group.join(session, [group.Call(contact, "evil", {"domain": "acme.example"}, trusted=False)], now, "key:2")
+    assert companies.names_of(session, row.id)["id"] == []
+    group.join(session, [group.Call(contact, "acme", {"domain": "acme.example"}, trusted=True)], now, "key:1")
+    assert companies.names_of(session, row.id)["id"] == ["acme"]
+    group.join(session, [group.Call(contact, "new", {"owner": "m1", "plan": "pro"}, trusted=False)], now, "key:2")
+    new = companies.get(session, companies.find(session, companies.Said("new")) or "")
+    assert (new.owner, new.attributes) == (None, {"plan": "pro"})
 
 
 def test_another_of_its_domains_is_another_version(session: Session, now: datetime) -> None:
