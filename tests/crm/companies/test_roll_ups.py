@@ -319,6 +319,15 @@ def test_anybody_s_word_gives_a_company_of_the_team_no_id_and_no_owner(session: 
     assert (new.owner, new.attributes) == (None, {"plan": "pro"})
 
 
+def test_what_a_person_confirms_stands_against_group_calls(session: Session, contact: str, now: datetime) -> None:
+    group.join(session, [group.Call(contact, "acme", {}, trusted=True)], now, "key:1")
+    acme = companies.find(session, companies.Said("acme"))
+    assert companies.assign(session, contact, acme, "test", now) == []
+    [done] = group.join(session, [group.Call(contact, "other", {}, trusted=True)], now, "key:1")
+    assert done.refused == {"company": group.CHOSEN}
+    assert members.of(session, [contact])[contact].company_id == acme
+
+
 def test_another_of_its_domains_is_another_version(session: Session, now: datetime) -> None:
     row = companies.create(session, "Acme", "test", now, domains=["a.example", "b.example"])
     seen = row.version
