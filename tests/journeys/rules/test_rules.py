@@ -178,6 +178,8 @@ def test_topics() -> None:
     [
         ({"event": "Order Completed", "did": False, "within": "P90D"}, timedelta(days=88)),
         ({"event": "Order Completed", "within": "P90D", "count": {"value": 2}}, timedelta(days=80)),
+        ({"event": "Order Completed", "within": "P90D", "count": {"operator": "<=", "value": 1}}, timedelta(days=80)),
+        ({"event": "Order Completed", "within": "P90D", "count": {"operator": "<=", "value": 0}}, timedelta(days=88)),
         ({"event": "Order Completed", "within": "P1D"}, None),
         ({"event": "Order Completed"}, None),
         ({"field": "renews_at", "operator": "withinNext", "value": "P7D"}, timedelta(days=23)),
