@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 class LeadSource(SQLModel, table=True):
     """The first and the last touch of a contact (`crm.people.touches` says what is one). Both are always there; of somebody who came once they are the same.
 
-    `kind` is campaign, referrer, form, import, api, connector, staff or direct. `source_id`: which form, import, key or member, by its stable id.
+    `kind` is campaign, referrer, form, import, api, staff or direct. `source_id`: which form, import, key or member, by its stable id.
     Pages are host and path, without query; what is not known is None.
     """
 

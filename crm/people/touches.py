@@ -33,7 +33,7 @@ from storage import segment_marks
 from storage.events import append_event
 from storage.sql import on, table
 
-Kind = Literal["campaign", "referrer", "form", "import", "api", "connector", "staff", "direct"]
+Kind = Literal["campaign", "referrer", "form", "import", "api", "staff", "direct"]
 CAME = frozenset({"campaign", "referrer", "form"})
 """Kinds of touches that make the last one; the others only tell how the contact was made."""
 SAME_VISIT = timedelta(minutes=30)
@@ -102,7 +102,7 @@ def of_form(form: str, at: datetime, *, page: str = "", referrer: str = "", para
 def made_by(source: str, at: datetime) -> Touch:
     """The touch of a contact that somebody or something made. `source` as events have it: `key:ID`, `import:ID`, `member:ID`."""
     source = source.removeprefix("api:")
-    kinds: Mapping[str, Kind] = {"import": "import", "member": "staff", "connector": "connector", "form": "form"}
+    kinds: Mapping[str, Kind] = {"import": "import", "member": "staff", "form": "form"}
     return Touch(kinds.get(source.partition(":")[0], "api"), at, source[:64])
 
 

@@ -39,7 +39,6 @@ KINDS: Mapping[str, str] = {
     "form": "Form",
     "import": "File import",
     "api": "Program (API)",
-    "connector": "Connector",
     "staff": "Added by a member",
     "direct": "Direct",
 }
